@@ -1,0 +1,291 @@
+//! Every conversion between C's pointers and Rust's values: the casts are here and nowhere else.
+//!
+//! What the caller promises (the header's introduction) is what the `SAFETY` comments rely on:
+//! pointers that are not NULL point to live, aligned memory of their type, and handles come from
+//! this library and were not given back yet.
+
+use std::ffi::{CStr, c_char, c_void};
+use std::path::Path;
+use std::ptr::NonNull;
+use std::time::Duration;
+
+use engine::Timestamp;
+
+use crate::decision::TIDEGATE_NEVER;
+use crate::error::Failure;
+
+type Checked<T> = Result<T, Failure>;
+
+#[cold]
+fn null(name: &'static str) -> Failure {
+    Failure::argument(name, "is NULL; give a valid pointer")
+}
+
+/// A handle that was lent for the call.
+///
+/// # Safety
+/// `handle` is NULL or a live handle of this type.
+#[inline]
+pub(crate) unsafe fn lend<'a, T>(handle: *const T, name: &'static str) -> Checked<&'a T> {
+    // SAFETY: the caller's promise.
+    unsafe { handle.as_ref() }.ok_or_else(|| null(name))
+}
+
+/// A handle that was lent for the call, and that no other thread uses meanwhile.
+///
+/// # Safety
+/// `handle` is NULL or a live handle of this type that is not used elsewhere during the call.
+pub(crate) unsafe fn lend_mut<'a, T>(handle: *mut T, name: &'static str) -> Checked<&'a mut T> {
+    // SAFETY: the caller's promise.
+    unsafe { handle.as_mut() }.ok_or_else(|| null(name))
+}
+
+/// Hands a new handle to the caller.
+pub(crate) fn give<T>(value: T) -> *mut T {
+    Box::into_raw(Box::new(value))
+}
+
+/// Takes a handle back for good; `None` for NULL.
+///
+/// # Safety
+/// `handle` is NULL or came from [`give`], and is not used afterwards.
+pub(crate) unsafe fn take<T>(handle: *mut T) -> Option<T> {
+    // SAFETY: the caller's promise.
+    NonNull::new(handle).map(|handle| *unsafe { Box::from_raw(handle.as_ptr()) })
+}
+
+/// As [`take`], for calls that need a handle.
+///
+/// # Safety
+/// As [`take`].
+pub(crate) unsafe fn take_named<T>(handle: *mut T, name: &'static str) -> Checked<T> {
+    // SAFETY: the caller's promise.
+    unsafe { take(handle) }.ok_or_else(|| null(name))
+}
+
+/// The names of a pair of arguments, pointer and length.
+type PairNames = (&'static str, &'static str);
+
+/// The bytes of a key.
+///
+/// # Safety
+/// As [`bytes`].
+#[inline]
+pub(crate) unsafe fn key<'a>(key: *const c_void, len: usize) -> Checked<&'a [u8]> {
+    // SAFETY: the caller's promise.
+    unsafe { bytes(key, len, ("key", "key_len")) }
+}
+
+/// The text of a policy.
+///
+/// # Safety
+/// As [`bytes`].
+pub(crate) unsafe fn policy<'a>(policy: *const c_char, len: usize) -> Checked<&'a str> {
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { bytes(policy.cast(), len, ("policy", "policy_len")) }?;
+    str::from_utf8(bytes).map_err(|error| {
+        let at = error.valid_up_to();
+        Failure::argument("policy", format!("is not UTF-8 at byte {at}; give UTF-8 text"))
+    })
+}
+
+/// `len` bytes; a length of 0 ignores the pointer.
+///
+/// # Safety
+/// `data` is NULL, or valid for reads of `len` bytes during the call.
+#[inline]
+unsafe fn bytes<'a>(data: *const c_void, len: usize, names: PairNames) -> Checked<&'a [u8]> {
+    if len == 0 {
+        return Ok(&[]);
+    }
+    if data.is_null() {
+        return Err(null(names.0));
+    }
+    if len > isize::MAX as usize {
+        return Err(too_long(names.1, len));
+    }
+    // SAFETY: not NULL, no longer than an object can be, and the caller's promise.
+    Ok(unsafe { std::slice::from_raw_parts(data.cast(), len) })
+}
+
+#[cold]
+fn too_long(name: &'static str, len: usize) -> Failure {
+    Failure::argument(name, format!("{len} bytes are more than memory holds; give the length"))
+}
+
+/// A NUL-terminated text that may be NULL (not given).
+///
+/// # Safety
+/// `text` is NULL or ends with a NUL byte.
+pub(crate) unsafe fn text<'a>(text: *const c_char, name: &'static str) -> Checked<Option<&'a str>> {
+    if text.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: not NULL, and the caller's promise.
+    let text = unsafe { CStr::from_ptr(text) };
+    match text.to_str() {
+        Ok(text) => Ok(Some(text)),
+        Err(_) => Err(Failure::argument(name, "is not UTF-8; give UTF-8 text")),
+    }
+}
+
+/// A path, NUL-terminated: bytes as they are where paths are bytes.
+///
+/// # Safety
+/// `path` is NULL or ends with a NUL byte.
+pub(crate) unsafe fn path<'a>(path: *const c_char, name: &'static str) -> Checked<&'a Path> {
+    if path.is_null() {
+        return Err(null(name));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        // SAFETY: not NULL, and the caller's promise.
+        let path = unsafe { CStr::from_ptr(path) };
+        Ok(Path::new(std::ffi::OsStr::from_bytes(path.to_bytes())))
+    }
+    #[cfg(not(unix))]
+    {
+        // SAFETY: the caller's promise.
+        unsafe { text(path, name) }?.map(Path::new).ok_or_else(|| null(name))
+    }
+}
+
+/// The explicit time of an `_at` call.
+#[inline]
+pub(crate) fn now(now_ns: u64) -> Checked<Timestamp> {
+    Timestamp::from_nanos(now_ns).map_err(|_| {
+        let last = Timestamp::MAX.as_nanos();
+        let problem = format!(
+            "{now_ns} is beyond the year 2116; give nanoseconds since the Unix epoch, at most {last}"
+        );
+        Failure::argument("now_ns", problem)
+    })
+}
+
+/// A span as C sees it: nanoseconds, `UINT64_MAX` for what never comes.
+#[inline]
+pub(crate) fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(TIDEGATE_NEVER)
+}
+
+/// A time limit as C gives it: `UINT64_MAX` is none.
+pub(crate) fn timeout(timeout_ns: u64) -> Option<Duration> {
+    (timeout_ns != TIDEGATE_NEVER).then(|| Duration::from_nanos(timeout_ns))
+}
+
+/// A checked place for an output.
+pub(crate) struct Out<T>(NonNull<T>);
+
+impl<T> Out<T> {
+    /// Checked before the call does anything: a call without a place for its answer does nothing.
+    ///
+    /// # Safety
+    /// `place` is NULL or valid for writes of a `T` during the call.
+    #[inline]
+    pub(crate) unsafe fn new(place: *mut T, name: &'static str) -> Checked<Out<T>> {
+        NonNull::new(place).map(Out).ok_or_else(|| null(name))
+    }
+
+    #[inline]
+    pub(crate) fn write(self, value: T) {
+        // SAFETY: the promise of `new`. What was there before is not dropped: it is C's.
+        unsafe { self.0.write(value) }
+    }
+}
+
+/// A struct that grows with new versions: the caller says how much of it there is.
+///
+/// # Safety
+/// `repr(C)`, its first field is `struct_size: u32`, its alignment and the sizes of all that
+/// follows the first eight bytes are multiples of eight.
+pub(crate) unsafe trait Growing: Copy {}
+
+/// A checked place for a struct that grows with new versions.
+pub(crate) struct OutStruct<T> {
+    place: NonNull<T>,
+    size: usize,
+}
+
+/// What every version of a growing struct has: its size, and four more bytes.
+const LEAST: usize = 8;
+
+impl<T: Growing> OutStruct<T> {
+    /// # Safety
+    /// `place` is NULL or valid for reads and writes of as many bytes as its `struct_size` says.
+    #[inline]
+    pub(crate) unsafe fn new(place: *mut T, name: &'static str) -> Checked<OutStruct<T>> {
+        let place = NonNull::new(place).ok_or_else(|| null(name))?;
+        // SAFETY: not NULL; `Growing` says that the struct starts with its size.
+        let size = unsafe { place.cast::<u32>().read() } as usize;
+        if size < LEAST {
+            return Err(too_small::<T>(name, size));
+        }
+        Ok(OutStruct { place, size })
+    }
+
+    /// Writes what the caller's version of the struct has room for, but its size.
+    #[inline]
+    pub(crate) fn write(self, value: T) {
+        if self.size == size_of::<T>() {
+            // SAFETY: the promise of `new`, and the place is exactly of this size.
+            return unsafe { self.place.write(value) };
+        }
+        let end = self.size.min(size_of::<T>()) & !7;
+        let start = size_of::<u32>();
+        // SAFETY: both are valid for `end` bytes, and `end` is at least `LEAST`; bytes need no
+        // alignment, and `value` is a local of this function, so that they do not overlap.
+        unsafe {
+            let from = (&raw const value).cast::<u8>().add(start);
+            self.place.cast::<u8>().add(start).as_ptr().copy_from_nonoverlapping(from, end - start);
+        }
+    }
+}
+
+#[cold]
+fn too_small<T>(name: &'static str, size: usize) -> Failure {
+    let right = size_of::<T>();
+    Failure::argument(
+        name,
+        format!("struct_size is {size}; set it to the sizeof of the struct ({right} here)"),
+    )
+}
+
+/// Largest `struct_size` that is believed of an input: anything more is memory never set.
+const MOST: usize = 4096;
+
+/// Reads a struct that grows with new versions. Fields that the caller's version does not have
+/// are zero; fields that this version does not know must be.
+///
+/// # Safety
+/// `place` is NULL or valid for reads of as many bytes as its `struct_size` says, and a `T` of
+/// zeros is valid.
+pub(crate) unsafe fn read_struct<T: Growing>(
+    place: *const T,
+    name: &'static str,
+) -> Checked<Option<T>> {
+    if place.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: not NULL; `Growing` says that the struct starts with its size.
+    let size = unsafe { place.cast::<u32>().read() } as usize;
+    if !(LEAST..=MOST).contains(&size) {
+        return Err(too_small::<T>(name, size));
+    }
+    // SAFETY: the caller's promise.
+    let given = unsafe { std::slice::from_raw_parts(place.cast::<u8>(), size) };
+    let known = size.min(size_of::<T>());
+    if given[known..].iter().any(|&byte| byte != 0) {
+        return Err(Failure::argument(
+            name,
+            "has options that this version of the library does not know; set them to zero",
+        ));
+    }
+    // SAFETY: a `T` of zeros is valid, and so is one with the caller's bytes in front: both
+    // sides have the same fields in the same places.
+    unsafe {
+        let mut value = std::mem::zeroed::<T>();
+        (&raw mut value).cast::<u8>().copy_from_nonoverlapping(given.as_ptr(), known & !7);
+        Ok(Some(value))
+    }
+}

@@ -1,0 +1,28 @@
+//! The C interface: one file a noun. Each call checks its arguments, asks the engine, and writes
+//! its outputs; nothing is decided here.
+//!
+//! The doc comments of exported items are the manual of `include/tidegate.h`, which is generated
+//! from them (`make header`). They speak to C programmers, which is why the usual `# Safety`
+//! sections are missing: the header's introduction states the contract once for all calls.
+
+#![allow(non_camel_case_types, reason = "types carry the names that C programs use")]
+#![allow(clippy::missing_safety_doc, reason = "the header's introduction is the contract")]
+
+mod acquire;
+mod charge;
+mod clock;
+mod decision;
+mod error;
+mod guard;
+mod handle;
+mod limiter;
+mod measure;
+mod names;
+mod options;
+mod reservation;
+mod snapshot;
+mod stats;
+mod status;
+mod ticket;
+mod version;
+mod wait;

@@ -1,0 +1,143 @@
+//! Waiting without a thread: a place in a key's queue, for event loops.
+
+use std::ffi::c_void;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Wake, Waker};
+
+use engine::{Ticket, Turn};
+
+use crate::decision::{TIDEGATE_NEVER, tidegate_decision};
+use crate::guard::guard;
+use crate::handle::{self, Out, OutStruct, give, lend_mut, nanos, take};
+use crate::limiter::{lend_limiter, tidegate_limiter};
+use crate::status::tidegate_status;
+
+/// A place in a key's queue.
+pub struct tidegate_ticket {
+    ticket: Ticket,
+    alarm: Arc<Alarm>,
+    waker: Waker,
+}
+
+/// What is called when it may have become a ticket's turn. See tidegate_queue.
+pub type tidegate_wake = Option<unsafe extern "C" fn(context: *mut c_void)>;
+
+/// A callback that can be switched off: the engine may hold on to wakers of tickets that are
+/// gone, and C's context is gone with the ticket.
+struct Alarm(Mutex<Option<Callback>>);
+
+struct Callback {
+    wake: unsafe extern "C" fn(*mut c_void),
+    context: *mut c_void,
+}
+
+// SAFETY: the header says that the callback is called on any thread, with this context.
+unsafe impl Send for Callback {}
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Alarm>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Alarm>) {
+        // The lock is held while the callback runs, so that `off` waits for it.
+        let callback = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(callback) = &*callback {
+            // SAFETY: the header's contract; the context is valid until the ticket is freed.
+            unsafe { (callback.wake)(callback.context) }
+        }
+    }
+}
+
+impl Alarm {
+    fn off(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// Takes a place in the key's queue, for event loops: tidegate_wait without a blocked thread.
+/// The ticket is asked with tidegate_ticket_poll, and given back with tidegate_ticket_free, which
+/// gives up the place; a ticket that was not admitted takes nothing.
+///
+/// `wake` (NULL: none) is called with `context` when it may have become this ticket's turn, on
+/// any thread, during any call on the limiter or its clock. It must only send a signal to the
+/// event loop, and must not call this library. It is not called any more when
+/// tidegate_ticket_free has returned.
+///
+/// Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+/// Thread safety: concurrent calls on one limiter are fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tidegate_queue(
+    limiter: *const tidegate_limiter,
+    key: *const c_void,
+    key_len: usize,
+    cost: u64,
+    timeout_ns: u64,
+    wake: tidegate_wake,
+    context: *mut c_void,
+    ticket: *mut *mut tidegate_ticket,
+) -> tidegate_status {
+    guard(|| {
+        // SAFETY: the header's contract.
+        let (limiter, key, place) = unsafe {
+            (lend_limiter(limiter)?, handle::key(key, key_len)?, Out::new(ticket, "ticket")?)
+        };
+        let callback = wake.map(|wake| Callback { wake, context });
+        let alarm = Arc::new(Alarm(Mutex::new(callback)));
+        let ticket = limiter.queue(key, cost, handle::timeout(timeout_ns));
+        let waker = Waker::from(Arc::clone(&alarm));
+        place.write(give(tidegate_ticket { ticket, alarm, waker }));
+        Ok(())
+    })
+}
+
+/// Asks whether it is the ticket's turn. When it is decided, `*poll_after_ns` is 0 and `*decision`
+/// is the answer: admitted, or timed out, or impossible; the ticket is only good for
+/// tidegate_ticket_free then. Otherwise `*decision` is left as it is, and the ticket is to be
+/// polled again when `wake` is called, or when `*poll_after_ns` have passed (TIDEGATE_NEVER: only
+/// when `wake` is called).
+///
+/// Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+/// Thread safety: one call on a ticket at a time.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tidegate_ticket_poll(
+    ticket: *mut tidegate_ticket,
+    poll_after_ns: *mut u64,
+    decision: *mut tidegate_decision,
+) -> tidegate_status {
+    guard(|| {
+        // SAFETY: the header's contract.
+        let (ticket, poll_after, decision) = unsafe {
+            (
+                lend_mut(ticket, "ticket")?,
+                Out::new(poll_after_ns, "poll_after_ns")?,
+                OutStruct::new(decision, "decision")?,
+            )
+        };
+        match ticket.ticket.poll(&ticket.waker)? {
+            Turn::Done(answer) => {
+                decision.write(answer.into());
+                poll_after.write(0);
+            }
+            // 0 means decided: a wait of nothing becomes one of 1 ns.
+            Turn::Wait(Some(span)) => poll_after.write(nanos(span).max(1)),
+            Turn::Wait(None) => poll_after.write(TIDEGATE_NEVER),
+        }
+        Ok(())
+    })
+}
+
+/// Gives a ticket back, and its place in the queue. NULL is a no-op.
+///
+/// Thread safety: no other call may use this ticket now or later; not to be called from
+/// the ticket's own `wake`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tidegate_ticket_free(ticket: *mut tidegate_ticket) {
+    guard(|| {
+        // SAFETY: the header's contract.
+        if let Some(ticket) = unsafe { take(ticket) } {
+            ticket.alarm.off();
+        }
+        Ok(())
+    });
+}

@@ -1,0 +1,41 @@
+//! Waiting for admission on the calling thread.
+
+use std::ffi::c_void;
+
+use crate::decision::tidegate_decision;
+use crate::guard::guard;
+use crate::handle::{self, OutStruct};
+use crate::limiter::{lend_limiter, tidegate_limiter};
+use crate::status::tidegate_status;
+
+/// Blocks the calling thread until the request is admitted: waiters of a key are served in the
+/// order in which they came. It returns without admission when `timeout_ns` has passed, or at
+/// once when waiting that long cannot help, or when the cost is impossible; `*decision` is the
+/// last answer. TIDEGATE_NEVER: no time limit; 0: only if it is admitted at once.
+///
+/// Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE. A timeout is not an error: `allowed` is
+/// false.
+/// Thread safety: concurrent calls on one limiter are fine; it must not be freed while a
+/// thread waits on it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tidegate_wait(
+    limiter: *const tidegate_limiter,
+    key: *const c_void,
+    key_len: usize,
+    cost: u64,
+    timeout_ns: u64,
+    decision: *mut tidegate_decision,
+) -> tidegate_status {
+    guard(|| {
+        // SAFETY: the header's contract.
+        let (limiter, key, place) = unsafe {
+            (
+                lend_limiter(limiter)?,
+                handle::key(key, key_len)?,
+                OutStruct::new(decision, "decision")?,
+            )
+        };
+        place.write(limiter.wait(key, cost, handle::timeout(timeout_ns))?.into());
+        Ok(())
+    })
+}

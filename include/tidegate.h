@@ -1,0 +1,903 @@
+/* tidegate.h: an embeddable rate-limit engine.
+ *
+ * Generated from the library's sources (`make header`); not to be edited by hand.
+ *
+ *     #include <stdio.h>
+ *     #include <string.h>
+ *     #include <tidegate.h>
+ *
+ *     int main(void)
+ *     {
+ *         const char *policy = "100/minute";
+ *         tidegate_limiter *limiter;
+ *         if (tidegate_limiter_new(policy, strlen(policy), &limiter) != TIDEGATE_OK) {
+ *             fprintf(stderr, "%s\n", tidegate_last_error());
+ *             return 1;
+ *         }
+ *         if (tidegate_try_acquire(limiter, "user:42", 7, 1))
+ *             puts("admitted");
+ *         tidegate_limiter_free(limiter);
+ *     }
+ *
+ * Build with `cc program.c $(pkg-config --cflags --libs tidegate)`.
+ *
+ * CONTENTS
+ *
+ *   1. Simple
+ *   2. Limiters
+ *   3. Keys
+ *   4. Snapshots
+ *   5. Measures and reservations
+ *   6. Waiting
+ *   7. Clocks
+ *   8. Errors, names and the version
+ *   9. Advanced: explicit times
+ *   10. Advanced: waiting without a thread
+ *
+ * WHAT HOLDS FOR ALL CALLS
+ *
+ * Results. A call returns a tidegate_status: TIDEGATE_OK (0), or what went wrong. A denied request
+ * is not an error: the call returns TIDEGATE_OK and `allowed` is false. Outputs are written
+ * only when a call returns TIDEGATE_OK. tidegate_last_error says in words what went wrong.
+ *
+ * Arguments. Inputs come before outputs. A NULL argument where none is allowed gives
+ * TIDEGATE_ERROR_ARGUMENT, and the error's text names it. Pointers that are not NULL must be valid
+ * and aligned for their type. Where there is a length, 0 ignores the pointer: a key may be NULL
+ * with length 0, and is the empty key. Keys are any bytes; texts are UTF-8.
+ *
+ * Handles (tidegate_limiter, tidegate_clock, tidegate_reservation, tidegate_measure,
+ * tidegate_ticket, tidegate_buckets) are made and given back by calls of this header. Using one
+ * that was given back is undefined, as with free(3). Giving back NULL is a no-op.
+ *
+ * Structs that start with `struct_size` only grow at their end. The caller sets it (the INIT
+ * macros do); a library that is older or newer than the header writes what fits. 0 is refused.
+ *
+ * Times and durations are nanoseconds in a uint64_t, times since the Unix epoch, up to the year
+ * 2116. TIDEGATE_NEVER (UINT64_MAX) stands for what never comes. Costs may be any uint64_t. A call
+ * whose name ends in _at takes the time as an argument instead of reading the limiter's clock;
+ * errors and thread safety are those of the call without it.
+ *
+ * Threads. The library makes none of its own. A `const` receiver means that concurrent calls are
+ * fine. Panics inside the library are contained and give TIDEGATE_ERROR_INTERNAL.
+ */
+
+
+#ifndef TIDEGATE_H
+#define TIDEGATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The version of this header, as a text. */
+#define TIDEGATE_VERSION "0.1.0"
+
+/* Initial values of structs that start with `struct_size`. */
+#define TIDEGATE_DECISION_INIT { sizeof(tidegate_decision), false, 0, 0, 0, 0, 0, 0, NULL }
+#define TIDEGATE_OPTIONS_INIT { sizeof(tidegate_options), 0, 0, NULL, NULL, NULL, NULL }
+#define TIDEGATE_BUCKET_INIT { sizeof(tidegate_bucket), 0, { 0, 0, 0 }, 0, 0, 0, 0, 0, NULL, NULL }
+#define TIDEGATE_COUNTERS_INIT { sizeof(tidegate_counters), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/** The version of this header: major. */
+#define TIDEGATE_VERSION_MAJOR 0
+
+/** The version of this header: minor. */
+#define TIDEGATE_VERSION_MINOR 1
+
+/** The version of this header: patch. */
+#define TIDEGATE_VERSION_PATCH 0
+
+/** Done; the outputs are written. */
+#define TIDEGATE_OK 0
+
+/** A bad argument or option: NULL, a length or a time out of range, a struct_size of 0. */
+#define TIDEGATE_ERROR_ARGUMENT 1
+
+/** A mistake in a policy. The error's text says where it is and what would be right. */
+#define TIDEGATE_ERROR_POLICY 2
+
+/** A policy file that could not be read. */
+#define TIDEGATE_ERROR_FILE 3
+
+/** The store failed, or holds something that is not a limiter's. */
+#define TIDEGATE_ERROR_STORE 4
+
+/** A defect of this library, contained; please report the error's text. */
+#define TIDEGATE_ERROR_INTERNAL 5
+
+/** Admitted. */
+#define TIDEGATE_REASON_OK 0
+
+/** Denied: a limit has no room now; it will have after `retry_after_ns`. */
+#define TIDEGATE_REASON_LIMITED 1
+
+/** Denied: the key is blocked (tidegate_block) until `retry_after_ns` has passed. */
+#define TIDEGATE_REASON_BLOCKED 2
+
+/** Admitted without being counted. */
+#define TIDEGATE_REASON_BYPASS 3
+
+/** Denied: the cost is more than a limit can ever hold; no waiting helps. */
+#define TIDEGATE_REASON_IMPOSSIBLE 4
+
+/** As a duration: never. As a time limit: none. (UINT64_MAX) */
+#define TIDEGATE_NEVER UINT64_MAX
+
+/** The limit counts requests times cost. */
+#define TIDEGATE_METHOD_COUNT 0
+
+/** The limit counts time spent, in nanoseconds. */
+#define TIDEGATE_METHOD_LATENCY 1
+
+/** The limit counts requests in flight. */
+#define TIDEGATE_METHOD_CONCURRENCY 2
+
+/** Every bucket of a key at one moment. */
+typedef struct tidegate_buckets tidegate_buckets;
+
+/** A source of time for limiters. */
+typedef struct tidegate_clock tidegate_clock;
+
+/** A policy, the state of its keys, and a clock. */
+typedef struct tidegate_limiter tidegate_limiter;
+
+/** A request under way. */
+typedef struct tidegate_measure tidegate_measure;
+
+/** An estimate that was taken, to be settled or cancelled. */
+typedef struct tidegate_reservation tidegate_reservation;
+
+/** A place in a key's queue. */
+typedef struct tidegate_ticket tidegate_ticket;
+
+/**
+ * What a call returns: TIDEGATE_OK or one of the TIDEGATE_ERROR numbers. They never
+ * change; new ones may be added. A denied request is not an error: the call returns TIDEGATE_OK, and
+ * `allowed` is false.
+ */
+typedef int32_t tidegate_status;
+
+/**
+ * Options of a limiter. Start with `tidegate_options options = TIDEGATE_OPTIONS_INIT;` and set
+ * what should not be the default. All is copied: nothing needs to outlive the call.
+ */
+typedef struct tidegate_options {
+    /**
+     * sizeof(tidegate_options), set by the caller. What lies beyond the options that this
+     * library knows must be zero.
+     */
+    uint32_t struct_size;
+    /** Always 0. */
+    uint32_t reserved;
+    /** Most keys that are remembered at once; 0: the default, 1,000,000. */
+    uint64_t max_keys;
+    /**
+     * What happens to a new key when `max_keys` keys are in use: "inherit" (it takes the place
+     * of the key closest to full, and inherits the larger use), "deny", or "allow" (admitted
+     * and not remembered). NULL: the default, "inherit".
+     */
+    const char *on_full;
+    /** Where the state is kept. NULL: the default, "memory:". */
+    const char *store;
+    /** A name for logs, UTF-8. NULL: none. */
+    const char *name;
+    /**
+     * Where the time comes from. NULL: the system's clock. The limiter keeps what it needs: the
+     * clock may be freed before it.
+     */
+    const struct tidegate_clock *clock;
+} tidegate_options;
+
+/**
+ * The answer to one request. Start with `tidegate_decision decision = TIDEGATE_DECISION_INIT;`;
+ * one struct may be used for any number of calls.
+ *
+ * The numbers are those of the limit that decides: of a denied request the one with the longest
+ * wait, of an admitted one the tightest (the smallest share of its capacity left). Units are
+ * requests times cost (count limits), nanoseconds (latency) or permits (concurrency).
+ */
+typedef struct tidegate_decision {
+    /** sizeof(tidegate_decision), set by the caller; fields beyond it are not written. */
+    uint32_t struct_size;
+    /** May the request go on? */
+    bool allowed;
+    /** Why: a TIDEGATE_REASON number. */
+    uint8_t reason;
+    /** Always 0. */
+    uint16_t reserved;
+    /** The quota of the limit; of a cascade, the sum of its quotas. */
+    uint64_t limit;
+    /** Units left in the limit after this decision. */
+    uint64_t remaining;
+    /**
+     * How long to wait until the same request passes; 0 when allowed, TIDEGATE_NEVER when it
+     * never will.
+     */
+    uint64_t retry_after_ns;
+    /** How long until the limit is full again when nobody uses it. */
+    uint64_t reset_after_ns;
+    /** The name of the limit, "" for a blocked key. UTF-8; valid for ever, not to be freed. */
+    const char *limit_name;
+} tidegate_decision;
+
+/**
+ * One bucket of a key. Start with `tidegate_bucket bucket = TIDEGATE_BUCKET_INIT;`. Units are
+ * requests times cost (count limits), nanoseconds (latency) or permits (concurrency).
+ */
+typedef struct tidegate_bucket {
+    /** sizeof(tidegate_bucket), set by the caller; fields beyond it are not written. */
+    uint32_t struct_size;
+    /** What it counts: a TIDEGATE_METHOD number. */
+    uint8_t method;
+    /** Always 0. */
+    uint8_t reserved[3];
+    /** Units per period. */
+    uint64_t quota;
+    /** Most units that can be spent at once (gcra: the burst). */
+    uint64_t capacity;
+    /** Units used; more than the capacity when in debt. */
+    uint64_t used;
+    /** Units left. */
+    uint64_t remaining;
+    /** How long until it refreshes (windows: their end; gcra: full again); 0 when full. */
+    uint64_t refresh_after_ns;
+    /** The name of its limit. UTF-8, valid as long as the snapshot. */
+    const char *limit_name;
+    /** Its own name, or the text of its rate ("100/minute"). UTF-8, valid as long as the snapshot. */
+    const char *name;
+} tidegate_bucket;
+
+/**
+ * Counters of a limiter since its creation. Start with
+ * `tidegate_counters counters = TIDEGATE_COUNTERS_INIT;`.
+ */
+typedef struct tidegate_counters {
+    /** sizeof(tidegate_counters), set by the caller; fields beyond it are not written. */
+    uint32_t struct_size;
+    /** Always 0. */
+    uint32_t reserved;
+    /** Keys remembered now. */
+    uint64_t keys;
+    /** Most keys that can be remembered (`max_keys`). */
+    uint64_t capacity;
+    /** Requests admitted. */
+    uint64_t allowed;
+    /** Requests denied because a limit had no room. */
+    uint64_t limited;
+    /** Requests denied because their key was blocked. */
+    uint64_t blocked;
+    /** Requests admitted without being counted. */
+    uint64_t bypassed;
+    /** Requests denied because their cost can never fit. */
+    uint64_t impossible;
+    /** Keys in use whose place was taken by others (`on_full` "inherit"). */
+    uint64_t evictions;
+    /** Requests of new keys that found the store full (`on_full` "deny" and "allow"). */
+    uint64_t saturated;
+} tidegate_counters;
+
+/** What is called when it may have become a ticket's turn. See tidegate_queue. */
+typedef void (*tidegate_wake)(void *context);
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ============================================================================================
+ * 1. Simple
+ * A limiter, yes or no, and what went wrong. Enough for most programs.
+ * ============================================================================================ */
+
+/**
+ * Makes a limiter. `policy` is a rate string ("100/minute; 30s/minute"), or a TOML or JSON
+ * document: `policy_len` bytes of UTF-8, which need no NUL at their end and are not kept.
+ *
+ * Errors: TIDEGATE_ERROR_POLICY with line, column and field (see tidegate_last_error);
+ * TIDEGATE_ERROR_ARGUMENT. The limiter is given back with tidegate_limiter_free.
+ * Thread safety: any thread at any time.
+ */
+tidegate_status tidegate_limiter_new(const char *policy,
+                                     size_t policy_len,
+                                     tidegate_limiter **limiter);
+
+/**
+ * As tidegate_acquire, only yes or no: the fastest call. Also false on an error.
+ *
+ * Thread safety: concurrent calls on one limiter are fine.
+ */
+bool tidegate_try_acquire(const tidegate_limiter *limiter,
+                          const void *key,
+                          size_t key_len,
+                          uint64_t cost);
+
+/**
+ * Decides now whether a request of `key` that costs `cost` units may go on. It never waits.
+ * Every limit must have room; then all of them are charged, else none is. The key is any
+ * `key_len` bytes.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE. A denial is not an error.
+ * Thread safety: concurrent calls on one limiter are fine.
+ */
+tidegate_status tidegate_acquire(const tidegate_limiter *limiter,
+                                 const void *key,
+                                 size_t key_len,
+                                 uint64_t cost,
+                                 tidegate_decision *decision);
+
+/**
+ * Charges the time that a request took to the latency limits, after the fact. It may overdraw
+ * them: that is debt, which time repays. Without latency limits it does nothing.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+ * Thread safety: concurrent calls on one limiter are fine.
+ */
+tidegate_status tidegate_record_latency(const tidegate_limiter *limiter,
+                                        const void *key,
+                                        size_t key_len,
+                                        uint64_t latency_ns);
+
+/**
+ * Gives a limiter back. NULL is a no-op; freeing one twice is undefined. Reservations, measures
+ * and tickets of it stay valid, and are given back by their own calls.
+ *
+ * Thread safety: no other call may use this limiter now or later.
+ */
+void tidegate_limiter_free(tidegate_limiter *limiter);
+
+/**
+ * The text of this thread's last failure: it names the argument or the field of the policy, and
+ * says what would be right, in English. Successful calls leave it as it is; "" when no call
+ * of this thread has failed yet. UTF-8, never NULL, never to be freed; valid until the next
+ * call of this thread that fails, and until the thread ends.
+ *
+ * Thread safety: every thread has its own.
+ */
+const char *tidegate_last_error(void);
+
+/* ============================================================================================
+ * 2. Limiters
+ * With options, from files, changed while running.
+ * ============================================================================================ */
+
+/**
+ * As tidegate_limiter_new, with options (NULL: the defaults).
+ *
+ * Errors: also TIDEGATE_ERROR_ARGUMENT for a bad option, which the error's text names.
+ * Thread safety: any thread at any time.
+ */
+tidegate_status tidegate_limiter_new_with(const char *policy,
+                                          size_t policy_len,
+                                          const tidegate_options *options,
+                                          tidegate_limiter **limiter);
+
+/**
+ * As tidegate_limiter_new_with, with the policy in a file: `.toml`, `.json`, or a rate string
+ * under any other name. `path` ends with NUL.
+ *
+ * Errors: TIDEGATE_ERROR_FILE when it cannot be read; else as tidegate_limiter_new_with, with
+ * the path in the text.
+ * Thread safety: any thread at any time.
+ */
+tidegate_status tidegate_limiter_new_from_file(const char *path,
+                                               const tidegate_options *options,
+                                               tidegate_limiter **limiter);
+
+/**
+ * Changes the limits while running. Use so far is kept, and nothing is granted retroactively:
+ * limits are matched by name, their buckets by position. On an error nothing changes.
+ *
+ * Errors: TIDEGATE_ERROR_POLICY with line, column and field; TIDEGATE_ERROR_ARGUMENT.
+ * Thread safety: concurrent calls on one limiter are fine.
+ */
+tidegate_status tidegate_update(const tidegate_limiter *limiter,
+                                const char *policy,
+                                size_t policy_len);
+
+/**
+ * The limiter's name, from its options; "" when it has none or is NULL. UTF-8, never NULL, not
+ * to be freed; valid as long as the limiter.
+ *
+ * Thread safety: concurrent calls on one limiter are fine.
+ */
+const char *tidegate_limiter_name(const tidegate_limiter *limiter);
+
+/**
+ * The time of the limiter's clock: nanoseconds since the Unix epoch. Several `_at` calls with
+ * one such time are cheaper than as many calls that read the clock themselves.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT.
+ * Thread safety: concurrent calls on one limiter are fine.
+ */
+tidegate_status tidegate_limiter_now(const tidegate_limiter *limiter, uint64_t *now_ns);
+
+/**
+ * The counters of a limiter. They are exact one by one, not among each other while other
+ * threads use the limiter.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT.
+ * Thread safety: concurrent calls on one limiter are fine.
+ */
+tidegate_status tidegate_stats(const tidegate_limiter *limiter,
+                               tidegate_counters *counters);
+
+/* ============================================================================================
+ * 3. Keys
+ * Looking, giving back, and the operator's hand.
+ * ============================================================================================ */
+
+/**
+ * What tidegate_acquire would answer now; changes nothing.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+ * Thread safety: concurrent calls on one limiter are fine.
+ */
+tidegate_status tidegate_peek(const tidegate_limiter *limiter,
+                              const void *key,
+                              size_t key_len,
+                              uint64_t cost,
+                              tidegate_decision *decision);
+
+/**
+ * Gives `cost` units back to every count limit of the key: never above its capacity, and never to
+ * a window that has passed.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+ * Thread safety: concurrent calls on one limiter are fine.
+ */
+tidegate_status tidegate_refund(const tidegate_limiter *limiter,
+                                const void *key,
+                                size_t key_len,
+                                uint64_t cost);
+
+/**
+ * Gives one permit back to every concurrency limit of the key; never below zero in flight.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+ * Thread safety: concurrent calls on one limiter are fine.
+ */
+tidegate_status tidegate_release(const tidegate_limiter *limiter,
+                                 const void *key,
+                                 size_t key_len);
+
+/**
+ * Makes every count and latency limit of the key full, and lifts a block. Permits in flight stay.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+ * Thread safety: concurrent calls on one limiter are fine.
+ */
+tidegate_status tidegate_reset(const tidegate_limiter *limiter,
+                               const void *key,
+                               size_t key_len);
+
+/**
+ * Denies all requests of the key for `duration_ns` from now on; 0 lifts the block.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+ * Thread safety: concurrent calls on one limiter are fine.
+ */
+tidegate_status tidegate_block(const tidegate_limiter *limiter,
+                               const void *key,
+                               size_t key_len,
+                               uint64_t duration_ns);
+
+/**
+ * Charges `units` to every count limit of the key, whatever is left; it may overdraw.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+ * Thread safety: concurrent calls on one limiter are fine.
+ */
+tidegate_status tidegate_penalize(const tidegate_limiter *limiter,
+                                  const void *key,
+                                  size_t key_len,
+                                  uint64_t units);
+
+/* ============================================================================================
+ * 4. Snapshots
+ * Every bucket of a key, for logs and dashboards.
+ * ============================================================================================ */
+
+/**
+ * Every bucket of a key: what is used and what is left, in the order of the policy. A key that
+ * was never seen has full buckets. The snapshot is given back with tidegate_buckets_free; it may
+ * outlive its limiter.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+ * Thread safety: concurrent calls on one limiter are fine.
+ */
+tidegate_status tidegate_snapshot(const tidegate_limiter *limiter,
+                                  const void *key,
+                                  size_t key_len,
+                                  tidegate_buckets **buckets);
+
+/**
+ * How many buckets there are; 0 for NULL.
+ *
+ * Thread safety: concurrent calls are fine.
+ */
+size_t tidegate_buckets_count(const tidegate_buckets *buckets);
+
+/**
+ * The bucket number `index`, from 0.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT, also when `index` is not below tidegate_buckets_count.
+ * Thread safety: concurrent calls are fine.
+ */
+tidegate_status tidegate_buckets_get(const tidegate_buckets *buckets,
+                                     size_t index,
+                                     tidegate_bucket *bucket);
+
+/**
+ * How long the key stays blocked (tidegate_block); 0 when it is not, and for NULL.
+ *
+ * Thread safety: concurrent calls are fine.
+ */
+uint64_t tidegate_buckets_blocked_for_ns(const tidegate_buckets *buckets);
+
+/**
+ * Gives a snapshot back; the names in its buckets are gone. NULL is a no-op.
+ *
+ * Thread safety: no other call may use this snapshot now or later.
+ */
+void tidegate_buckets_free(tidegate_buckets *buckets);
+
+/* ============================================================================================
+ * 5. Measures and reservations
+ * Requests whose price is known only when they are done.
+ * ============================================================================================ */
+
+/**
+ * Begins a request: as tidegate_acquire, and when it is admitted, its time runs. `*decision` says
+ * whether it was; when it was denied, `*measure` is set to NULL: there is nothing to end.
+ *
+ * A measure is given back by tidegate_measure_end; it may outlive its limiter.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+ * Thread safety: concurrent calls on one limiter are fine.
+ */
+tidegate_status tidegate_measure_begin(const tidegate_limiter *limiter,
+                                       const void *key,
+                                       size_t key_len,
+                                       uint64_t cost,
+                                       tidegate_decision *decision,
+                                       tidegate_measure **measure);
+
+/**
+ * Ends a request: the time since it began, by the limiter's clock, is charged to the latency
+ * limits, and the permits of concurrency limits are given back.
+ *
+ * The measure is given back, whatever the call returns.
+ * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+ * Thread safety: no other call may use this measure now or later; another thread than the
+ * one that began it may end it.
+ */
+tidegate_status tidegate_measure_end(tidegate_measure *measure);
+
+/**
+ * Takes an estimate of the cost now, to be settled when the true cost is known (the tokens of a
+ * model call). `*decision` says whether it was admitted; when it was denied, nothing is taken
+ * and `*reservation` is set to NULL: there is nothing to settle.
+ *
+ * A reservation is given back by one of tidegate_settle, tidegate_cancel and
+ * tidegate_reservation_free; it may outlive its limiter.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+ * Thread safety: concurrent calls on one limiter are fine.
+ */
+tidegate_status tidegate_reserve(const tidegate_limiter *limiter,
+                                 const void *key,
+                                 size_t key_len,
+                                 uint64_t cost,
+                                 tidegate_decision *decision,
+                                 tidegate_reservation **reservation);
+
+/**
+ * Settles a reservation: less than the estimate, and the difference goes back to the limits
+ * that paid it; more, and the difference is charged, whatever is left. Permits of concurrency
+ * limits are kept (tidegate_release gives them back).
+ *
+ * The reservation is given back, whatever the call returns.
+ * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+ * Thread safety: no other call may use this reservation now or later.
+ */
+tidegate_status tidegate_settle(tidegate_reservation *reservation, uint64_t actual);
+
+/**
+ * Takes a reservation back: as settling it with 0, and permits of concurrency limits are given
+ * back too.
+ *
+ * The reservation is given back, whatever the call returns.
+ * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+ * Thread safety: no other call may use this reservation now or later.
+ */
+tidegate_status tidegate_cancel(tidegate_reservation *reservation);
+
+/**
+ * Gives a reservation back without settling it: the estimate stands. NULL is a no-op.
+ *
+ * Thread safety: no other call may use this reservation now or later.
+ */
+void tidegate_reservation_free(tidegate_reservation *reservation);
+
+/* ============================================================================================
+ * 6. Waiting
+ * Until it is this request's turn.
+ * ============================================================================================ */
+
+/**
+ * Blocks the calling thread until the request is admitted: waiters of a key are served in the
+ * order in which they came. It returns without admission when `timeout_ns` has passed, or at
+ * once when waiting that long cannot help, or when the cost is impossible; `*decision` is the
+ * last answer. TIDEGATE_NEVER: no time limit; 0: only if it is admitted at once.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE. A timeout is not an error: `allowed` is
+ * false.
+ * Thread safety: concurrent calls on one limiter are fine; it must not be freed while a
+ * thread waits on it.
+ */
+tidegate_status tidegate_wait(const tidegate_limiter *limiter,
+                              const void *key,
+                              size_t key_len,
+                              uint64_t cost,
+                              uint64_t timeout_ns,
+                              tidegate_decision *decision);
+
+/* ============================================================================================
+ * 7. Clocks
+ * Time that a test moves by hand.
+ * ============================================================================================ */
+
+/**
+ * A clock that stands at `now_ns` (nanoseconds since the Unix epoch) until it is moved, for
+ * tests without sleeping. It is handed to limiters in their options, and given back with
+ * tidegate_clock_free; limiters that use it go on using it.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT, also for times beyond the year 2116.
+ * Thread safety: any thread at any time.
+ */
+tidegate_status tidegate_clock_new_manual(uint64_t now_ns, tidegate_clock **clock);
+
+/**
+ * Moves a clock to `now_ns`, also back, and wakes those who wait on it.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT, also for times beyond the year 2116.
+ * Thread safety: concurrent calls on one clock are fine.
+ */
+tidegate_status tidegate_clock_set(const tidegate_clock *clock, uint64_t now_ns);
+
+/**
+ * Moves a clock on by `span_ns`, and wakes those who wait on it. It stops in the year 2116.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT.
+ * Thread safety: concurrent calls on one clock are fine.
+ */
+tidegate_status tidegate_clock_advance(const tidegate_clock *clock, uint64_t span_ns);
+
+/**
+ * Where a clock stands: nanoseconds since the Unix epoch.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT.
+ * Thread safety: concurrent calls on one clock are fine.
+ */
+tidegate_status tidegate_clock_now(const tidegate_clock *clock, uint64_t *now_ns);
+
+/**
+ * Gives a clock back. NULL is a no-op; freeing one twice is undefined.
+ *
+ * Thread safety: no other call may use this clock now or later; limiters that were made with it
+ * are not concerned.
+ */
+void tidegate_clock_free(tidegate_clock *clock);
+
+/* ============================================================================================
+ * 8. Errors, names and the version
+ * Where a policy is wrong; numbers as words.
+ * ============================================================================================ */
+
+/**
+ * The field of the policy (`limit[0].quota`) or the name of the argument (`key`) that this
+ * thread's last failure is about; "" when there is none. UTF-8, never NULL, never to be freed;
+ * valid as long as tidegate_last_error's text.
+ *
+ * Thread safety: every thread has its own.
+ */
+const char *tidegate_last_error_field(void);
+
+/**
+ * The line of the policy's text where this thread's last failure is, from 1; 0 when unknown.
+ *
+ * Thread safety: every thread has its own.
+ */
+uint32_t tidegate_last_error_line(void);
+
+/**
+ * The column (in characters, not bytes) where this thread's last failure is, from 1; 0 when
+ * unknown.
+ *
+ * Thread safety: every thread has its own.
+ */
+uint32_t tidegate_last_error_column(void);
+
+/**
+ * The name of a status in lower case: "ok", "argument", "policy", "file", "store" or
+ * "internal"; "unknown" for any other number. Never NULL, never to be freed.
+ *
+ * Thread safety: any thread at any time.
+ */
+const char *tidegate_status_name(tidegate_status status);
+
+/**
+ * The word for a reason, the same in every host: "ok", "limited", "blocked", "bypass" or
+ * "impossible"; "unknown" for any other number. Never NULL, never to be freed.
+ *
+ * Thread safety: any thread at any time.
+ */
+const char *tidegate_reason_name(uint8_t reason);
+
+/**
+ * The word for a method, as in policies: "count", "latency" or "concurrency"; "unknown" for any
+ * other number. Never NULL, never to be freed.
+ *
+ * Thread safety: any thread at any time.
+ */
+const char *tidegate_method_name(uint8_t method);
+
+/**
+ * The version of the library that the program runs with, such as "0.1.0"; compare it with
+ * TIDEGATE_VERSION, the version of this header. Never NULL, never to be freed.
+ *
+ * Thread safety: any thread at any time.
+ */
+const char *tidegate_version(void);
+
+/* ============================================================================================
+ * 9. Advanced: explicit times
+ * The same calls at a given time, for replays and for programs that have the time already.
+ * ============================================================================================ */
+
+/** As tidegate_acquire, at a given time. */
+tidegate_status tidegate_acquire_at(const tidegate_limiter *limiter,
+                                    const void *key,
+                                    size_t key_len,
+                                    uint64_t cost,
+                                    uint64_t now_ns,
+                                    tidegate_decision *decision);
+
+/** As tidegate_try_acquire, at a given time. */
+bool tidegate_try_acquire_at(const tidegate_limiter *limiter,
+                             const void *key,
+                             size_t key_len,
+                             uint64_t cost,
+                             uint64_t now_ns);
+
+/** As tidegate_peek, at a given time. */
+tidegate_status tidegate_peek_at(const tidegate_limiter *limiter,
+                                 const void *key,
+                                 size_t key_len,
+                                 uint64_t cost,
+                                 uint64_t now_ns,
+                                 tidegate_decision *decision);
+
+/** As tidegate_record_latency, at a given time. */
+tidegate_status tidegate_record_latency_at(const tidegate_limiter *limiter,
+                                           const void *key,
+                                           size_t key_len,
+                                           uint64_t latency_ns,
+                                           uint64_t now_ns);
+
+/** As tidegate_refund, at a given time. */
+tidegate_status tidegate_refund_at(const tidegate_limiter *limiter,
+                                   const void *key,
+                                   size_t key_len,
+                                   uint64_t cost,
+                                   uint64_t now_ns);
+
+/** As tidegate_release, at a given time. */
+tidegate_status tidegate_release_at(const tidegate_limiter *limiter,
+                                    const void *key,
+                                    size_t key_len,
+                                    uint64_t now_ns);
+
+/** As tidegate_reset, at a given time. */
+tidegate_status tidegate_reset_at(const tidegate_limiter *limiter,
+                                  const void *key,
+                                  size_t key_len,
+                                  uint64_t now_ns);
+
+/** As tidegate_block, at a given time. */
+tidegate_status tidegate_block_at(const tidegate_limiter *limiter,
+                                  const void *key,
+                                  size_t key_len,
+                                  uint64_t duration_ns,
+                                  uint64_t now_ns);
+
+/** As tidegate_penalize, at a given time. */
+tidegate_status tidegate_penalize_at(const tidegate_limiter *limiter,
+                                     const void *key,
+                                     size_t key_len,
+                                     uint64_t units,
+                                     uint64_t now_ns);
+
+/** As tidegate_update, at a given time. */
+tidegate_status tidegate_update_at(const tidegate_limiter *limiter,
+                                   const char *policy,
+                                   size_t policy_len,
+                                   uint64_t now_ns);
+
+/** As tidegate_snapshot, at a given time. */
+tidegate_status tidegate_snapshot_at(const tidegate_limiter *limiter,
+                                     const void *key,
+                                     size_t key_len,
+                                     uint64_t now_ns,
+                                     tidegate_buckets **buckets);
+
+/** As tidegate_reserve, at a given time. */
+tidegate_status tidegate_reserve_at(const tidegate_limiter *limiter,
+                                    const void *key,
+                                    size_t key_len,
+                                    uint64_t cost,
+                                    uint64_t now_ns,
+                                    tidegate_decision *decision,
+                                    tidegate_reservation **reservation);
+
+/** As tidegate_settle, at a given time. */
+tidegate_status tidegate_settle_at(tidegate_reservation *reservation,
+                                   uint64_t actual,
+                                   uint64_t now_ns);
+
+/** As tidegate_cancel, at a given time. */
+tidegate_status tidegate_cancel_at(tidegate_reservation *reservation, uint64_t now_ns);
+
+/* ============================================================================================
+ * 10. Advanced: waiting without a thread
+ * For event loops.
+ * ============================================================================================ */
+
+/**
+ * Takes a place in the key's queue, for event loops: tidegate_wait without a blocked thread.
+ * The ticket is asked with tidegate_ticket_poll, and given back with tidegate_ticket_free, which
+ * gives up the place; a ticket that was not admitted takes nothing.
+ *
+ * `wake` (NULL: none) is called with `context` when it may have become this ticket's turn, on
+ * any thread, during any call on the limiter or its clock. It must only send a signal to the
+ * event loop, and must not call this library. It is not called any more when
+ * tidegate_ticket_free has returned.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+ * Thread safety: concurrent calls on one limiter are fine.
+ */
+tidegate_status tidegate_queue(const tidegate_limiter *limiter,
+                               const void *key,
+                               size_t key_len,
+                               uint64_t cost,
+                               uint64_t timeout_ns,
+                               tidegate_wake wake,
+                               void *context,
+                               tidegate_ticket **ticket);
+
+/**
+ * Asks whether it is the ticket's turn. When it is decided, `*poll_after_ns` is 0 and `*decision`
+ * is the answer: admitted, or timed out, or impossible; the ticket is only good for
+ * tidegate_ticket_free then. Otherwise `*decision` is left as it is, and the ticket is to be
+ * polled again when `wake` is called, or when `*poll_after_ns` have passed (TIDEGATE_NEVER: only
+ * when `wake` is called).
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+ * Thread safety: one call on a ticket at a time.
+ */
+tidegate_status tidegate_ticket_poll(tidegate_ticket *ticket,
+                                     uint64_t *poll_after_ns,
+                                     tidegate_decision *decision);
+
+/**
+ * Gives a ticket back, and its place in the queue. NULL is a no-op.
+ *
+ * Thread safety: no other call may use this ticket now or later; not to be called from
+ * the ticket's own `wake`.
+ */
+void tidegate_ticket_free(tidegate_ticket *ticket);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
