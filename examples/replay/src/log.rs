@@ -76,8 +76,8 @@ fn parse(bytes: &[u8]) -> Result<Log> {
             .filter(|(_, line)| !line.is_empty())
     };
     // The first line that any format understands decides for the whole file.
-    let Some(format) = lines()
-        .find_map(|(_, line)| FORMATS.iter().find(|format| (format.parse)(line).is_some()))
+    let Some(format) =
+        lines().find_map(|(_, line)| FORMATS.iter().find(|format| (format.parse)(line).is_some()))
     else {
         bail!(
             "has no usable line ({} lines are not blank); give an access log in combined format, \

@@ -90,7 +90,8 @@ mod tests {
     #[test]
     fn events_are_merged_in_order_of_time() {
         let requests = [request(10, "b", 0), request(10, "a", 30), request(40, "a", 5)];
-        let events: Vec<_> = merged(&requests).iter().map(|event| (event.at_ns, event.what)).collect();
+        let events: Vec<_> =
+            merged(&requests).iter().map(|event| (event.at_ns, event.what)).collect();
         assert_eq!(
             events,
             [

@@ -62,7 +62,8 @@ fn complete(events: &[Event], host: &Host) -> Result<()> {
     let requests = events.iter().filter(|event| matches!(event.what, What::Arrival { .. })).count();
     let mut admitted = 0;
     for (id, line) in host.decisions.iter().enumerate() {
-        let fields = outcome::fields(line).with_context(|| format!("{name}: no decision: {line:?}"))?;
+        let fields =
+            outcome::fields(line).with_context(|| format!("{name}: no decision: {line:?}"))?;
         ensure!(fields[0] == id.to_string(), "{name}: request {id} is missing before {line:?}");
         admitted += usize::from(fields[1] == "1");
     }

@@ -36,9 +36,8 @@ fn replayed() -> TempDir {
         fs::write(file("decisions"), decisions).unwrap();
         let bucket = r#"{"limit": "requests", "name": "1/minute", "method": "count", "quota": 1,
             "capacity": 1, "used": 1, "remaining": 0, "refresh_after_ns": 59000000000}"#;
-        let summary = format!(
-            r#"{{"decisions": 2, "admitted": 1, "seconds": 1e-6, "buckets": [{bucket}]}}"#
-        );
+        let summary =
+            format!(r#"{{"decisions": 2, "admitted": 1, "seconds": 1e-6, "buckets": [{bucket}]}}"#);
         fs::write(file("json"), summary).unwrap();
     }
     folder
@@ -135,7 +134,10 @@ fn a_log_that_cannot_be_used_is_a_clear_error() {
     assert!(error.contains("cannot read the log log"), "{error}");
     fs::write(folder.path().join("log"), "hello\n").unwrap();
     let error = fails(tool(&PREPARE, folder.path()));
-    assert!(error.contains("no usable line") && error.contains("timestamp,key,duration"), "{error}");
+    assert!(
+        error.contains("no usable line") && error.contains("timestamp,key,duration"),
+        "{error}"
+    );
     assert!(!folder.path().join("events").exists());
 }
 

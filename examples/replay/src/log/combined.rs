@@ -100,8 +100,15 @@ mod tests {
     #[test]
     fn what_is_no_tail() {
         for tail in [
-            "", "x", "512 ", r#"512 "-" "agent"#, r#"512 "-"  "agent""#, r#"512 "-" "agent" soon"#,
-            r#"512 "-" "agent" -1"#, r#"512"-""#, r#"512 "\"#,
+            "",
+            "x",
+            "512 ",
+            r#"512 "-" "agent"#,
+            r#"512 "-"  "agent""#,
+            r#"512 "-" "agent" soon"#,
+            r#"512 "-" "agent" -1"#,
+            r#"512"-""#,
+            r#"512 "\"#,
         ] {
             assert_eq!(line(tail), None, "{tail}");
         }
@@ -112,8 +119,15 @@ mod tests {
         let good = r#"h - - [14/Nov/2023:22:13:20 +0000] "GET / HTTP/1.1" 200 5 "-" "a""#;
         assert!(parse(good.as_bytes()).is_some());
         for (from, to) in [
-            ("h - -", ""), ("h - -", "h -"), ("h - -", "h"), ("Nov", "Nux"), (" +0000", ""),
-            ("\"GET", "GET"), (" 200", " 20"), (" 200", " 2x0"), ("] ", "]"),
+            ("h - -", ""),
+            ("h - -", "h -"),
+            ("h - -", "h"),
+            ("Nov", "Nux"),
+            (" +0000", ""),
+            ("\"GET", "GET"),
+            (" 200", " 20"),
+            (" 200", " 2x0"),
+            ("] ", "]"),
         ] {
             let bad = good.replacen(from, to, 1);
             assert_eq!(parse(bad.as_bytes()), None, "{bad}");
