@@ -1,0 +1,40 @@
+"""An embeddable rate-limit engine: count and latency limits in one exact decision.
+
+>>> import tidegate
+>>> limiter = tidegate.Limiter("100/minute")
+>>> if limiter.try_acquire("user:42"):
+...     pass  # do the work
+
+Amounts are whole units. Durations are seconds (int, float or timedelta; every answer has an
+exact `..._ns` twin). Keys are `str` (their UTF-8) or `bytes`.
+"""
+
+from tidegate._errors import ArgumentError, Error, PolicyError, RateLimited
+from tidegate._limiter import Limiter
+from tidegate._measure import Measure
+from tidegate._native import (
+    VERSION,
+    BucketSnapshot,
+    Decision,
+    ManualClock,
+    Reservation,
+    Snapshot,
+    Stats,
+)
+
+__version__: str = VERSION
+
+__all__ = [
+    "ArgumentError",
+    "BucketSnapshot",
+    "Decision",
+    "Error",
+    "Limiter",
+    "ManualClock",
+    "Measure",
+    "PolicyError",
+    "RateLimited",
+    "Reservation",
+    "Snapshot",
+    "Stats",
+]

@@ -1,0 +1,202 @@
+"""The limiter as users see it: the native one, with policies, `measure` and `wait_async`."""
+
+from __future__ import annotations
+
+from tidegate import _native, _policy
+from tidegate._measure import Measure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+    from datetime import timedelta
+    from typing import Any, Literal
+
+    from typing_extensions import Self
+
+    from tidegate._native import Decision, ManualClock
+
+
+class Limiter(_native.Limiter):
+    """A policy, the state of its keys, and a clock; any thread may call it at any time.
+
+    Parameters
+    ----------
+    policy : str or mapping
+        A rate string (`"100/minute"`, `"10/second burst 20; 500/hour"`), the text of a TOML or
+        JSON document, or a document as a dict.
+    clock : ManualClock or "system", optional
+        Where time comes from; the system's clock when left out.
+    max_keys : int, optional
+        Most keys remembered at once, at least 1.
+    on_full : {"inherit", "deny", "allow"}, optional
+        What happens to a new key beyond `max_keys`: it takes the place of the key closest to
+        full and inherits the larger use, or is denied, or is allowed and not remembered.
+    store : str, optional
+        Where state is kept; `"memory:"` is the memory of this process.
+    name : str, optional
+        A name for logs.
+
+    Raises
+    ------
+    PolicyError
+        When the policy is wrong; it says where, and what would be right.
+    ArgumentError
+        When an option has a bad value.
+    TypeError
+        When an argument has the wrong type or an option is unknown.
+
+    Notes
+    -----
+    Every call happens at the clock's time, or at `now_ns`, nanoseconds since the Unix epoch.
+
+    A limiter lives in one process: after `os.fork` parent and child count for themselves, and
+    pickling or copying one is a `TypeError`.
+
+    Examples
+    --------
+    >>> limiter = tidegate.Limiter("100/minute; 30s/minute")
+    >>> if decision := limiter.acquire("user:42"):
+    ...     limiter.record_latency("user:42", 0.153)
+    ... else:
+    ...     print(f"retry after {decision.retry_after} s")
+    """
+
+    __slots__ = ()
+
+    def __new__(
+        cls,
+        policy: str | Mapping[str, Any],
+        *,
+        clock: ManualClock | Literal["system"] | None = None,
+        max_keys: int = 1_000_000,
+        on_full: Literal["inherit", "deny", "allow"] = "inherit",
+        store: str = "memory:",
+        name: str = "",
+    ) -> Self:
+        text, form = _policy.read(policy)
+        return cls._build(text, form, clock, max_keys, on_full, store, name)
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        clock: ManualClock | Literal["system"] | None = None,
+        max_keys: int = 1_000_000,
+        on_full: Literal["inherit", "deny", "allow"] = "inherit",
+        store: str = "memory:",
+        name: str = "",
+    ) -> Self:
+        """A limiter whose policy is in a file: `.toml`, `.json`, or the text of either.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file, in UTF-8.
+        clock, max_keys, on_full, store, name
+            As for `Limiter`.
+
+        Raises
+        ------
+        OSError
+            When the file cannot be read (`FileNotFoundError`, `PermissionError`, ...).
+        PolicyError
+            When the policy is wrong; the message names the file.
+        """
+        return cls._build(path, "file", clock, max_keys, on_full, store, name)
+
+    @classmethod
+    def _build(
+        cls,
+        policy: str | os.PathLike[str],
+        form: str,
+        clock: ManualClock | str | None,
+        max_keys: int,
+        on_full: str,
+        store: str,
+        name: str,
+    ) -> Self:
+        for option, value in (("on_full", on_full), ("store", store), ("name", name)):
+            if not isinstance(value, str):
+                raise TypeError(f"{option}: expected a str, got {type(value).__name__}")
+        chosen = "system" if clock is None else clock
+        return super().__new__(cls, policy, form, chosen, max_keys, on_full, store, name)
+
+    def update(self, policy: str | Mapping[str, Any], *, now_ns: int | None = None) -> None:
+        """Change the limits while running: use so far is kept, nothing is granted for the past.
+
+        Limits are matched by name, their buckets by position.
+
+        Parameters
+        ----------
+        policy : str or mapping
+            As for `Limiter`.
+
+        Raises
+        ------
+        PolicyError
+            When the policy is wrong; the old one stays.
+        """
+        text, form = _policy.read(policy)
+        self._update(text, form, now_ns)
+
+    def measure(self, key: str | bytes, cost: int = 1) -> Measure:
+        """Acquire, run a block or a function, record its latency and release its permit.
+
+        Use it as `with limiter.measure(key):`, `async with limiter.measure(key):`, or as the
+        decorator `@limiter.measure(key)` of a function or a coroutine function. The latency is
+        recorded also when the block raises.
+
+        Parameters
+        ----------
+        key : str or bytes
+            Who is limited.
+        cost : int, optional
+            Units taken from every count limit.
+
+        Raises
+        ------
+        RateLimited
+            On entering the block or calling the function, when denied.
+        """
+        _native._check_request(key, cost)
+        return Measure(self, key, cost)
+
+    async def wait_async(
+        self, key: str | bytes, cost: int = 1, *, timeout: float | timedelta | None = None
+    ) -> Decision:
+        """As `wait`, for asyncio: other tasks run meanwhile, and no thread is used.
+
+        A cancelled task gives up its place and takes nothing.
+
+        Parameters
+        ----------
+        key : str or bytes
+            Who is limited.
+        cost : int, optional
+            Units taken from every count limit.
+        timeout : float, int or timedelta, optional
+            Seconds to wait at most; None waits as long as it takes.
+
+        Returns
+        -------
+        Decision
+            True when admitted; False when waiting cannot help, or not in time.
+        """
+        from tidegate import _wait  # asyncio is loaded for those who use it
+
+        return await _wait.wait(self, key, cost, timeout)
+
+    def __repr__(self) -> str:
+        name = f" {self.name!r}" if self.name else ""
+        return f"<tidegate.{type(self).__name__}{name}>"
+
+    def __reduce_ex__(self, protocol: object) -> Any:
+        raise TypeError(
+            "a Limiter cannot be pickled or copied: its state lives in this process; "
+            "give the other process the policy and make a limiter there"
+        )
+
+
+Limiter.__module__ = "tidegate"

@@ -1,0 +1,65 @@
+"""Policies as Python writes them: text, or mappings turned into JSON for the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from tidegate._errors import PolicyError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def read(policy: str | Mapping[str, Any]) -> tuple[str, str]:
+    """The text of a policy and its form, as the engine takes them."""
+    if isinstance(policy, str):
+        return policy, "text"
+    if isinstance(policy, Mapping):
+        return _as_json(policy), "json"
+    raise TypeError(
+        f"policy: expected a str or a mapping, got {type(policy).__name__}; "
+        "for a file use Limiter.from_file"
+    )
+
+
+def _as_json(policy: Mapping[str, Any]) -> str:
+    import json
+
+    _check_names(policy, "policy")
+    try:
+        return json.dumps(policy, allow_nan=False, default=_plain)
+    except ValueError:
+        # json refuses only numbers that are not numbers; circles end in _check_names.
+        raise PolicyError(
+            "policy: a number is NaN or infinite; give finite numbers",
+            "policy",
+            "give finite numbers",
+        ) from None
+
+
+def _check_names(value: Any, where: str, depth: int = 0) -> None:
+    """Refuses field names that json would quietly turn into strings, and circles."""
+    if depth > 20:
+        raise PolicyError(
+            f"{where}: nested too deeply; a policy has a few levels",
+            where,
+            "a policy has a few levels",
+        )
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            if not isinstance(name, str):
+                raise TypeError(
+                    f"{where}: field names are str, got {type(name).__name__} {name!r}"
+                )
+            _check_names(inner, f"{where}.{name}" if depth else name, depth + 1)
+    elif isinstance(value, (list, tuple)):
+        for index, inner in enumerate(value):
+            _check_names(inner, f"{where}[{index}]", depth + 1)
+    elif not isinstance(value, (str, int, float, type(None))):
+        raise TypeError(
+            f"{where}: expected a str, number, bool, list or mapping, got {type(value).__name__}"
+        )
+
+
+def _plain(value: Any) -> Any:
+    return dict(value)  # the one foreign kind that _check_names lets through: mappings
