@@ -21,13 +21,13 @@ pub struct Event {
     pub what: What,
 }
 
-/// Sorts in the order in which events of the same nanosecond happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// The kinds of event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
-    /// A request ends.
-    Latency { id: usize, duration_ns: u64 },
     /// A request arrives.
     Arrival { id: usize },
+    /// A request ends.
+    Latency { id: usize, duration_ns: u64 },
     /// All is over.
     Snapshot,
 }

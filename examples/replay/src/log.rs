@@ -109,8 +109,9 @@ mod tests {
 
     #[test]
     fn broken_lines_are_numbered_and_blank_ones_are_not_broken() {
-        let log = parse(COMBINED.as_bytes()).unwrap();
+        let log = parse(format!("\u{FEFF}{COMBINED}").as_bytes()).unwrap();
         assert_eq!(log.format, "combined log");
+        assert_eq!(log.requests[0].key, b"10.0.0.1");
         assert_eq!(log.broken, [3]);
         assert_eq!(log.requests.len(), 2);
         assert_eq!(log.requests[1].key, b"10.0.0.2");

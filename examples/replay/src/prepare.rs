@@ -46,7 +46,8 @@ fn merged(requests: &[Request]) -> Vec<Event> {
             events.push(Event { at_ns: request.end_ns(), key, what });
         }
     }
-    events.sort_by_key(|event| (event.at_ns, event.what));
+    // Stable: an end was put in before every arrival of the same nanosecond, and stays there.
+    events.sort_by_key(|event| event.at_ns);
     let at_ns = events.last().map_or(0, |event| event.at_ns);
     events.push(Event { at_ns, key: busiest(requests).to_vec(), what: What::Snapshot });
     events
