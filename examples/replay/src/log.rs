@@ -80,7 +80,7 @@ fn parse(bytes: &[u8]) -> Result<Log> {
         lines().find_map(|(_, line)| FORMATS.iter().find(|format| (format.parse)(line).is_some()))
     else {
         bail!(
-            "has no usable line ({} lines are not blank); give an access log in combined format, \
+            "no usable line ({} lines are not blank); give an access log in combined format, \
              or CSV lines `timestamp,key,duration` with the duration in seconds",
             lines().count()
         );

@@ -16,8 +16,9 @@ mod replay;
 mod report;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use lexopt::prelude::*;
 
 const USAGE: &str = "usage:
@@ -35,8 +36,19 @@ struct Options {
     hosts: Vec<String>,
 }
 
-fn main() -> Result<()> {
-    let options = options().context(USAGE)?;
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The whole chain of causes in one line, and no backtrace: these are the user's errors.
+            eprintln!("tidegate-replay: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let options = options().map_err(|error| anyhow!("{error}\n{USAGE}"))?;
     let events = required(options.events, "--events")?;
     match options.command.as_deref() {
         Some("prepare") => prepare::run(&required(options.log, "--log")?, &events),
