@@ -1,6 +1,18 @@
 //! A policy: the limits that a request must all pass. Built from text, checked while it is built.
 
+mod build;
+mod document;
+mod json;
+mod options;
 mod parse;
+mod scale;
+mod scan;
+mod source;
+mod table;
+mod text;
+mod toml;
+mod tree;
+mod unit;
 
 use std::path::Path;
 

@@ -36,8 +36,10 @@ pub(crate) enum Period {
     Years(u32),
 }
 
-const SECOND: u64 = 1_000_000_000;
-pub(crate) const DAY: u64 = 86_400 * SECOND;
+pub(crate) const SECOND: u64 = 1_000_000_000;
+pub(crate) const MINUTE: u64 = 60 * SECOND;
+pub(crate) const HOUR: u64 = 60 * MINUTE;
+pub(crate) const DAY: u64 = 24 * HOUR;
 
 impl Period {
     /// The length where no calendar is asked: a month is 30 days, a year 365.
