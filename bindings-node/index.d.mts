@@ -1,0 +1,4 @@
+import * as tidegate from './index.js'
+
+export * from './index.js'
+export default tidegate

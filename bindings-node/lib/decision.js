@@ -1,0 +1,105 @@
+'use strict'
+
+// Answers: plain ones with numbers, made of what the engine wrote or of its exact ones.
+
+const { native } = require('./native.js')
+
+// `acquire` of every limiter of this environment writes here (see src/hot.rs).
+const numbers = native.numbers()
+
+const REASONS = ['ok', 'limited', 'blocked', 'bypass', 'impossible']
+const ALLOWED = 1
+const REASON_SHIFT = 1
+const BIG_LIMIT = 1 << 4
+const BIG_REMAINING = 1 << 5
+
+class Decision {
+  constructor(flags, limit, remaining, retryAfterMs, resetAfterMs, name) {
+    this.allowed = (flags & ALLOWED) !== 0
+    this.limit = limit
+    this.remaining = remaining
+    this.retryAfterMs = retryAfterMs
+    this.resetAfterMs = resetAfterMs
+    this.name = name
+    this.reason = REASONS[(flags >> REASON_SHIFT) & 7]
+    if (flags >= BIG_LIMIT) {
+      if (flags & BIG_LIMIT) refuse(this, 'limit', 'acquireAt or peekAt')
+      if (flags & BIG_REMAINING) refuse(this, 'remaining', 'acquireAt or peekAt')
+    }
+  }
+}
+
+// A field that no number can hold: reading it says so, instead of giving a rounded one.
+function refuse(object, field, exactCall) {
+  Object.defineProperty(object, field, {
+    enumerable: true,
+    configurable: true,
+    get() {
+      const error = new RangeError(
+        `${field}: beyond 2^53 - 1, where numbers are no longer exact; ` +
+          `${exactCall} gives it as a bigint`,
+      )
+      error.code = 'ERR_OUT_OF_RANGE'
+      throw error
+    },
+  })
+}
+
+// The decision that was just written.
+function written(names) {
+  return new Decision(
+    numbers[0],
+    numbers[1],
+    numbers[2],
+    numbers[3],
+    numbers[4],
+    names[numbers[5]],
+  )
+}
+
+function isBig(value) {
+  return value > Number.MAX_SAFE_INTEGER
+}
+
+function milliseconds(ns) {
+  return ns === null ? Infinity : Number(ns) / 1e6
+}
+
+// The plain form of an exact decision.
+function plain(exact) {
+  let flags = exact.allowed ? ALLOWED : 0
+  flags |= REASONS.indexOf(exact.reason) << REASON_SHIFT
+  if (isBig(exact.limit)) flags |= BIG_LIMIT
+  if (isBig(exact.remaining)) flags |= BIG_REMAINING
+  return new Decision(
+    flags,
+    Number(exact.limit),
+    Number(exact.remaining),
+    milliseconds(exact.retryAfterNs),
+    milliseconds(exact.resetAfterNs),
+    exact.name,
+  )
+}
+
+// The bigints of `exact` as numbers; those that no number can hold refuse to be read.
+function countsOf(exact, exactCall) {
+  const counts = {}
+  for (const [field, value] of Object.entries(exact)) {
+    if (typeof value === 'bigint' && isBig(value)) refuse(counts, field, exactCall)
+    else counts[field] = typeof value === 'bigint' ? Number(value) : value
+  }
+  return counts
+}
+
+function plainSnapshot({ blockedForNs, buckets }) {
+  return {
+    blockedForMs: milliseconds(blockedForNs),
+    buckets: buckets.map(({ refreshAfterNs, ...bucket }) => {
+      const counts = countsOf(bucket, 'snapshotAt')
+      counts.refreshAfterMs = milliseconds(refreshAfterNs)
+      return counts
+    }),
+  }
+}
+
+module.exports = { numbers, written, plain, plainSnapshot, countsOf }

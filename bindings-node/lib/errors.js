@@ -1,0 +1,54 @@
+'use strict'
+
+const { getSystemErrorName } = require('node:util')
+
+// A mistake in a policy.
+class PolicyError extends Error {
+  constructor(message, { line, column, field, remedy } = {}) {
+    super(message)
+    this.code = 'ERR_TIDEGATE_POLICY'
+    this.line = line
+    this.column = column
+    this.field = field
+    this.remedy = remedy
+  }
+}
+
+// `measure` was denied; the work did not run.
+class RateLimitedError extends Error {
+  constructor(decision) {
+    super(explain(decision))
+    this.code = 'ERR_RATE_LIMITED'
+    this.decision = decision
+  }
+}
+
+for (const kind of [PolicyError, RateLimitedError]) {
+  // On the prototype, so that it is no own property of each error.
+  Object.defineProperty(kind.prototype, 'name', {
+    value: kind.name,
+    configurable: true,
+    writable: true,
+  })
+}
+
+function explain({ reason, name, retryAfterMs }) {
+  if (reason === 'impossible') return `the cost is more than limit '${name}' can ever hold`
+  const who = reason === 'blocked' ? 'the key is blocked' : `limited by '${name}'`
+  return `${who}; retry after ${retryAfterMs} ms`
+}
+
+// Runs a call that reads a policy, and gives its errors their own class.
+function readingPolicy(call) {
+  try {
+    return call()
+  } catch (error) {
+    if (error.code === 'ERR_TIDEGATE_POLICY') throw new PolicyError(error.message, error)
+    if (error.code === 'ERR_TIDEGATE_FILE' && error.errno !== undefined) {
+      error.code = getSystemErrorName(error.errno)
+    }
+    throw error
+  }
+}
+
+module.exports = { PolicyError, RateLimitedError, readingPolicy }

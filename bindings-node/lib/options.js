@@ -1,0 +1,52 @@
+'use strict'
+
+const { native } = require('./native.js')
+
+// "a string", "null", "an object": what a value is, for messages.
+function kindOf(value) {
+  if (value === null || value === undefined) return String(value)
+  if (Array.isArray(value)) return 'an array'
+  const kind = typeof value
+  return (kind === 'object' ? 'an ' : 'a ') + kind
+}
+
+function wrongType(name, wanted, value) {
+  const error = new TypeError(`${name}: must be ${wanted}, not ${kindOf(value)}`)
+  error.code = 'ERR_INVALID_ARG_TYPE'
+  return error
+}
+
+// An options object of which every field is known. `known` gives each field's type: what
+// `typeof` says, or 'any' for one that is checked elsewhere.
+function checked(options, known) {
+  if (options === undefined) return {}
+  if (options === null || typeof options !== 'object' || Array.isArray(options)) {
+    throw wrongType('options', 'an object', options)
+  }
+  for (const [name, value] of Object.entries(options)) {
+    if (!Object.hasOwn(known, name)) throw unknown(name, Object.keys(known))
+    const wanted = known[name]
+    if (value !== undefined && wanted !== 'any' && typeof value !== wanted) {
+      throw wrongType(name, `a ${wanted}`, value)
+    }
+  }
+  return options
+}
+
+function unknown(name, known) {
+  const nearest = native.nearest(name, known)
+  const meant = nearest ? `; did you mean ${nearest}?` : ''
+  const error = new TypeError(`${name}: no such option${meant} (known: ${known.join(', ')})`)
+  error.code = 'ERR_INVALID_ARG_VALUE'
+  return error
+}
+
+// The `…At` calls have no default time: a forgotten one must not become "now".
+function explicit(nowNs) {
+  if (typeof nowNs !== 'bigint') {
+    throw wrongType('nowNs', 'a bigint of nanoseconds since the Unix epoch', nowNs)
+  }
+  return nowNs
+}
+
+module.exports = { checked, explicit, wrongType }

@@ -1,0 +1,337 @@
+//! Behind `Limiter`: set-up, and every call that is not hot.
+//!
+//! Each call takes an optional time at its end; answers are exact and `lib/*.js` makes them
+//! convenient.
+
+use napi::Env;
+use napi::bindgen_prelude::{BigInt, Unknown};
+use napi::{JsValue, sys};
+use napi_derive::napi;
+use tidegate::{Limiter, Policy, Timestamp};
+
+use crate::argument::{
+    self, Cost, DurationMs, DurationNs, Key, LatencyNs, MaxKeys, NowNs, TimeoutMs, Units, span,
+};
+use crate::clock::NativeClock;
+use crate::decision::{ExactDecision, ExactSnapshot, ExactStats};
+use crate::held::{NativeAdmission, NativeReservation};
+use crate::hot;
+use crate::refusal::Refusal;
+use crate::wait::{NativeTicket, WakeList};
+
+/// What a policy was given as.
+#[napi(string_enum = "lowercase")]
+pub enum Form {
+    /// A rate string or a document.
+    Text,
+    /// A JavaScript object, as JSON.
+    Object,
+    /// The path of a file.
+    File,
+}
+
+fn read_policy(source: &str, form: Form) -> tidegate::Result<Policy> {
+    match form {
+        Form::Text => Policy::parse(source),
+        // Line and column of a text that the user never saw would only confuse.
+        Form::Object => Policy::from_json(source).map_err(tidegate::Error::without_position),
+        Form::File => Policy::from_file(source),
+    }
+}
+
+/// Options that were given; types are checked, values are not.
+#[napi(object, object_to_js = false)]
+pub struct NativeOptions {
+    /// Name of a clock.
+    pub clock_named: Option<String>,
+    /// What happens beyond the most keys.
+    pub on_full: Option<String>,
+    /// Where state is kept.
+    pub store: Option<String>,
+    /// A name for logs.
+    pub name: Option<String>,
+}
+
+/// Behind `Limiter`.
+#[napi]
+pub struct NativeLimiter {
+    limiter: Limiter,
+}
+
+/// Throws what was refused.
+fn answer<T, R: Into<Refusal>>(env: Env, result: Result<T, R>) -> napi::Result<T> {
+    result.map_err(|refusal| refusal.into().throw(env))
+}
+
+/// The time that was given, checked.
+fn time(env: Env, now: Option<NowNs>) -> napi::Result<Option<Timestamp>> {
+    now.map(|now| answer(env, now.timestamp())).transpose()
+}
+
+#[napi]
+impl NativeLimiter {
+    /// Builds a limiter.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(
+        env: Env,
+        source: String,
+        form: Form,
+        options: NativeOptions,
+        max_keys: Option<MaxKeys>,
+        clock: Option<&NativeClock>,
+    ) -> napi::Result<NativeLimiter> {
+        let policy = answer(env, read_policy(&source, form))?;
+        let mut builder = Limiter::builder(policy);
+        if let Some(clock) = clock {
+            builder = builder.clock(clock.clock.clone());
+        }
+        if let Some(clock) = options.clock_named {
+            builder = builder.clock_named(&clock);
+        }
+        if let Some(MaxKeys(keys)) = max_keys {
+            builder = builder.max_keys(keys);
+        }
+        if let Some(on_full) = options.on_full {
+            builder = builder.on_full_named(&on_full);
+        }
+        if let Some(store) = options.store {
+            builder = builder.store(&store);
+        }
+        if let Some(name) = options.name {
+            builder = builder.name(&name);
+        }
+        Ok(NativeLimiter { limiter: answer(env, builder.build())? })
+    }
+
+    /// `{ tryAcquire, acquire, recordLatency }`; `acquire` writes to `numbers`.
+    #[napi(catch_unwind)]
+    pub fn hot<'env>(&self, env: Env, numbers: Unknown<'env>) -> napi::Result<Unknown<'env>> {
+        // SAFETY: `numbers` is a value of this call, and so is what was made of it.
+        unsafe {
+            let functions = answer(env, hot::functions(env, &self.limiter, numbers.raw()))?;
+            Ok(Unknown::from_raw_unchecked(env.raw(), functions))
+        }
+    }
+
+    /// The name for logs.
+    #[napi(getter, catch_unwind)]
+    pub fn name(&self) -> String {
+        self.limiter.name().to_owned()
+    }
+
+    /// The time of its clock.
+    #[napi(catch_unwind)]
+    pub fn now_ns(&self) -> BigInt {
+        self.limiter.clock().now().as_nanos().into()
+    }
+
+    /// Decides.
+    #[napi(catch_unwind)]
+    pub fn acquire_at(
+        &self,
+        env: Env,
+        key: Key,
+        cost: Cost,
+        now: NowNs,
+    ) -> napi::Result<ExactDecision> {
+        let now = answer(env, now.timestamp())?;
+        answer(env, self.limiter.acquire_at(key, cost.0, now)).map(ExactDecision::from)
+    }
+
+    /// Decides, yes or no.
+    #[napi(catch_unwind)]
+    pub fn try_acquire_at(&self, env: Env, key: Key, cost: Cost, now: NowNs) -> napi::Result<bool> {
+        let now = answer(env, now.timestamp())?;
+        Ok(self.limiter.try_acquire_at(key, cost.0, now))
+    }
+
+    /// Charges time.
+    #[napi(catch_unwind)]
+    pub fn record_latency_at(
+        &self,
+        env: Env,
+        key: Key,
+        latency: LatencyNs,
+        now: NowNs,
+    ) -> napi::Result<()> {
+        let now = answer(env, now.timestamp())?;
+        answer(env, self.limiter.record_latency_at(key, span(latency.0), now))
+    }
+
+    /// What `acquire` would say.
+    #[napi(catch_unwind)]
+    pub fn peek(
+        &self,
+        env: Env,
+        key: Key,
+        cost: Cost,
+        now: Option<NowNs>,
+    ) -> napi::Result<ExactDecision> {
+        let decision = match time(env, now)? {
+            None => self.limiter.peek(key, cost.0),
+            Some(now) => self.limiter.peek_at(key, cost.0, now),
+        };
+        answer(env, decision).map(ExactDecision::from)
+    }
+
+    /// Gives units back.
+    #[napi(catch_unwind)]
+    pub fn refund(&self, env: Env, key: Key, cost: Cost, now: Option<NowNs>) -> napi::Result<()> {
+        let done = match time(env, now)? {
+            None => self.limiter.refund(key, cost.0),
+            Some(now) => self.limiter.refund_at(key, cost.0, now),
+        };
+        answer(env, done)
+    }
+
+    /// Gives a permit back.
+    #[napi(catch_unwind)]
+    pub fn release(&self, env: Env, key: Key, now: Option<NowNs>) -> napi::Result<()> {
+        let done = match time(env, now)? {
+            None => self.limiter.release(key),
+            Some(now) => self.limiter.release_at(key, now),
+        };
+        answer(env, done)
+    }
+
+    /// Fills every bucket of a key, lifts its block.
+    #[napi(catch_unwind)]
+    pub fn reset(&self, env: Env, key: Key, now: Option<NowNs>) -> napi::Result<()> {
+        let done = match time(env, now)? {
+            None => self.limiter.reset(key),
+            Some(now) => self.limiter.reset_at(key, now),
+        };
+        answer(env, done)
+    }
+
+    /// Denies a key for a while.
+    #[napi(catch_unwind)]
+    pub fn block(&self, env: Env, key: Key, duration: DurationMs) -> napi::Result<()> {
+        answer(env, self.limiter.block(key, span(duration.0)))
+    }
+
+    /// Denies a key for a while from `now` on.
+    #[napi(catch_unwind)]
+    pub fn block_at(
+        &self,
+        env: Env,
+        key: Key,
+        duration: DurationNs,
+        now: NowNs,
+    ) -> napi::Result<()> {
+        let now = answer(env, now.timestamp())?;
+        answer(env, self.limiter.block_at(key, span(duration.0), now))
+    }
+
+    /// Charges units late.
+    #[napi(catch_unwind)]
+    pub fn penalize(
+        &self,
+        env: Env,
+        key: Key,
+        units: Units,
+        now: Option<NowNs>,
+    ) -> napi::Result<()> {
+        let done = match time(env, now)? {
+            None => self.limiter.penalize(key, units.0),
+            Some(now) => self.limiter.penalize_at(key, units.0, now),
+        };
+        answer(env, done)
+    }
+
+    /// Takes an estimate.
+    #[napi(catch_unwind)]
+    pub fn reserve(
+        &self,
+        env: Env,
+        key: Key,
+        cost: Cost,
+        now: Option<NowNs>,
+    ) -> napi::Result<NativeReservation> {
+        let reservation = match time(env, now)? {
+            None => self.limiter.reserve(key, cost.0),
+            Some(now) => self.limiter.reserve_at(key, cost.0, now),
+        };
+        answer(env, reservation).map(NativeReservation::new)
+    }
+
+    /// Begins a measured request.
+    #[napi(catch_unwind)]
+    pub fn admit(&self, env: Env, key: Key, cost: Cost) -> napi::Result<NativeAdmission> {
+        answer(env, self.limiter.admit(key, cost.0)).map(NativeAdmission::new)
+    }
+
+    /// Takes a place in a key's queue; `id` is put on `wakes` when it should be polled again.
+    #[napi(catch_unwind)]
+    pub fn queue(
+        &self,
+        key: Key,
+        cost: Cost,
+        timeout: Option<TimeoutMs>,
+        wakes: &WakeList,
+        id: u32,
+    ) -> NativeTicket {
+        let timeout = timeout.map(|timeout| argument::span(timeout.0));
+        NativeTicket::new(self.limiter.queue(key, cost.0, timeout), wakes.waker(id))
+    }
+
+    /// Changes the limits.
+    #[napi(catch_unwind)]
+    pub fn update(
+        &self,
+        env: Env,
+        source: String,
+        form: Form,
+        now: Option<NowNs>,
+    ) -> napi::Result<()> {
+        let now = time(env, now)?;
+        let policy = answer(env, read_policy(&source, form))?;
+        let done = match now {
+            None => self.limiter.update(policy),
+            Some(now) => self.limiter.update_at(policy, now),
+        };
+        answer(env, done)
+    }
+
+    /// Every bucket of a key.
+    #[napi(catch_unwind)]
+    pub fn snapshot(&self, env: Env, key: Key, now: Option<NowNs>) -> napi::Result<ExactSnapshot> {
+        let snapshot = match time(env, now)? {
+            None => self.limiter.snapshot(key),
+            Some(now) => self.limiter.snapshot_at(key, now),
+        };
+        answer(env, snapshot).map(ExactSnapshot::from)
+    }
+
+    /// Counters.
+    #[napi(catch_unwind)]
+    pub fn stats(&self) -> ExactStats {
+        self.limiter.stats().into()
+    }
+}
+
+/// The array for `NativeLimiter.hot`.
+#[napi(catch_unwind)]
+pub fn numbers<'env>(env: Env) -> napi::Result<Unknown<'env>> {
+    let array: sys::napi_value = answer(env, hot::numbers(env))?;
+    // SAFETY: the array was made in this call, for this environment.
+    Ok(unsafe { Unknown::from_raw_unchecked(env.raw(), array) })
+}
+
+/// The word of `known` that `word` most likely was meant to be.
+#[napi(catch_unwind)]
+pub fn nearest(word: String, known: Vec<String>) -> Option<String> {
+    let folded = word.to_lowercase().replace(['_', '-'], "");
+    known
+        .into_iter()
+        .map(|name| (strsim::osa_distance(&folded, &name.to_lowercase()), name))
+        .filter(|(distance, name)| *distance <= name.len().div_ceil(3))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// The version of the engine.
+#[napi(catch_unwind)]
+pub fn version() -> &'static str {
+    tidegate::VERSION
+}
