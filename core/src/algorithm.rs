@@ -1,1 +1,173 @@
-//! Pure algorithms.
+//! The algorithms behind one face: a bucket reads and writes its words, and knows nothing else.
+//!
+//! Pure functions of (rate, words, time, units). Words of zero are those of a key that was never seen:
+//! every bucket full. Waits are nanoseconds from the time given.
+
+mod concurrency;
+mod fixed_window;
+mod gcra;
+mod ratio;
+mod sliding_window;
+
+use crate::clock::Moment;
+use crate::rate::{Algorithm, Rate};
+
+pub(crate) use concurrency::{NOMINAL_WAIT, Permits};
+use fixed_window::{ClockWindow, FirstRequestWindow};
+use gcra::Gcra;
+use sliding_window::{SlidingWindow, StrictWindow};
+
+/// Requests × cost, nanoseconds, or permits.
+pub(crate) type Units = u64;
+
+/// One rate with its arithmetic worked out.
+#[derive(Debug)]
+pub(crate) enum Bucket {
+    Gcra(Gcra),
+    Clock(ClockWindow),
+    FirstRequest(FirstRequestWindow),
+    Sliding(SlidingWindow),
+    Strict(StrictWindow),
+    Permits(Permits),
+}
+
+/// The same call on whichever algorithm it is; permits do without the time.
+macro_rules! each {
+    ($self:expr, $bucket:ident => $call:expr, permits => $permits:expr) => {
+        match $self {
+            Bucket::Gcra($bucket) => $call,
+            Bucket::Clock($bucket) => $call,
+            Bucket::FirstRequest($bucket) => $call,
+            Bucket::Sliding($bucket) => $call,
+            Bucket::Strict($bucket) => $call,
+            Bucket::Permits($bucket) => $permits,
+        }
+    };
+    ($self:expr, $bucket:ident => $call:expr) => {
+        each!($self, $bucket => $call, permits => $call)
+    };
+}
+
+impl Bucket {
+    pub(crate) fn new(rate: &Rate) -> Bucket {
+        match &rate.algorithm {
+            Algorithm::Gcra { burst } => Bucket::Gcra(Gcra::new(rate, *burst)),
+            Algorithm::SlidingWindow { strict: false } => Bucket::Sliding(SlidingWindow::new(rate)),
+            Algorithm::SlidingWindow { strict: true } => Bucket::Strict(StrictWindow::new(rate)),
+            Algorithm::ClockWindow { zone } => Bucket::Clock(ClockWindow::new(rate, zone)),
+            Algorithm::FirstRequestWindow => Bucket::FirstRequest(FirstRequestWindow::new(rate)),
+        }
+    }
+
+    /// How many words of state a key needs.
+    pub(crate) fn words(&self) -> usize {
+        each!(self, bucket => bucket.words())
+    }
+
+    pub(crate) fn quota(&self) -> Units {
+        each!(self, bucket => bucket.quota())
+    }
+
+    /// Most that can be spent at once.
+    pub(crate) fn capacity(&self) -> Units {
+        each!(self, bucket => bucket.capacity())
+    }
+
+    /// Units used, rounded up; above the capacity when in debt.
+    pub(crate) fn used(&self, words: &[u64], at: Moment) -> Units {
+        each!(self, bucket => bucket.used(words, at), permits => bucket.used(words))
+    }
+
+    /// Units that can be spent now.
+    #[inline]
+    pub(crate) fn room(&self, words: &[u64], at: Moment) -> Units {
+        each!(self, bucket => bucket.room(words, at), permits => bucket.room(words))
+    }
+
+    /// Debits units, beyond the capacity too, up to the most debt. A permit is one, whatever the units.
+    #[inline]
+    pub(crate) fn charge(&self, words: &mut [u64], at: Moment, units: Units) {
+        each!(self, bucket => bucket.charge(words, at, units), permits => bucket.take(words));
+    }
+
+    /// Nanoseconds until `units` (at most the capacity) fit; 0: they do now.
+    pub(crate) fn wait_for(&self, words: &[u64], at: Moment, units: Units) -> u64 {
+        each!(self, bucket => bucket.wait_for(words, at, units), permits => bucket.wait_for(words, units))
+    }
+
+    /// Nanoseconds until the bucket is full again (a fixed window: until it ends); 0: it is.
+    pub(crate) fn full_after(&self, words: &[u64], at: Moment) -> u64 {
+        each!(self, bucket => bucket.full_after(words, at), permits => bucket.full_after(words))
+    }
+
+    /// Names the window that is paid in now, for [`Bucket::refund`].
+    pub(crate) fn mark(&self, words: &[u64], at: Moment) -> u64 {
+        match self {
+            Bucket::Gcra(_) | Bucket::Permits(_) => 0,
+            Bucket::Clock(bucket) => bucket.mark(words, at),
+            Bucket::FirstRequest(bucket) => bucket.mark(words, at),
+            Bucket::Sliding(bucket) => bucket.mark(words, at),
+            Bucket::Strict(bucket) => bucket.mark(words, at),
+        }
+    }
+
+    /// Gives units back, never more than are in use; with a mark, only those paid in that window.
+    /// Returns how many were given.
+    pub(crate) fn refund(
+        &self,
+        words: &mut [u64],
+        at: Moment,
+        units: Units,
+        mark: Option<u64>,
+    ) -> Units {
+        match self {
+            Bucket::Gcra(bucket) => bucket.refund(words, at, units),
+            Bucket::Clock(bucket) => bucket.refund(words, at, units, mark),
+            Bucket::FirstRequest(bucket) => bucket.refund(words, at, units, mark),
+            Bucket::Sliding(bucket) => bucket.refund(words, at, units, mark),
+            Bucket::Strict(bucket) => bucket.refund(words, at, units, mark),
+            Bucket::Permits(bucket) => {
+                bucket.give_back(words);
+                units
+            }
+        }
+    }
+
+    /// Makes `into` the larger use of the two, part by part.
+    pub(crate) fn merge(&self, into: &mut [u64], from: &[u64]) {
+        match self {
+            Bucket::Gcra(_) | Bucket::Permits(_) => into[0] = into[0].max(from[0]),
+            Bucket::Clock(bucket) => bucket.merge(into, from),
+            Bucket::FirstRequest(bucket) => bucket.merge(into, from),
+            Bucket::Sliding(bucket) => bucket.merge(into, from),
+            Bucket::Strict(bucket) => bucket.merge(into, from),
+        }
+    }
+
+    /// Fills `new` (zeros) with the use that `words` hold under `old`.
+    pub(crate) fn carry(&self, old: &Bucket, words: &[u64], new: &mut [u64], at: Moment) {
+        let carried = match (self, old) {
+            (Bucket::Permits(_), _) | (_, Bucket::Permits(_)) => {
+                if let (Bucket::Permits(_), Bucket::Permits(_)) = (self, old) {
+                    new[0] = words[0];
+                }
+                true
+            }
+            (Bucket::Gcra(bucket), Bucket::Gcra(old)) => {
+                new[0] = bucket.carry(old, words, at);
+                true
+            }
+            (Bucket::Clock(bucket), Bucket::Clock(old)) => bucket.carry(old, words, new, at),
+            (Bucket::FirstRequest(bucket), Bucket::FirstRequest(old)) => {
+                bucket.carry(old, words, new, at)
+            }
+            (Bucket::Sliding(bucket), Bucket::Sliding(old)) => bucket.carry(old, words, new, at),
+            (Bucket::Strict(bucket), Bucket::Strict(old)) => bucket.carry(old, words, new, at),
+            _ => false,
+        };
+        let used = old.used(words, at);
+        if !carried && used > 0 {
+            self.charge(new, at, used);
+        }
+    }
+}

@@ -22,6 +22,14 @@ pub(crate) struct Moment {
     pub(crate) wall: Timestamp,
 }
 
+impl Moment {
+    /// `span` nanoseconds later on both lines.
+    pub(crate) fn after(self, span: u64) -> Moment {
+        let later = |time: Timestamp| Timestamp::clamped(time.as_nanos().saturating_add(span));
+        Moment { now: later(self.now), wall: later(self.wall) }
+    }
+}
+
 impl From<Timestamp> for Moment {
     fn from(now: Timestamp) -> Moment {
         Moment { now, wall: now }
@@ -114,8 +122,7 @@ impl SystemClock {
         if now.saturating_sub(checked) >= WALL_CHECK {
             self.wall_checked.store(now, Ordering::Relaxed);
             let offset = i128::from(wall_nanos()) - i128::from(now);
-            self.wall_offset
-                .store(i64::try_from(offset).unwrap_or(0), Ordering::Relaxed);
+            self.wall_offset.store(i64::try_from(offset).unwrap_or(0), Ordering::Relaxed);
         }
         let offset = self.wall_offset.load(Ordering::Relaxed);
         Moment {

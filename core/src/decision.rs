@@ -57,3 +57,19 @@ pub struct Decision {
     /// The name of the limit; empty for a blocked key.
     pub name: &'static str,
 }
+
+impl Decision {
+    /// The answer to a key that stays blocked for `left` nanoseconds.
+    pub(crate) fn blocked(left: u64) -> Decision {
+        let left = Duration::from_nanos(left);
+        Decision {
+            allowed: false,
+            reason: Reason::Blocked,
+            limit: 0,
+            remaining: 0,
+            retry_after: left,
+            reset_after: left,
+            name: "",
+        }
+    }
+}

@@ -14,26 +14,37 @@
 //! ```
 
 mod algorithm;
+mod blocks;
+mod calendar;
 mod clock;
+mod counters;
 mod decision;
+mod engine;
 mod error;
 mod limiter;
+mod names;
+mod options;
+mod plan;
 mod policy;
 mod rate;
+mod reservation;
+mod snapshot;
 mod store;
 mod sync;
 mod time;
+mod waiters;
 
 pub use clock::{Clock, ManualClock};
 pub use decision::{Decision, Reason};
 pub use error::{Error, Result};
-pub use limiter::{
-    Admission, BucketSnapshot, Builder, Limiter, Measured, OnFull, Reservation, Snapshot, Stats,
-    Ticket, Turn,
-};
+pub use limiter::{Limiter, Measured};
+pub use options::{Builder, OnFull};
 pub use policy::Policy;
 pub use rate::Method;
+pub use reservation::{Admission, Reservation};
+pub use snapshot::{BucketSnapshot, Snapshot, Stats};
 pub use time::Timestamp;
+pub use waiters::{Ticket, Turn};
 
 /// The version of this library, as in `Cargo.toml`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,135 +1,53 @@
 //! Where policy, algorithms, store and clock meet: the only such place.
 
 use std::path::Path;
-use std::task::Waker;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+use std::thread::Thread;
 use std::time::Duration;
 
-use crate::clock::Clock;
-use crate::decision::Decision;
+use ahash::RandomState;
+
+use crate::algorithm::NOMINAL_WAIT;
+use crate::blocks::Blocks;
+use crate::clock::{Clock, Moment};
+use crate::counters::Counters;
+use crate::decision::{Decision, Reason};
+use crate::engine::{Engines, Full};
 use crate::error::{Error, Result};
+use crate::options::{Builder, OnFull};
+use crate::plan::Plan;
 use crate::policy::Policy;
 use crate::rate::Method;
-use crate::time::Timestamp;
+use crate::reservation::{Admission, Reservation};
+use crate::snapshot::{Snapshot, Stats};
+use crate::store::{self, MAX_WORDS, OnPressure};
+use crate::sync::{AtomicU64, Ordering};
+use crate::time::{Timestamp, nanos};
+use crate::waiters::{Ticket, Turn, Waiters};
 
-/// A policy, the state of its keys, and a clock. Clones share the same state.
-#[derive(Clone, Debug)]
-pub struct Limiter(());
+/// A policy, the state of its keys, and a clock.
+///
+/// Clones share the same state. Keys are any bytes; a request's cost is in units of the count limits.
+/// Every call has a twin with an explicit time (`…_at`). Nothing here waits, but [`Limiter::wait`];
+/// nothing does I/O or starts a thread.
+#[derive(Clone)]
+pub struct Limiter(Arc<Inner>);
 
-/// What happens to a new key when the store is full of keys that are in use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnFull {
-    /// It takes the place of the key closest to full, and inherits the larger use.
-    #[default]
-    Inherit,
-    /// It is denied.
-    Deny,
-    /// It is admitted and not remembered.
-    Allow,
+struct Inner {
+    engines: Engines,
+    hasher: RandomState,
+    clock: Clock,
+    on_full: OnFull,
+    counters: Counters,
+    saturated: AtomicU64,
+    blocks: Blocks,
+    waiters: Waiters,
+    name: String,
 }
 
-/// Options of a limiter.
-#[derive(Debug)]
-pub struct Builder(());
-
-impl Builder {
-    /// The clock; default [`Clock::system`].
-    #[must_use]
-    pub fn clock(self, _clock: impl Into<Clock>) -> Builder { todo!() }
-    /// Most keys that are remembered at once, at least 1; default 1,000,000.
-    #[must_use]
-    pub fn max_keys(self, _keys: u64) -> Builder { todo!() }
-    /// What happens beyond `max_keys`; default [`OnFull::Inherit`].
-    #[must_use]
-    pub fn on_full(self, _on_full: OnFull) -> Builder { todo!() }
-    /// `inherit`, `deny` or `allow`, as the hosts spell it.  (error at `build`)
-    #[must_use]
-    pub fn on_full_named(self, _on_full: &str) -> Builder { todo!() }
-    /// Where state is kept; `memory:` is the only store so far. (error at `build`)
-    #[must_use]
-    pub fn store(self, _url: &str) -> Builder { todo!() }
-    /// `system`: the only clock that has a name so far. (error at `build`)
-    #[must_use]
-    pub fn clock_named(self, _name: &str) -> Builder { todo!() }
-    /// A name for logs.
-    #[must_use]
-    pub fn name(self, _name: &str) -> Builder { todo!() }
-    /// # Errors
-    /// A bad policy ([`Error::is_policy`]) or a bad option ([`Error::is_argument`]).
-    pub fn build(self) -> Result<Limiter> { todo!() }
-}
-
-impl Limiter {
-    pub fn new<P>(_policy: P) -> Result<Limiter> where P: TryInto<Policy>, Error: From<P::Error> { todo!() }
-    pub fn builder<P>(_policy: P) -> Builder where P: TryInto<Policy>, Error: From<P::Error> { todo!() }
-    pub fn from_file(_path: impl AsRef<Path>) -> Result<Limiter> { todo!() }
-
-    pub fn acquire(&self, _key: impl AsRef<[u8]>, _cost: u64) -> Result<Decision> { todo!() }
-    pub fn acquire_at(&self, _key: impl AsRef<[u8]>, _cost: u64, _now: Timestamp) -> Result<Decision> { todo!() }
-    /// false also when the store fails
-    pub fn try_acquire(&self, _key: impl AsRef<[u8]>, _cost: u64) -> bool { todo!() }
-    pub fn try_acquire_at(&self, _key: impl AsRef<[u8]>, _cost: u64, _now: Timestamp) -> bool { todo!() }
-    pub fn peek(&self, _key: impl AsRef<[u8]>, _cost: u64) -> Result<Decision> { todo!() }
-    pub fn peek_at(&self, _key: impl AsRef<[u8]>, _cost: u64, _now: Timestamp) -> Result<Decision> { todo!() }
-    pub fn record_latency(&self, _key: impl AsRef<[u8]>, _latency: Duration) -> Result<()> { todo!() }
-    pub fn record_latency_at(&self, _key: impl AsRef<[u8]>, _latency: Duration, _now: Timestamp) -> Result<()> { todo!() }
-    pub fn refund(&self, _key: impl AsRef<[u8]>, _cost: u64) -> Result<()> { todo!() }
-    pub fn refund_at(&self, _key: impl AsRef<[u8]>, _cost: u64, _now: Timestamp) -> Result<()> { todo!() }
-    /// Gives back one permit of every concurrency limit.
-    pub fn release(&self, _key: impl AsRef<[u8]>) -> Result<()> { todo!() }
-    pub fn release_at(&self, _key: impl AsRef<[u8]>, _now: Timestamp) -> Result<()> { todo!() }
-    pub fn reset(&self, _key: impl AsRef<[u8]>) -> Result<()> { todo!() }
-    pub fn reset_at(&self, _key: impl AsRef<[u8]>, _now: Timestamp) -> Result<()> { todo!() }
-    pub fn block(&self, _key: impl AsRef<[u8]>, _duration: Duration) -> Result<()> { todo!() }
-    pub fn block_at(&self, _key: impl AsRef<[u8]>, _duration: Duration, _now: Timestamp) -> Result<()> { todo!() }
-    pub fn penalize(&self, _key: impl AsRef<[u8]>, _units: u64) -> Result<()> { todo!() }
-    pub fn penalize_at(&self, _key: impl AsRef<[u8]>, _units: u64, _now: Timestamp) -> Result<()> { todo!() }
-
-    pub fn reserve(&self, _key: impl AsRef<[u8]>, _cost: u64) -> Result<Reservation> { todo!() }
-    pub fn reserve_at(&self, _key: impl AsRef<[u8]>, _cost: u64, _now: Timestamp) -> Result<Reservation> { todo!() }
-
-    /// acquire now; the Admission, when finished (or dropped), records the latency since, and releases the permit.
-    pub fn admit(&self, _key: impl AsRef<[u8]>, _cost: u64) -> Result<Admission> { todo!() }
-    pub fn measure<T>(&self, _key: impl AsRef<[u8]>, _work: impl FnOnce() -> T) -> Result<Measured<T>> { todo!() }
-
-    /// Blocks the calling thread until admitted (FIFO among waiters of the key), until `timeout` has passed
-    /// or cannot be kept, or at once when the cost is impossible. The last decision is returned; denied = timed out.
-    pub fn wait(&self, _key: impl AsRef<[u8]>, _cost: u64, _timeout: Option<Duration>) -> Result<Decision> { todo!() }
-    /// Takes a place in the key's queue, for async hosts. Dropping the ticket gives it up and takes nothing.
-    pub fn queue(&self, _key: impl AsRef<[u8]>, _cost: u64, _timeout: Option<Duration>) -> Ticket { todo!() }
-
-    pub fn update<P>(&self, _policy: P) -> Result<()> where P: TryInto<Policy>, Error: From<P::Error> { todo!() }
-    pub fn update_at<P>(&self, _policy: P, _now: Timestamp) -> Result<()> where P: TryInto<Policy>, Error: From<P::Error> { todo!() }
-    pub fn snapshot(&self, _key: impl AsRef<[u8]>) -> Result<Snapshot> { todo!() }
-    pub fn snapshot_at(&self, _key: impl AsRef<[u8]>, _now: Timestamp) -> Result<Snapshot> { todo!() }
-    pub fn stats(&self) -> Stats { todo!() }
-    pub fn name(&self) -> &str { todo!() }
-    pub fn clock(&self) -> &Clock { todo!() }
-}
-
-/// An estimate taken now, to be settled or cancelled. Dropped: the estimate stands.
-#[derive(Debug)]
-pub struct Reservation(());
-impl Reservation {
-    pub fn decision(&self) -> Decision { todo!() }
-    /// Charges the difference to `actual`: more is charged even beyond the limits, less is given back
-    /// to the buckets that paid. Of a denied reservation: does nothing.
-    pub fn settle(self, _actual: u64) -> Result<()> { todo!() }
-    pub fn settle_at(self, _actual: u64, _now: Timestamp) -> Result<()> { todo!() }
-    pub fn cancel(self) -> Result<()> { todo!() }
-    pub fn cancel_at(self, _now: Timestamp) -> Result<()> { todo!() }
-}
-
-/// One request under way. Dropped = finished.
-#[derive(Debug)]
-pub struct Admission(());
-impl Admission {
-    pub fn decision(&self) -> Decision { todo!() }
-    /// Records the time since `admit` (by the limiter's clock) and releases the permit, once. No-op if denied.
-    pub fn finish(self) -> Result<()> { todo!() }
-}
-
-/// What [`Limiter::measure`] returns.
-#[derive(Debug)]
+/// What [`Limiter::measure`] came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measured<T> {
     /// It was admitted, and this is what the work returned.
     Done(T),
@@ -137,66 +55,573 @@ pub enum Measured<T> {
     Denied(Decision),
 }
 
-/// A place in a key's queue.
-#[derive(Debug)]
-pub struct Ticket(());
-/// What a waiter has to do.
-#[derive(Debug)]
-pub enum Turn {
-    /// It is decided: admitted, or timed out, or impossible, or blocked beyond the timeout.
-    Done(Decision),
-    /// Poll again when the waker is woken, or after this time at the latest (None: only when woken).
-    Wait(Option<Duration>),
-}
-impl Ticket {
-    /// Asks whether it is this waiter's turn. `waker` is woken when it may have become so.
-    pub fn poll(&mut self, _waker: &Waker) -> Result<Turn> { todo!() }
+impl Limiter {
+    /// A limiter with default options, from a [`Policy`] or its text.
+    ///
+    /// # Errors
+    /// A mistake in the policy: [`Error::is_policy`].
+    pub fn new<P>(policy: P) -> Result<Limiter>
+    where
+        P: TryInto<Policy>,
+        Error: From<P::Error>,
+    {
+        Limiter::builder(policy).build()
+    }
+
+    /// Options of a limiter; mistakes are told by [`Builder::build`].
+    pub fn builder<P>(policy: P) -> Builder
+    where
+        P: TryInto<Policy>,
+        Error: From<P::Error>,
+    {
+        Builder::new(policy.try_into().map_err(Error::from))
+    }
+
+    /// A limiter with default options, from a policy file (`.toml` or `.json`).
+    ///
+    /// # Errors
+    /// [`Error::is_file`] when it cannot be read, [`Error::is_policy`] when it is wrong.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Limiter> {
+        Builder::new(Policy::from_file(path)).build()
+    }
+
+    pub(crate) fn assemble(
+        policy: &Policy,
+        clock: Clock,
+        max_keys: u64,
+        on_full: OnFull,
+        name: String,
+    ) -> Result<Limiter> {
+        Ok(Limiter(Arc::new(Inner {
+            engines: Engines::new(policy, max_keys)?,
+            hasher: RandomState::new(),
+            clock,
+            on_full,
+            counters: Counters::new(),
+            saturated: AtomicU64::new(0),
+            blocks: Blocks::default(),
+            waiters: Waiters::default(),
+            name,
+        })))
+    }
+
+    /// Decides now about a request of `cost` units (1 for a plain request); never waits.
+    ///
+    /// A denial is a value, and changes nothing.
+    ///
+    /// # Errors
+    /// When the store fails; the memory store never does.
+    #[inline]
+    pub fn acquire(&self, key: impl AsRef<[u8]>, cost: u64) -> Result<Decision> {
+        self.acquire_in(self.tag(key.as_ref()), self.moment(), cost)
+    }
+
+    /// As [`acquire`](Limiter::acquire), at an explicit time.
+    ///
+    /// # Errors
+    /// As [`acquire`](Limiter::acquire).
+    #[inline]
+    pub fn acquire_at(&self, key: impl AsRef<[u8]>, cost: u64, now: Timestamp) -> Result<Decision> {
+        self.acquire_in(self.tag(key.as_ref()), now.into(), cost)
+    }
+
+    fn acquire_in(&self, tag: u64, at: Moment, cost: u64) -> Result<Decision> {
+        let decision = self.decide(tag, at, cost);
+        self.count(decision.reason);
+        Ok(decision)
+    }
+
+    /// As [`acquire`](Limiter::acquire), only yes or no: the fastest path. A store that fails says no.
+    #[inline]
+    pub fn try_acquire(&self, key: impl AsRef<[u8]>, cost: u64) -> bool {
+        self.try_acquire_in(self.tag(key.as_ref()), self.moment(), cost)
+    }
+
+    /// As [`try_acquire`](Limiter::try_acquire), at an explicit time.
+    #[inline]
+    pub fn try_acquire_at(&self, key: impl AsRef<[u8]>, cost: u64, now: Timestamp) -> bool {
+        self.try_acquire_in(self.tag(key.as_ref()), now.into(), cost)
+    }
+
+    #[inline]
+    fn try_acquire_in(&self, tag: u64, at: Moment, cost: u64) -> bool {
+        let reason = if self.0.blocks.left(tag, at) > 0 {
+            Reason::Blocked
+        } else {
+            let admit = |plan: &Plan, words: &mut [u64]| plan.admit(words, at, cost);
+            let answer = self.0.engines.transact(tag, at, self.pressure(), admit);
+            answer.unwrap_or_else(|Full| self.decide_full(at, cost).reason)
+        };
+        self.count(reason);
+        matches!(reason, Reason::Ok | Reason::Bypass)
+    }
+
+    /// What [`acquire`](Limiter::acquire) would say; changes nothing and counts nothing.
+    ///
+    /// # Errors
+    /// As [`acquire`](Limiter::acquire).
+    pub fn peek(&self, key: impl AsRef<[u8]>, cost: u64) -> Result<Decision> {
+        Ok(self.foresee(self.tag(key.as_ref()), self.moment(), cost))
+    }
+
+    /// As [`peek`](Limiter::peek), at an explicit time.
+    ///
+    /// # Errors
+    /// As [`acquire`](Limiter::acquire).
+    pub fn peek_at(&self, key: impl AsRef<[u8]>, cost: u64, now: Timestamp) -> Result<Decision> {
+        Ok(self.foresee(self.tag(key.as_ref()), now.into(), cost))
+    }
+
+    /// Charges time spent to the latency limits, after the fact: it may overdraw them.
+    ///
+    /// # Errors
+    /// As [`acquire`](Limiter::acquire).
+    #[inline]
+    pub fn record_latency(&self, key: impl AsRef<[u8]>, latency: Duration) -> Result<()> {
+        self.charge(self.tag(key.as_ref()), self.moment(), Method::Latency, nanos(latency))
+    }
+
+    /// As [`record_latency`](Limiter::record_latency), at an explicit time.
+    ///
+    /// # Errors
+    /// As [`acquire`](Limiter::acquire).
+    #[inline]
+    pub fn record_latency_at(
+        &self,
+        key: impl AsRef<[u8]>,
+        latency: Duration,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.charge(self.tag(key.as_ref()), now.into(), Method::Latency, nanos(latency))
+    }
+
+    /// Charges units to the count limits, whatever is left: the operator's hand.
+    ///
+    /// # Errors
+    /// As [`acquire`](Limiter::acquire).
+    pub fn penalize(&self, key: impl AsRef<[u8]>, units: u64) -> Result<()> {
+        self.charge(self.tag(key.as_ref()), self.moment(), Method::Count, units)
+    }
+
+    /// As [`penalize`](Limiter::penalize), at an explicit time.
+    ///
+    /// # Errors
+    /// As [`acquire`](Limiter::acquire).
+    pub fn penalize_at(&self, key: impl AsRef<[u8]>, units: u64, now: Timestamp) -> Result<()> {
+        self.charge(self.tag(key.as_ref()), now.into(), Method::Count, units)
+    }
+
+    #[inline]
+    fn charge(&self, tag: u64, at: Moment, method: Method, units: u64) -> Result<()> {
+        self.change(tag, at, |plan, words| plan.charge(words, at, method, units));
+        Ok(())
+    }
+
+    /// Gives units back to the count limits: at most what is in use. Which bucket of a cascade paid is
+    /// a guess (the one that pays now, then the earlier ones); a [`Reservation`] knows.
+    ///
+    /// # Errors
+    /// As [`acquire`](Limiter::acquire).
+    pub fn refund(&self, key: impl AsRef<[u8]>, cost: u64) -> Result<()> {
+        self.refund_in(self.tag(key.as_ref()), self.moment(), cost)
+    }
+
+    /// As [`refund`](Limiter::refund), at an explicit time.
+    ///
+    /// # Errors
+    /// As [`acquire`](Limiter::acquire).
+    pub fn refund_at(&self, key: impl AsRef<[u8]>, cost: u64, now: Timestamp) -> Result<()> {
+        self.refund_in(self.tag(key.as_ref()), now.into(), cost)
+    }
+
+    fn refund_in(&self, tag: u64, at: Moment, cost: u64) -> Result<()> {
+        self.change(tag, at, |plan, words| plan.refund(words, at, cost));
+        self.0.waiters.wake_head(tag);
+        Ok(())
+    }
+
+    /// Gives back one permit of every concurrency limit; never more than are out.
+    ///
+    /// # Errors
+    /// As [`acquire`](Limiter::acquire).
+    pub fn release(&self, key: impl AsRef<[u8]>) -> Result<()> {
+        self.release_in(self.tag(key.as_ref()), self.moment())
+    }
+
+    /// As [`release`](Limiter::release), at an explicit time.
+    ///
+    /// # Errors
+    /// As [`acquire`](Limiter::acquire).
+    pub fn release_at(&self, key: impl AsRef<[u8]>, now: Timestamp) -> Result<()> {
+        self.release_in(self.tag(key.as_ref()), now.into())
+    }
+
+    fn release_in(&self, tag: u64, at: Moment) -> Result<()> {
+        self.change(tag, at, |plan, words| plan.release(words, at));
+        self.0.waiters.wake_head(tag);
+        Ok(())
+    }
+
+    /// Fills every count and latency bucket of the key and lifts its block; permits stay out.
+    ///
+    /// # Errors
+    /// As [`acquire`](Limiter::acquire).
+    pub fn reset(&self, key: impl AsRef<[u8]>) -> Result<()> {
+        self.reset_in(self.tag(key.as_ref()), self.moment())
+    }
+
+    /// As [`reset`](Limiter::reset), at an explicit time.
+    ///
+    /// # Errors
+    /// As [`acquire`](Limiter::acquire).
+    pub fn reset_at(&self, key: impl AsRef<[u8]>, now: Timestamp) -> Result<()> {
+        self.reset_in(self.tag(key.as_ref()), now.into())
+    }
+
+    fn reset_in(&self, tag: u64, at: Moment) -> Result<()> {
+        self.0.blocks.set(tag, at, 0);
+        self.change(tag, at, |plan, words| plan.reset(words));
+        self.0.waiters.wake_head(tag);
+        Ok(())
+    }
+
+    /// Denies the key everything for `duration` from now; zero lifts a block.
+    ///
+    /// # Errors
+    /// As [`acquire`](Limiter::acquire).
+    pub fn block(&self, key: impl AsRef<[u8]>, duration: Duration) -> Result<()> {
+        self.block_in(self.tag(key.as_ref()), self.moment(), duration)
+    }
+
+    /// As [`block`](Limiter::block), at an explicit time.
+    ///
+    /// # Errors
+    /// As [`acquire`](Limiter::acquire).
+    pub fn block_at(
+        &self,
+        key: impl AsRef<[u8]>,
+        duration: Duration,
+        now: Timestamp,
+    ) -> Result<()> {
+        self.block_in(self.tag(key.as_ref()), now.into(), duration)
+    }
+
+    fn block_in(&self, tag: u64, at: Moment, duration: Duration) -> Result<()> {
+        self.0.blocks.set(tag, at, nanos(duration));
+        self.0.waiters.wake_head(tag);
+        Ok(())
+    }
+
+    /// Debits an estimate now, to be settled when the true cost is known.
+    ///
+    /// # Errors
+    /// As [`acquire`](Limiter::acquire).
+    pub fn reserve(&self, key: impl AsRef<[u8]>, cost: u64) -> Result<Reservation> {
+        self.reserve_in(self.tag(key.as_ref()), self.moment(), cost)
+    }
+
+    /// As [`reserve`](Limiter::reserve), at an explicit time.
+    ///
+    /// # Errors
+    /// As [`acquire`](Limiter::acquire).
+    pub fn reserve_at(
+        &self,
+        key: impl AsRef<[u8]>,
+        cost: u64,
+        now: Timestamp,
+    ) -> Result<Reservation> {
+        self.reserve_in(self.tag(key.as_ref()), now.into(), cost)
+    }
+
+    fn reserve_in(&self, tag: u64, at: Moment, cost: u64) -> Result<Reservation> {
+        let (mut receipt, mut plan_number) = (Vec::new(), 0);
+        let decision = self.decide_by(tag, at, cost, |plan, words| {
+            receipt.clear();
+            plan_number = plan.number;
+            plan.acquire_with_receipt(words, at, cost, |payment| receipt.push(payment))
+        });
+        self.count(decision.reason);
+        Ok(Reservation { limiter: self.clone(), tag, cost, decision, receipt, plan: plan_number })
+    }
+
+    /// Decides now; the [`Admission`], when finished or dropped, charges the time since to the
+    /// latency limits and gives the permit back.
+    ///
+    /// # Errors
+    /// As [`acquire`](Limiter::acquire).
+    pub fn admit(&self, key: impl AsRef<[u8]>, cost: u64) -> Result<Admission> {
+        let (tag, at) = (self.tag(key.as_ref()), self.moment());
+        let decision = self.acquire_in(tag, at, cost)?;
+        Ok(Admission::new(self.clone(), tag, at.now, decision))
+    }
+
+    /// Runs `work` when the key has room, and charges the time it took.
+    ///
+    /// # Errors
+    /// As [`acquire`](Limiter::acquire).
+    ///
+    /// ```
+    /// # let limiter = tidegate::Limiter::new("30s/minute")?;
+    /// use tidegate::Measured;
+    ///
+    /// match limiter.measure("app:7", || "the answer")? {
+    ///     Measured::Done(answer) => println!("{answer}"),
+    ///     Measured::Denied(decision) => println!("wait {:?}", decision.retry_after),
+    /// }
+    /// # Ok::<(), tidegate::Error>(())
+    /// ```
+    pub fn measure<T>(
+        &self,
+        key: impl AsRef<[u8]>,
+        work: impl FnOnce() -> T,
+    ) -> Result<Measured<T>> {
+        let admission = self.admit(key, 1)?;
+        if !admission.decision().allowed {
+            return Ok(Measured::Denied(admission.decision()));
+        }
+        let result = work();
+        admission.finish()?;
+        Ok(Measured::Done(result))
+    }
+
+    /// Blocks the calling thread until the request is admitted: first come, first served among those who wait for
+    /// the key. Returns a denial when `timeout` has passed or cannot be kept, and at once when the
+    /// cost is impossible. Nothing is debited before it is admitted.
+    ///
+    /// # Errors
+    /// As [`acquire`](Limiter::acquire).
+    pub fn wait(
+        &self,
+        key: impl AsRef<[u8]>,
+        cost: u64,
+        timeout: Option<Duration>,
+    ) -> Result<Decision> {
+        let mut ticket = self.queue(key, cost, timeout);
+        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        loop {
+            match ticket.poll(&waker)? {
+                Turn::Done(decision) => return Ok(decision),
+                Turn::Wait(None) => std::thread::park(),
+                Turn::Wait(Some(span)) => std::thread::park_timeout(span),
+            }
+        }
+    }
+
+    /// Takes a place in the key's queue, for hosts with an event loop of their own.
+    #[must_use = "a ticket that is dropped gives its place up"]
+    pub fn queue(&self, key: impl AsRef<[u8]>, cost: u64, timeout: Option<Duration>) -> Ticket {
+        Ticket::new(self.clone(), self.tag(key.as_ref()), cost, timeout)
+    }
+
+    /// Puts another policy in force while running. Limits are matched by name; use so far is kept, nothing
+    /// is granted retroactively. A policy that is refused changes nothing.
+    ///
+    /// # Errors
+    /// A mistake in the policy: [`Error::is_policy`].
+    pub fn update<P>(&self, policy: P) -> Result<()>
+    where
+        P: TryInto<Policy>,
+        Error: From<P::Error>,
+    {
+        self.update_in(policy.try_into()?, self.moment())
+    }
+
+    /// As [`update`](Limiter::update), at an explicit time.
+    ///
+    /// # Errors
+    /// As [`update`](Limiter::update).
+    pub fn update_at<P>(&self, policy: P, now: Timestamp) -> Result<()>
+    where
+        P: TryInto<Policy>,
+        Error: From<P::Error>,
+    {
+        self.update_in(policy.try_into()?, now.into())
+    }
+
+    fn update_in(&self, policy: Policy, at: Moment) -> Result<()> {
+        self.0.engines.update(&policy, at)?;
+        self.0.waiters.wake_heads();
+        Ok(())
+    }
+
+    /// Every bucket of a key.
+    ///
+    /// # Errors
+    /// As [`acquire`](Limiter::acquire).
+    pub fn snapshot(&self, key: impl AsRef<[u8]>) -> Result<Snapshot> {
+        Ok(self.snapshot_in(self.tag(key.as_ref()), self.moment()))
+    }
+
+    /// As [`snapshot`](Limiter::snapshot), at an explicit time.
+    ///
+    /// # Errors
+    /// As [`acquire`](Limiter::acquire).
+    pub fn snapshot_at(&self, key: impl AsRef<[u8]>, now: Timestamp) -> Result<Snapshot> {
+        Ok(self.snapshot_in(self.tag(key.as_ref()), now.into()))
+    }
+
+    fn snapshot_in(&self, tag: u64, at: Moment) -> Snapshot {
+        let blocked = Duration::from_nanos(self.0.blocks.left(tag, at));
+        let see = |plan: &Plan, words: &mut [u64]| Snapshot::new(plan, words, at, blocked);
+        let seen = self.0.engines.transact(tag, at, OnPressure::Inherit, see);
+        seen.unwrap_or_else(|Full| self.0.engines.with_plan(|plan| see(plan, &mut [0; MAX_WORDS])))
+    }
+
+    /// Counts of keys and decisions since the limiter was made.
+    pub fn stats(&self) -> Stats {
+        let Inner { engines, counters, .. } = &*self.0;
+        Stats {
+            keys: engines.keys(),
+            capacity: engines.max_keys(),
+            allowed: counters.sum(Reason::Ok),
+            limited: counters.sum(Reason::Limited),
+            blocked: counters.sum(Reason::Blocked),
+            bypassed: counters.sum(Reason::Bypass),
+            impossible: counters.sum(Reason::Impossible),
+            evictions: engines.evictions(),
+            // Relaxed: a count publishes nothing.
+            saturated: self.0.saturated.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The name given to the builder.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The limiter's clock.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    #[inline]
+    fn tag(&self, key: &[u8]) -> u64 {
+        store::tag(self.0.hasher.hash_one(key))
+    }
+
+    #[inline]
+    pub(crate) fn moment(&self) -> Moment {
+        self.0.clock.moment()
+    }
+
+    #[inline]
+    fn pressure(&self) -> OnPressure {
+        match self.0.on_full {
+            OnFull::Inherit => OnPressure::Inherit,
+            OnFull::Deny | OnFull::Allow => OnPressure::Refuse,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn count(&self, reason: Reason) {
+        self.0.counters.count(reason);
+    }
+
+    pub(crate) fn waiters(&self) -> &Waiters {
+        &self.0.waiters
+    }
+
+    /// Decides without counting.
+    #[inline]
+    pub(crate) fn decide(&self, tag: u64, at: Moment, cost: u64) -> Decision {
+        self.decide_by(tag, at, cost, |plan, words| plan.acquire(words, at, cost))
+    }
+
+    #[inline]
+    fn decide_by(
+        &self,
+        tag: u64,
+        at: Moment,
+        cost: u64,
+        decide: impl FnMut(&Plan, &mut [u64]) -> Decision,
+    ) -> Decision {
+        match self.0.blocks.left(tag, at) {
+            0 => {}
+            left => return Decision::blocked(left),
+        }
+        match self.0.engines.transact(tag, at, self.pressure(), decide) {
+            Ok(decision) => decision,
+            Err(Full) => self.decide_full(at, cost),
+        }
+    }
+
+    /// The decision about a key that the store has no place for.
+    #[cold]
+    fn decide_full(&self, at: Moment, cost: u64) -> Decision {
+        // Relaxed: a count publishes nothing.
+        self.0.saturated.fetch_add(1, Ordering::Relaxed);
+        self.0.engines.with_plan(|plan| {
+            let fresh = plan.acquire(&mut [0; MAX_WORDS], at, cost);
+            match self.0.on_full {
+                OnFull::Allow => fresh,
+                _ if !fresh.allowed => fresh,
+                _ => Decision {
+                    allowed: false,
+                    reason: Reason::Limited,
+                    remaining: 0,
+                    retry_after: Duration::from_nanos(NOMINAL_WAIT),
+                    reset_after: Duration::from_nanos(NOMINAL_WAIT),
+                    ..fresh
+                },
+            }
+        })
+    }
+
+    /// Decides on a copy.
+    fn foresee(&self, tag: u64, at: Moment, cost: u64) -> Decision {
+        self.decide_by(tag, at, cost, |plan, words| {
+            let mut copy = [0; MAX_WORDS];
+            let copy = &mut copy[..words.len()];
+            copy.copy_from_slice(words);
+            plan.acquire(copy, at, cost)
+        })
+    }
+
+    /// The denial of a waiter whose time is up before it was its turn.
+    pub(crate) fn denied_in_queue(&self, tag: u64, at: Moment, cost: u64) -> Decision {
+        let seen = self.foresee(tag, at, cost);
+        if !seen.allowed {
+            return seen;
+        }
+        Decision {
+            allowed: false,
+            reason: Reason::Limited,
+            retry_after: Duration::from_nanos(1),
+            ..seen
+        }
+    }
+
+    pub(crate) fn is_concurrency(&self, limit: &str) -> bool {
+        self.0.engines.with_plan(|plan| {
+            let named = plan.limits.iter().find(|candidate| candidate.name == limit);
+            named.is_some_and(|limit| limit.method == Method::Concurrency)
+        })
+    }
+
+    /// Changes a key's words. A key that the store has no place for has nothing to change.
+    #[inline]
+    pub(crate) fn change(&self, tag: u64, at: Moment, change: impl FnMut(&Plan, &mut [u64])) {
+        if let Err(Full) = self.0.engines.transact(tag, at, self.pressure(), change) {
+            // Relaxed: a count publishes nothing.
+            self.0.saturated.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
-/// Every bucket of a key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Snapshot {
-    pub buckets: Vec<BucketSnapshot>,
-    /// How long the key stays blocked by [`Limiter::block`]; zero when it is not.
-    pub blocked_for: Duration,
+impl std::fmt::Debug for Limiter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Limiter")
+            .field("name", &self.0.name)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
 }
 
-/// One bucket of a key. Units: requests × cost, nanoseconds (latency), permits (concurrency).
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct BucketSnapshot {
-    /// Name of the limit.
-    pub limit: String,
-    /// Name of the bucket: its own, else the text of its rate (`100/minute`).
-    pub name: String,
-    pub method: Method,
-    pub quota: u64,
-    /// Most units that can be spent at once (gcra: the burst).
-    pub capacity: u64,
-    /// Units used; more than the capacity when in debt.
-    pub used: u64,
-    /// Units left: capacity − used, never below zero.
-    pub remaining: u64,
-    /// How long until the bucket refreshes (windows: their end; gcra: full again). Zero when full.
-    pub refresh_after: Duration,
-}
+/// Wakes a thread that waits.
+struct Unpark(Thread);
 
-/// Counters of a limiter since its creation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Stats {
-    /// Keys remembered now.
-    pub keys: u64,
-    /// Most keys that can be remembered (`max_keys`).
-    pub capacity: u64,
-    pub allowed: u64,
-    pub limited: u64,
-    pub blocked: u64,
-    pub bypassed: u64,
-    pub impossible: u64,
-    /// Keys in use whose place was taken by others (`on_full = "inherit"`).
-    pub evictions: u64,
-    /// Requests of new keys that found the store full (deny and allow).
-    pub saturated: u64,
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
 }

@@ -1,10 +1,54 @@
-//! The only door to atomics: the standard library's, or loom's under `--cfg loom`.
+//! The only door to atomics and locks: the standard library's and parking_lot's, or loom's under
+//! `--cfg loom`.
 
 #[cfg(not(loom))]
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering, fence};
+mod imp {
+    pub(crate) use parking_lot::{Mutex, MutexGuard};
+    pub(crate) use std::sync::atomic::{
+        AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering, fence,
+    };
+
+    /// Lets another thread finish: a few turns of the loop, then the rest of the time slice.
+    pub(crate) fn spin() {
+        use std::cell::Cell;
+        thread_local!(static TURNS: Cell<u32> = const { Cell::new(0) });
+        TURNS.with(|turns| {
+            turns.set(turns.get().wrapping_add(1));
+            match turns.get() % 64 {
+                0 => std::thread::yield_now(),
+                _ => std::hint::spin_loop(),
+            }
+        });
+    }
+}
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering, fence};
+mod imp {
+    pub(crate) use loom::sync::MutexGuard;
+    pub(crate) use loom::sync::atomic::{
+        AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering, fence,
+    };
 
-#[cfg(not(loom))]
-pub(crate) use parking_lot::{Mutex, MutexGuard};
+    #[derive(Debug, Default)]
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Mutex<T> {
+            Mutex(loom::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().expect("a model does not poison its locks")
+        }
+
+        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            self.0.try_lock().ok()
+        }
+    }
+
+    pub(crate) fn spin() {
+        loom::thread::yield_now();
+    }
+}
+
+pub(crate) use imp::*;

@@ -223,9 +223,7 @@ impl<'t> Builder<'t> {
             Err(_) => Err("too large"),
         };
         match amount {
-            Ok(amount) => {
-                self.scale.apply(self.source, amount, least.min(amount)..=most, what, context.limit)
-            }
+            Ok(amount) => self.scale.apply(self.source, amount, least..=most, what, context.limit),
             Err(size) => part.spot.error(
                 self.source,
                 format!("the {what} is {size}"),

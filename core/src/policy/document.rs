@@ -71,7 +71,9 @@ pub(super) fn policy(source: Source<'_>, root: &Node<'_>) -> Result<Policy> {
             "write a `[[limit]]` table (TOML), or a list `\"limit\": [ … ]` (JSON)",
         )
     })?;
-    for item in limits.items("a list of limits", "`[[limit]]`")? {
+    for item in
+        limits.items("a list of limits", "`[[limit]]` (TOML) or `\"limit\": [{ … }]` (JSON)")?
+    {
         limit(&mut builder, &Table::open(source, item.node, item.path, LIMIT)?)?;
     }
     builder.finish()
@@ -251,8 +253,7 @@ fn amount(field: &Field<'_>) -> Result<Part<Amount>> {
         Value::Integer(units) => match u128::try_from(*units) {
             Ok(units) => Amount::Count(units),
             Err(_) => {
-                let problem = format!("{units} is negative");
-                return field.fail(problem, "write a whole number of at least 1");
+                return field.fail("the number is negative", "write a whole number of at least 1");
             }
         },
         Value::Text(_) => duration(field)?,

@@ -29,7 +29,7 @@ impl Scale {
             "write a decimal above 0 and up to 1000000 with at most 9 decimals, such as 0.5";
         match billionths(literal) {
             Some(billionths @ 1..=MOST) => Ok(Scale { billionths, spot: Some(spot) }),
-            _ => spot.error(source, format!("{} is not a scale", shown(literal)), remedy),
+            _ => spot.error(source, "the scale is not a decimal within its bounds", remedy),
         }
     }
 

@@ -41,7 +41,9 @@ impl Number {
         let unit = u128::from(unit.nanos());
         let scale = 10_u128.pow(self.decimals);
         let parts = self.fraction * unit; // < 10^18 · 2^55
-        (parts % scale == 0).then(|| self.whole.saturating_mul(unit).saturating_add(parts / scale))
+        parts
+            .is_multiple_of(scale)
+            .then(|| self.whole.saturating_mul(unit).saturating_add(parts / scale))
     }
 }
 
@@ -86,7 +88,9 @@ impl<'s> Scanner<'s> {
         problem: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Error {
-        self.error_at(self.offset(), part, problem, remedy)
+        // What is missing at the end is missing after the last token, not after the blanks.
+        let end = self.start + self.text().trim_ascii_end().len();
+        self.error_at(self.offset().min(end), part, problem, remedy)
     }
 
     pub(super) fn error_at(

@@ -85,7 +85,7 @@ impl<'t> Table<'t> {
     fn path_of(&self, name: &str) -> String {
         // Names come from the document: an unknown one may be of any length and hold anything.
         let shown = shown(name);
-        let name = shown.trim_matches('`');
+        let name = if name.is_empty() { "\"\"" } else { shown.trim_matches('`') };
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 }

@@ -19,6 +19,8 @@ use crate::rate::{MAX_PERIOD, MIN_PERIOD, Method, Period};
 /// What a rate string is called in errors.
 const FIELD: &str = "rate";
 const EXAMPLE: &str = "write for example `100/minute`";
+const QUOTA_PERIOD: &str = "write QUOTA/PERIOD, for example `100/minute`";
+const UNDERSCORES: &str = "digits may be grouped with underscores: `1_000`";
 
 /// Units of a count limit, or time in nanoseconds. The bounds are checked where the method is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,11 +95,12 @@ fn rate_in(scanner: &Scanner<'_>) -> Result<RateText> {
     }
     let quota = amount_in(scanner, ".quota", "a quota")?;
     if !scanner.take("/") && !scanner.take_word("per") {
-        let found = match scanner.rest() {
-            "" => "the period is missing".to_owned(),
-            rest => format!("{} follows the quota", shown(rest)),
+        let (found, remedy) = match (scanner.rest(), scanner.peek()) {
+            ("", _) => ("the period is missing".to_owned(), QUOTA_PERIOD),
+            (rest, Some(',')) => (format!("{} follows the quota", shown(rest)), UNDERSCORES),
+            (rest, _) => (format!("{} follows the quota", shown(rest)), QUOTA_PERIOD),
         };
-        return Err(scanner.error("", found, "write QUOTA/PERIOD, for example `100/minute`"));
+        return Err(scanner.error("", found, remedy));
     }
     let period = period_in(scanner, ".period")?;
     let burst = match scanner.take_word("burst") {
@@ -118,7 +121,8 @@ fn finish(scanner: &Scanner<'_>, part: &str, remedy: &str) -> Result<()> {
     }
     let remedy = match scanner.peek() {
         Some(';') => "write one rate here; each further one is a limit or a cascade entry",
-        Some(',') => "digits may be grouped with underscores: `1_000`",
+        Some(',') if part.is_empty() => UNDERSCORES,
+        Some(',') => "in a rate string `;` stands between two rates",
         _ => remedy,
     };
     Err(scanner.error(part, format!("unexpected {}", shown(rest)), remedy))
@@ -128,10 +132,16 @@ fn amount_in(scanner: &Scanner<'_>, part: &str, what: &str) -> Result<Part<Amoun
     scanner.skip_blanks();
     let at = scanner.offset();
     let number = scanner.number(part, what)?;
-    let is_time = scanner
+    let word = scanner
         .next_word()
-        .is_some_and(|word| !["per", "burst"].iter().any(|next| word.eq_ignore_ascii_case(next)));
-    let value = if is_time {
+        .filter(|word| !["per", "burst"].iter().any(|next| word.eq_ignore_ascii_case(next)));
+    let value = if let Some(word) = word {
+        if Unit::named(word).is_none() {
+            scanner.skip_blanks();
+            let (problem, remedy) = unknown_unit(word);
+            let remedy = format!("leave it out if this is a count; of a duration, {remedy}");
+            return Err(scanner.error(part, problem, remedy));
+        }
         Amount::Time(scanner.duration(number, part)?.nanos)
     } else if let Some(whole) = number.as_whole() {
         Amount::Count(whole)

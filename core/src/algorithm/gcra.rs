@@ -1,0 +1,254 @@
+//! Generic cell rate algorithm (ITU-T I.371) on one word per key.
+//!
+//! Not here: keys, clocks, atomics. This file answers: given a rate, the word of a key and the
+//! time, what is left, and what is the word after a charge?
+//!
+//! The word counts what the key has *used*, on a supply line that belongs to the rate:
+//!
+//! ```text
+//!   used ≤ supply − capacity   the key is idle: its word says no more than an absent one (0)
+//!   used ≤ supply              supply − used is left
+//!   used > supply              debt, left by a late charge; time repays it
+//! ```
+//!
+//! Units are split into steps of at most a nanosecond, so that a key that spends between two
+//! ticks of a slow rate does not get the next unit early. The line is computed from absolute time
+//! with one exact multiplication (see `ratio`): no error adds up, where an integer interval in
+//! nanoseconds would turn 600 M/s into 1 G/s.
+
+use super::Units;
+use super::ratio::Ratio;
+use crate::clock::Moment;
+use crate::rate::Rate;
+
+/// Most steps that capacity and debt may each have; keeps every sum below inside 64 bits:
+/// supply ≤ 2^61 + 2^62 ns · 2 steps/ns, used ≤ supply + 2^61.
+const MAX_STEPS: u64 = 1 << 61;
+
+/// A quota per period, as a line of supply over time.
+#[derive(Clone, Debug)]
+pub(crate) struct Gcra {
+    quota: Units,
+    burst: Units,
+    /// A unit is 2^fine steps; of latency budgets above real time a step is 2^coarse units.
+    fine: u32,
+    coarse: u32,
+    /// Most that an idle key can spend at once, in steps.
+    capacity: u64,
+    /// Most that a late charge may leave beyond the supply, in steps.
+    max_debt: u64,
+    steps_per_nano: Ratio,
+    nanos_per_step: Ratio,
+}
+
+impl Gcra {
+    pub(crate) fn new(rate: &Rate, burst: Units) -> Gcra {
+        let period = rate.period.nanos();
+        let coarse = (0..63).find(|k| rate.quota >> k <= period).unwrap_or(63);
+        let coarse = coarse + u32::from(period << coarse < rate.quota);
+        let largest = burst.max(rate.max_debt);
+        let fine = (0..63)
+            .take_while(|f| *f == 0 || largest <= MAX_STEPS >> f)
+            .find(|f| u128::from(rate.quota) << f >= u128::from(period))
+            .unwrap_or_else(|| {
+                largest.leading_zeros().saturating_sub(MAX_STEPS.leading_zeros() + 1)
+            });
+        let (numerator, denominator) = (rate.quota << fine, period << coarse);
+        Gcra {
+            quota: rate.quota,
+            burst,
+            fine,
+            coarse,
+            capacity: ((burst << fine) >> coarse).max(1),
+            max_debt: (rate.max_debt << fine) >> coarse,
+            steps_per_nano: Ratio::new(numerator, denominator),
+            nanos_per_step: Ratio::new(denominator, numerator),
+        }
+    }
+
+    pub(crate) fn words(&self) -> usize {
+        1
+    }
+
+    pub(crate) fn quota(&self) -> Units {
+        self.quota
+    }
+
+    pub(crate) fn capacity(&self) -> Units {
+        self.burst
+    }
+
+    #[inline]
+    fn supply(&self, at: Moment) -> u64 {
+        self.capacity + self.steps_per_nano.floor(at.now.as_nanos())
+    }
+
+    /// Credit stops growing at `capacity`: an idle key is worth no more than a new one.
+    #[inline]
+    fn since_idle(&self, used: u64, supply: u64) -> u64 {
+        used.max(supply - self.capacity)
+    }
+
+    #[inline]
+    fn steps(&self, units: Units) -> u64 {
+        let steps = units.div_ceil(1 << self.coarse);
+        if steps > u64::MAX >> self.fine { u64::MAX } else { steps << self.fine }
+    }
+
+    #[inline]
+    pub(crate) fn room(&self, words: &[u64], at: Moment) -> Units {
+        let supply = self.supply(at);
+        (supply.saturating_sub(self.since_idle(words[0], supply)) >> self.fine) << self.coarse
+    }
+
+    /// Charges `units` whatever is left: the price of work is known only when it is done.
+    #[inline]
+    pub(crate) fn charge(&self, words: &mut [u64], at: Moment, units: Units) {
+        let supply = self.supply(at);
+        let used = self.since_idle(words[0], supply);
+        let most = used.max(supply + self.max_debt);
+        words[0] = used.saturating_add(self.steps(units)).min(most);
+    }
+
+    /// Nanoseconds until `units` fit; the caller has ruled out what never fits.
+    pub(crate) fn wait_for(&self, words: &[u64], at: Moment, units: Units) -> u64 {
+        let supply = self.supply(at);
+        let wanted = self.since_idle(words[0], supply).saturating_add(self.steps(units));
+        if wanted <= supply { 0 } else { self.until(wanted, at) }
+    }
+
+    /// Nanoseconds until the supply reaches `wanted`.
+    fn until(&self, wanted: u64, at: Moment) -> u64 {
+        self.nanos_per_step.ceil(wanted - self.capacity).saturating_sub(at.now.as_nanos())
+    }
+
+    pub(crate) fn full_after(&self, words: &[u64], at: Moment) -> u64 {
+        match self.in_use(words, at) {
+            0 => 0,
+            _ => self.until(words[0] + self.capacity, at),
+        }
+    }
+
+    /// Steps between the key's word and that of an idle key.
+    fn in_use(&self, words: &[u64], at: Moment) -> u64 {
+        words[0].saturating_sub(self.supply(at) - self.capacity)
+    }
+
+    pub(crate) fn used(&self, words: &[u64], at: Moment) -> Units {
+        self.in_use(words, at).div_ceil(1 << self.fine) << self.coarse
+    }
+
+    /// Gives back up to `units`; returns how many there were.
+    pub(crate) fn refund(&self, words: &mut [u64], at: Moment, units: Units) -> Units {
+        let given = units.min(self.used(words, at));
+        words[0] -= self.steps(given).min(self.in_use(words, at));
+        given
+    }
+
+    /// The word for a key that had `old` of `words` left under another rate: what was left is
+    /// left, a full bucket is full, debt stays debt.
+    pub(crate) fn carry(&self, old: &Gcra, words: &[u64], at: Moment) -> u64 {
+        let (used, supply) = (words[0], old.supply(at));
+        if old.in_use(words, at) == 0 {
+            return 0;
+        }
+        let here = self.supply(at);
+        if used <= supply {
+            let left = self.rescale(supply - used, old);
+            here - u64::try_from(left).unwrap_or(u64::MAX).min(self.capacity)
+        } else {
+            let debt =
+                self.rescale(used - supply, old) + u128::from(self.loses(used - supply, old));
+            here + u64::try_from(debt).unwrap_or(u64::MAX).min(self.max_debt)
+        }
+    }
+
+    /// `steps` of `old` in steps of this rate, rounded down.
+    fn rescale(&self, steps: u64, old: &Gcra) -> u128 {
+        (u128::from(steps) << old.coarse << self.fine) >> old.fine >> self.coarse
+    }
+
+    fn loses(&self, steps: u64, old: &Gcra) -> bool {
+        (self.rescale(steps, old) << self.coarse << old.fine) >> self.fine >> old.coarse
+            != u128::from(steps)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rate::{Algorithm, Period};
+    use crate::time::Timestamp;
+
+    fn gcra(quota: u64, period: u64, burst: u64) -> Gcra {
+        let rate = Rate {
+            name: String::new(),
+            quota,
+            period: Period::Nanos(period),
+            algorithm: Algorithm::Gcra { burst },
+            max_debt: quota,
+        };
+        Gcra::new(&rate, burst)
+    }
+
+    fn at(nanos: u64) -> Moment {
+        Timestamp::clamped(nanos).into()
+    }
+
+    const NEVER: u64 = u64::MAX;
+
+    /// 3 a second, at most 3 at once: (ns, cost, admitted, wait in ns)
+    const SPACING: &[(u64, u64, bool, u64)] = &[
+        (0, 3, true, 0),
+        (0, 1, false, 333_333_334), // rounded up: one nanosecond earlier it would be denied
+        (333_333_333, 1, false, 1),
+        (333_333_334, 1, true, 0),
+        (333_333_334, 1, false, 333_333_333),
+        (333_333_334, 4, false, NEVER),
+        (1_000_000_000, 2, true, 0),
+        (1_000_000_000, 1, false, 333_333_334),
+        (9_000_000_000, 4, false, NEVER),
+        (9_000_000_000, 3, true, 0),
+    ];
+
+    #[test]
+    fn spacing() {
+        let rate = gcra(3, 1_000_000_000, 3);
+        let mut words = [0];
+        for (row, &(now, cost, admitted, wait)) in SPACING.iter().enumerate() {
+            let fits = rate.room(&words, at(now)) >= cost;
+            assert_eq!(fits, admitted, "row {row}");
+            if fits {
+                rate.charge(&mut words, at(now), cost);
+            } else if cost <= rate.capacity() {
+                assert_eq!(rate.wait_for(&words, at(now), cost), wait, "row {row}");
+            } else {
+                assert_eq!(wait, NEVER, "row {row}");
+            }
+        }
+    }
+
+    #[test]
+    fn extremes_neither_wrap_nor_panic() {
+        let year = 31_536_000_000_000_000;
+        for (quota, period, burst) in [
+            (1, year, u64::from(u32::MAX)),
+            (u64::from(u32::MAX), year, u64::from(u32::MAX)),
+            (1, 10 * year, (1 << 53) - 1),
+            (1 << 59, 1_000, 1 << 59),
+            (1 << 59, 10 * year, 1 << 59),
+            (1_000, 1_000, 1),
+        ] {
+            let rate = gcra(quota, period, burst);
+            for now in [0, 1, 1 << 61, (1 << 62) - 1] {
+                let mut words = [0];
+                assert!(rate.room(&words, at(now)) > burst / 2, "{quota}/{period} at {now}");
+                rate.charge(&mut words, at(now), u64::MAX);
+                assert_eq!(rate.room(&words, at(now)), 0);
+                assert!(rate.wait_for(&words, at(now), 1) > 0);
+                rate.refund(&mut words, at(now), u64::MAX);
+                assert_eq!(rate.full_after(&words, at(now)), 0);
+            }
+        }
+    }
+}

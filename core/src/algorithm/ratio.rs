@@ -1,0 +1,87 @@
+//! Exact multiplication by a fraction, without a division on the way.
+//!
+//! `floor(x · n / d)` for every 64-bit x, from a reciprocal with 128 fraction bits that is rounded
+//! up. It overshoots the true product by less than x / 2^128 < 2^−64, and the product's distance
+//! to the next whole number is at least 1/d > 2^−64, so that the floor is exact (Granlund and
+//! Montgomery, "Division by Invariant Integers using Multiplication", 1994).
+
+/// A positive fraction, ready for multiplication.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ratio {
+    numerator: u64,
+    denominator: u64,
+    whole: u64,
+    /// The fraction part, rounded up, as 0.high_low in base 2^64.
+    high: u64,
+    low: u64,
+}
+
+impl Ratio {
+    /// `numerator / denominator`; the denominator is not zero.
+    pub(crate) fn new(numerator: u64, denominator: u64) -> Ratio {
+        let divisor = u128::from(denominator.max(1));
+        let (mut whole, rest) = (u128::from(numerator) / divisor, u128::from(numerator) % divisor);
+        let (mut high, rest) = ((rest << 64) / divisor, (rest << 64) % divisor);
+        let mut low = (rest << 64).div_ceil(divisor);
+        // Rounding up may carry.
+        high += low >> 64;
+        low &= u128::from(u64::MAX);
+        whole += high >> 64;
+        high &= u128::from(u64::MAX);
+        // Each part is below 2^64 now: the casts lose nothing (`whole` ≤ numerator).
+        Ratio {
+            numerator,
+            denominator: denominator.max(1),
+            whole: whole as u64,
+            high: high as u64,
+            low: low as u64,
+        }
+    }
+
+    /// `floor(x · n / d)`, at most `u64::MAX`.
+    #[inline]
+    pub(crate) fn floor(&self, x: u64) -> u64 {
+        let wide = u128::from(x);
+        // (2^64 − 1)² + 2^64 − 1 < 2^128: no overflow.
+        let part = (wide * u128::from(self.high) + ((wide * u128::from(self.low)) >> 64)) >> 64;
+        x.saturating_mul(self.whole).saturating_add(part as u64)
+    }
+
+    /// `ceil(x · n / d)`, at most `u64::MAX`.
+    #[inline]
+    pub(crate) fn ceil(&self, x: u64) -> u64 {
+        let floor = self.floor(x);
+        let product = u128::from(x) * u128::from(self.numerator);
+        let exact = u128::from(floor) * u128::from(self.denominator) == product;
+        floor.saturating_add(u64::from(!exact))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn carries() {
+        for (n, d) in [(1, u64::MAX), (u64::MAX, 1), (u64::MAX - 1, u64::MAX), (1, 1), (0, 7)] {
+            let ratio = Ratio::new(n, d);
+            for x in [0, 1, d - 1, d, u64::MAX] {
+                let exact = u128::from(x) * u128::from(n) / u128::from(d);
+                assert_eq!(u128::from(ratio.floor(x)), exact.min(u128::from(u64::MAX)));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn floor_and_ceil_are_exact(n in any::<u64>(), d in 1.., x in any::<u64>(), shift in 0u32..63) {
+            let (n, d) = (n >> shift, (d >> shift).max(1));
+            let ratio = Ratio::new(n, d);
+            let product = u128::from(x) * u128::from(n);
+            let most = u128::from(u64::MAX);
+            prop_assert_eq!(u128::from(ratio.floor(x)), (product / u128::from(d)).min(most));
+            prop_assert_eq!(u128::from(ratio.ceil(x)), product.div_ceil(u128::from(d)).min(most));
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Keys that the operator blocked, until when.
+//!
+//! Kept apart from the records, so that a block costs no word of every key; while nobody is
+//! blocked a decision pays one load for it.
+
+use std::collections::HashMap;
+
+use parking_lot::RwLock;
+
+use crate::clock::Moment;
+use crate::sync::{AtomicUsize, Ordering};
+
+/// Blocks by tag.
+#[derive(Debug, Default)]
+pub(crate) struct Blocks {
+    count: AtomicUsize,
+    until: RwLock<HashMap<u64, u64>>,
+}
+
+impl Blocks {
+    /// Nanoseconds for which the key stays blocked; 0: it is not.
+    #[inline]
+    pub(crate) fn left(&self, tag: u64, at: Moment) -> u64 {
+        // Acquire pairs with the Release of `set`: a block is seen from the next call on.
+        if self.count.load(Ordering::Acquire) == 0 {
+            return 0;
+        }
+        let until = self.until.read().get(&tag).copied().unwrap_or(0);
+        until.saturating_sub(at.now.as_nanos())
+    }
+
+    /// Blocks the key for `span` nanoseconds from now; 0 lifts a block.
+    pub(crate) fn set(&self, tag: u64, at: Moment, span: u64) {
+        let mut until = self.until.write();
+        if span == 0 {
+            until.remove(&tag);
+        } else {
+            if until.len() == until.capacity() {
+                let now = at.now.as_nanos();
+                until.retain(|_, end| *end > now);
+            }
+            until.insert(tag, at.after(span).now.as_nanos());
+        }
+        // Release: see `left`.
+        self.count.store(until.len(), Ordering::Release);
+    }
+}

@@ -1,0 +1,239 @@
+//! A plan and the table of its keys, and the change from one to the next.
+//!
+//! An update makes a new engine beside the old one: the old table is frozen, the new one published, and
+//! every record is carried over, by whoever needs it first or by the updater. Requests go on meanwhile:
+//! they find their key's record in the new table, or carry it over, exactly once (the old record is taken out
+//! under the new set's lock). Nobody waits for the whole of it. The old engine is freed when no request can
+//! be looking at it any more.
+
+use std::sync::atomic::AtomicPtr;
+
+use seize::{Collector, Guard};
+
+use crate::clock::Moment;
+use crate::error::{Error, Result};
+use crate::plan::Plan;
+use crate::policy::Policy;
+use crate::store::{Found, Inserted, Judge, MAX_WORDS, OnPressure, Table};
+use crate::sync::{AtomicU64, Mutex, Ordering, spin};
+
+pub(crate) struct Engine {
+    plan: Plan,
+    table: Table,
+    /// The engine that this one takes over from; null once it has.
+    previous: AtomicPtr<Engine>,
+}
+
+/// What a plan says of words at one moment.
+struct At<'a> {
+    plan: &'a Plan,
+    at: Moment,
+}
+
+impl Judge for At<'_> {
+    fn full_after(&self, words: &[u64]) -> u64 {
+        self.plan.full_after(words, self.at)
+    }
+
+    fn is_held(&self, words: &[u64]) -> bool {
+        self.plan.is_held(words)
+    }
+
+    fn merge(&self, into: &mut [u64], from: &[u64]) {
+        self.plan.merge(into, from);
+    }
+}
+
+impl Engine {
+    fn new(policy: &Policy, max_keys: u64) -> Result<Engine> {
+        let plan = Plan::new(policy, MAX_WORDS)?;
+        let table = Table::new(plan.words, max_keys).ok_or_else(|| {
+            Error::argument(
+                "max_keys",
+                format!("there is no memory for {max_keys} keys"),
+                "give a smaller number",
+            )
+        })?;
+        Ok(Engine { plan, table, previous: AtomicPtr::new(std::ptr::null_mut()) })
+    }
+
+    fn insert<R>(
+        &self,
+        previous: Option<&Engine>,
+        tag: u64,
+        at: Moment,
+        pressure: OnPressure,
+        change: impl FnOnce(&Plan, &mut [u64]) -> R,
+    ) -> Inserted<R> {
+        let judge = At { plan: &self.plan, at };
+        let origin =
+            |words: &mut [u64]| previous.is_some_and(|old| self.take_over(old, tag, at, words));
+        self.table.insert(tag, &judge, pressure, origin, |words| change(&self.plan, words))
+    }
+
+    /// Takes the key's record out of the old engine; false when there was none (then `words` are
+    /// what the old ghosts make a newcomer inherit).
+    fn take_over(&self, old: &Engine, tag: u64, at: Moment, words: &mut [u64]) -> bool {
+        let mut before = [0; MAX_WORDS];
+        let before = &mut before[..old.plan.words];
+        let judge = At { plan: &old.plan, at };
+        let found = old.table.take_out(tag, before);
+        if !found {
+            before.fill(0);
+        }
+        if found || old.table.ghosts_of(tag, &judge, before) {
+            self.plan.carry(&old.plan, before, words, at);
+        }
+        found
+    }
+
+    /// Carries over every record and ghost of `old`.
+    fn take_over_all(&self, old: &Engine, at: Moment) {
+        let judge = At { plan: &self.plan, at };
+        old.table.each_tag(|tag, set, index| match tag {
+            Some(tag) => {
+                // A key that has a record here already was taken over by its own request.
+                let _ = self.insert(Some(old), tag, at, OnPressure::Inherit, |_, _| ());
+            }
+            None => {
+                let (mut before, mut words) = ([0; MAX_WORDS], [0; MAX_WORDS]);
+                if old.table.ghost_words(index, &mut before) {
+                    let words = &mut words[..self.plan.words];
+                    self.plan.carry(&old.plan, &before[..old.plan.words], words, at);
+                    if judge.full_after(words) > 0 {
+                        self.table.add_ghost(set, words, &judge);
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// The engine in force, and the way from one to the next.
+pub(crate) struct Engines {
+    current: AtomicPtr<Engine>,
+    collector: Collector,
+    max_keys: u64,
+    /// One update at a time.
+    updating: Mutex<()>,
+    /// Evictions of engines that are gone.
+    past_evictions: AtomicU64,
+}
+
+/// The store has no place for the key.
+pub(crate) struct Full;
+
+impl Engines {
+    pub(crate) fn new(policy: &Policy, max_keys: u64) -> Result<Engines> {
+        let engine = Box::new(Engine::new(policy, max_keys)?);
+        Ok(Engines {
+            current: AtomicPtr::new(Box::into_raw(engine)),
+            // Engines are few and large: free each as soon as it can be.
+            collector: Collector::new().batch_size(1),
+            max_keys,
+            updating: Mutex::new(()),
+            past_evictions: AtomicU64::new(0),
+        })
+    }
+
+    /// Runs `change` on the words of a key, once for every attempt; what the last attempt leaves in them is kept.
+    /// The words of a key without a record are zero, or what it inherits.
+    #[inline]
+    pub(crate) fn transact<R>(
+        &self,
+        tag: u64,
+        at: Moment,
+        pressure: OnPressure,
+        mut change: impl FnMut(&Plan, &mut [u64]) -> R,
+    ) -> std::result::Result<R, Full> {
+        loop {
+            let guard = self.collector.enter();
+            let engine = self.engine(&guard);
+            match engine.table.transact(tag, |words| change(&engine.plan, words)) {
+                Found::Done(result) => return Ok(result),
+                Found::Absent => match engine.insert(
+                    self.previous(engine, &guard),
+                    tag,
+                    at,
+                    pressure,
+                    &mut change,
+                ) {
+                    Inserted::Done(result) => return Ok(result),
+                    Inserted::Full => return Err(Full),
+                    Inserted::Again => {}
+                    Inserted::Moved => spin(),
+                },
+                Found::Moved => spin(),
+            }
+        }
+    }
+
+    #[inline]
+    fn engine<'g>(&self, guard: &'g impl Guard) -> &'g Engine {
+        // Acquire pairs with the Release of `update`: the engine is whole.
+        let engine = guard.protect(&self.current, Ordering::Acquire);
+        // SAFETY: never null; an engine is retired only after another took its place, and freed only
+        // when no guard that was entered before lives.
+        unsafe { &*engine }
+    }
+
+    fn previous<'g>(&self, engine: &'g Engine, guard: &'g impl Guard) -> Option<&'g Engine> {
+        let previous = guard.protect(&engine.previous, Ordering::Acquire);
+        // SAFETY: null, or an engine that is retired only after this pointer was made null, and
+        // freed only when no guard that was entered before lives.
+        unsafe { previous.as_ref() }
+    }
+
+    /// Reads the plan in force.
+    pub(crate) fn with_plan<R>(&self, read: impl FnOnce(&Plan) -> R) -> R {
+        let guard = self.collector.enter();
+        read(&self.engine(&guard).plan)
+    }
+
+    /// Puts a policy in force; use so far is kept.
+    pub(crate) fn update(&self, policy: &Policy, at: Moment) -> Result<()> {
+        let _one = self.updating.lock();
+        let new = Box::new(Engine::new(policy, self.max_keys)?);
+        let guard = self.collector.enter();
+        let old_pointer = guard.protect(&self.current, Ordering::Acquire);
+        let old = self.engine(&guard);
+        // Relaxed: published by the store to `current`.
+        new.previous.store(old_pointer, Ordering::Relaxed);
+        old.table.freeze();
+        let new_pointer = Box::into_raw(new);
+        // Release: who sees the engine sees all of it.
+        self.current.store(new_pointer, Ordering::Release);
+        // SAFETY: in force since the line above, and only this function (under `updating`) ends that.
+        let new = unsafe { &*new_pointer };
+        new.take_over_all(old, at);
+        self.past_evictions.fetch_add(old.table.evictions(), Ordering::Relaxed);
+        // Release: who sees null finds every record in the new table.
+        new.previous.store(std::ptr::null_mut(), Ordering::Release);
+        // SAFETY: made by `Box::into_raw`, and out of reach of new guards: neither `current` nor any
+        // `previous` points to it.
+        unsafe { guard.defer_retire(old_pointer, seize::reclaim::boxed) };
+        Ok(())
+    }
+
+    pub(crate) fn keys(&self) -> u64 {
+        let guard = self.collector.enter();
+        self.engine(&guard).table.keys()
+    }
+
+    pub(crate) fn max_keys(&self) -> u64 {
+        self.max_keys
+    }
+
+    pub(crate) fn evictions(&self) -> u64 {
+        let guard = self.collector.enter();
+        self.past_evictions.load(Ordering::Relaxed) + self.engine(&guard).table.evictions()
+    }
+}
+
+impl Drop for Engines {
+    fn drop(&mut self) {
+        // SAFETY: made by `Box::into_raw`; `&mut self`: nobody looks at it any more. A previous engine, if any,
+        // was retired, and the collector frees it.
+        drop(unsafe { Box::from_raw(*self.current.get_mut()) });
+    }
+}

@@ -1,0 +1,442 @@
+//! A policy worked out: which words of a key's record belong to which bucket, and what all limits
+//! together say. Pure: words in, words and a decision out.
+
+use std::time::Duration;
+
+use crate::algorithm::{Bucket, Permits, Units};
+use crate::clock::Moment;
+use crate::decision::{Decision, Reason};
+use crate::error::{Error, Result};
+use crate::names;
+use crate::policy::{LimitKind, Policy};
+use crate::rate::Method;
+use crate::sync::{AtomicU64, Ordering};
+
+/// No waiting helps.
+pub(crate) const NEVER: u64 = u64::MAX;
+
+/// The limits of a policy over one array of words.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) limits: Vec<PlannedLimit>,
+    /// Words of state that a key needs.
+    pub(crate) words: usize,
+    /// No other plan of the process has it.
+    pub(crate) number: u64,
+}
+
+/// One limit: its buckets, in the order in which they pay.
+#[derive(Debug)]
+pub(crate) struct PlannedLimit {
+    pub(crate) name: &'static str,
+    pub(crate) method: Method,
+    pub(crate) buckets: Vec<PlannedBucket>,
+    /// Sums over the buckets.
+    quota: Units,
+    capacity: Units,
+}
+
+#[derive(Debug)]
+pub(crate) struct PlannedBucket {
+    pub(crate) name: String,
+    pub(crate) bucket: Bucket,
+    start: usize,
+    end: usize,
+}
+
+/// One payment of a reservation: which bucket paid how much, in which window.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Payment {
+    limit: &'static str,
+    bucket: usize,
+    units: Units,
+    mark: u64,
+}
+
+impl PlannedBucket {
+    #[inline]
+    fn of<'a>(&self, words: &'a [u64]) -> &'a [u64] {
+        &words[self.start..self.end]
+    }
+
+    #[inline]
+    fn of_mut<'a>(&self, words: &'a mut [u64]) -> &'a mut [u64] {
+        &mut words[self.start..self.end]
+    }
+
+    #[inline]
+    pub(crate) fn room(&self, words: &[u64], at: Moment) -> Units {
+        self.bucket.room(self.of(words), at)
+    }
+
+    pub(crate) fn used(&self, words: &[u64], at: Moment) -> Units {
+        self.bucket.used(self.of(words), at)
+    }
+
+    pub(crate) fn full_after(&self, words: &[u64], at: Moment) -> u64 {
+        self.bucket.full_after(self.of(words), at)
+    }
+
+    fn wait_for(&self, words: &[u64], at: Moment, units: Units) -> u64 {
+        self.bucket.wait_for(self.of(words), at, units)
+    }
+}
+
+impl PlannedLimit {
+    #[inline]
+    fn room(&self, words: &[u64], at: Moment) -> Units {
+        sum(self.buckets.iter().map(|bucket| bucket.room(words, at)))
+    }
+
+    /// What the request asks of this limit's room.
+    #[inline]
+    fn wanted(&self, cost: Units) -> Units {
+        match self.method {
+            Method::Count => cost,
+            Method::Latency | Method::Concurrency => 1,
+        }
+    }
+
+    #[inline]
+    fn admits(&self, words: &[u64], at: Moment, cost: Units) -> bool {
+        match self.wanted(cost) {
+            0 => self.buckets.iter().any(|bucket| bucket.wait_for(words, at, 0) == 0),
+            wanted => self.room(words, at) >= wanted,
+        }
+    }
+
+    /// Nanoseconds until the request passes this limit.
+    fn wait(&self, words: &[u64], at: Moment, cost: Units) -> u64 {
+        let wanted = self.wanted(cost);
+        if wanted > self.capacity {
+            return NEVER;
+        }
+        if let [bucket] = self.buckets.as_slice() {
+            return bucket.wait_for(words, at, wanted);
+        }
+        if wanted <= 1 {
+            let waits = self.buckets.iter().map(|bucket| bucket.wait_for(words, at, wanted));
+            return waits.min().unwrap_or(NEVER);
+        }
+        self.wait_for_sum(words, at, wanted)
+    }
+
+    /// The first nanosecond at which the rooms add up; without use, rooms only grow.
+    fn wait_for_sum(&self, words: &[u64], at: Moment, wanted: Units) -> u64 {
+        let (mut early, mut late) = (0, self.full_after(words, at));
+        while early < late {
+            let middle = early + (late - early) / 2;
+            if self.room(words, at.after(middle)) >= wanted {
+                late = middle;
+            } else {
+                early = middle + 1;
+            }
+        }
+        late
+    }
+
+    fn full_after(&self, words: &[u64], at: Moment) -> u64 {
+        let spans = self.buckets.iter().map(|bucket| bucket.full_after(words, at));
+        spans.max().unwrap_or(0)
+    }
+
+    /// Spreads units over the buckets in order, each taking what it has room for; tells `paid`
+    /// of each part, and returns what no bucket had room for.
+    #[inline]
+    fn spread(
+        &self,
+        words: &mut [u64],
+        at: Moment,
+        units: Units,
+        mut paid: impl FnMut(usize, Units, u64),
+    ) -> Units {
+        let mut left = units;
+        for (index, bucket) in self.buckets.iter().enumerate() {
+            if left == 0 {
+                break;
+            }
+            let part = left.min(bucket.room(words, at));
+            if part > 0 {
+                bucket.bucket.charge(bucket.of_mut(words), at, part);
+                left -= part;
+                paid(index, part, bucket.bucket.mark(bucket.of(words), at));
+            }
+        }
+        left
+    }
+
+    /// A late charge: what has no room is debt of the bucket that has room first.
+    fn charge(&self, words: &mut [u64], at: Moment, units: Units) {
+        let debt = self.spread(words, at, units, |_, _, _| ());
+        if debt == 0 {
+            return;
+        }
+        let first = self.buckets.iter().min_by_key(|bucket| bucket.wait_for(words, at, 1));
+        if let Some(bucket) = first {
+            bucket.bucket.charge(bucket.of_mut(words), at, debt);
+        }
+    }
+
+    /// Gives back to the bucket that pays now, then to the earlier ones in reverse (they paid
+    /// before it), then to the later ones.
+    fn refund(&self, words: &mut [u64], at: Moment, units: Units) {
+        let last = self.buckets.len() - 1;
+        let paying = self.buckets.iter().position(|bucket| bucket.room(words, at) > 0);
+        let paying = paying.unwrap_or(last);
+        let mut left = units;
+        for index in (0..=paying).rev().chain(paying + 1..=last) {
+            let bucket = &self.buckets[index];
+            left -= bucket.bucket.refund(bucket.of_mut(words), at, left, None);
+        }
+    }
+}
+
+impl Plan {
+    /// # Errors
+    /// When the policy needs more words of state than a record has.
+    pub(crate) fn new(policy: &Policy, most_words: usize) -> Result<Plan> {
+        let mut words = 0;
+        let mut plan_bucket = |name: &str, bucket: Bucket| {
+            let start = words;
+            words += bucket.words();
+            PlannedBucket { name: name.to_owned(), bucket, start, end: words }
+        };
+        let limits = policy
+            .limits
+            .iter()
+            .map(|limit| {
+                let buckets: Vec<PlannedBucket> = match &limit.kind {
+                    LimitKind::Rates(rates) => rates
+                        .iter()
+                        .map(|rate| plan_bucket(&rate.name, Bucket::new(rate)))
+                        .collect(),
+                    LimitKind::Permits(quota) => {
+                        vec![plan_bucket(&limit.name, Bucket::Permits(Permits::new(*quota)))]
+                    }
+                };
+                PlannedLimit {
+                    name: names::intern(&limit.name),
+                    method: limit.method,
+                    quota: sum(buckets.iter().map(|bucket| bucket.bucket.quota())),
+                    capacity: sum(buckets.iter().map(|bucket| bucket.bucket.capacity())),
+                    buckets,
+                }
+            })
+            .collect();
+        if words > most_words {
+            return Err(Error::policy(
+                "limit",
+                None,
+                format!("the limits need {words} words of state a key, a record has {most_words}"),
+                "use fewer limits, or smaller quotas in windows",
+            ));
+        }
+        static PLANS: AtomicU64 = AtomicU64::new(0);
+        Ok(Plan { limits, words, number: PLANS.fetch_add(1, Ordering::Relaxed) })
+    }
+
+    /// May the request pass? If so, `words` are those after it; if not, they are untouched.
+    #[inline]
+    pub(crate) fn admit(&self, words: &mut [u64], at: Moment, cost: Units) -> Reason {
+        if self.limits.iter().all(|limit| limit.admits(words, at, cost)) {
+            self.pay(words, at, cost, |_| ());
+            Reason::Ok
+        } else if self.limits.iter().any(|limit| limit.wanted(cost) > limit.capacity) {
+            Reason::Impossible
+        } else {
+            Reason::Limited
+        }
+    }
+
+    /// As [`Plan::admit`], with the answer in full.
+    pub(crate) fn acquire(&self, words: &mut [u64], at: Moment, cost: Units) -> Decision {
+        self.acquire_with_receipt(words, at, cost, |_| ())
+    }
+
+    #[inline]
+    pub(crate) fn acquire_with_receipt(
+        &self,
+        words: &mut [u64],
+        at: Moment,
+        cost: Units,
+        paid: impl FnMut(Payment),
+    ) -> Decision {
+        if !self.limits.iter().all(|limit| limit.admits(words, at, cost)) {
+            return self.denial(words, at, cost);
+        }
+        self.pay(words, at, cost, paid);
+        self.tightest(words, at)
+    }
+
+    #[inline]
+    fn pay(&self, words: &mut [u64], at: Moment, cost: Units, mut paid: impl FnMut(Payment)) {
+        for limit in &self.limits {
+            match limit.method {
+                Method::Latency => {}
+                Method::Count => {
+                    limit.spread(words, at, cost, |bucket, units, mark| {
+                        paid(Payment { limit: limit.name, bucket, units, mark });
+                    });
+                }
+                Method::Concurrency => {
+                    let bucket = &limit.buckets[0];
+                    bucket.bucket.charge(bucket.of_mut(words), at, 1);
+                }
+            }
+        }
+    }
+
+    fn denial(&self, words: &[u64], at: Moment, cost: Units) -> Decision {
+        let mut longest: Option<(&PlannedLimit, u64)> = None;
+        for limit in &self.limits {
+            let wait = if limit.admits(words, at, cost) { 0 } else { limit.wait(words, at, cost) };
+            if wait > longest.map_or(0, |(_, longest)| longest) {
+                longest = Some((limit, wait));
+            }
+        }
+        // Somebody denies, so somebody waits.
+        let (limit, wait) = longest.unwrap_or((&self.limits[0], NEVER));
+        let reason = if wait == NEVER { Reason::Impossible } else { Reason::Limited };
+        let reset_after = match limit.method {
+            // Only the holders of its permits know.
+            Method::Concurrency => wait,
+            _ => limit.full_after(words, at),
+        };
+        Decision {
+            allowed: false,
+            reason,
+            limit: limit.quota,
+            remaining: limit.room(words, at),
+            retry_after: span(wait),
+            reset_after: span(reset_after),
+            name: limit.name,
+        }
+    }
+
+    /// The decision of an admitted request: of the limit with the smallest share left.
+    #[inline]
+    fn tightest(&self, words: &[u64], at: Moment) -> Decision {
+        let mut tightest = &self.limits[0];
+        let mut remaining = tightest.room(words, at);
+        for limit in &self.limits[1..] {
+            let room = limit.room(words, at);
+            let (share, least) = (
+                u128::from(room) * u128::from(tightest.capacity),
+                u128::from(remaining) * u128::from(limit.capacity),
+            );
+            if share < least {
+                (tightest, remaining) = (limit, room);
+            }
+        }
+        Decision {
+            allowed: true,
+            reason: Reason::Ok,
+            limit: tightest.quota,
+            remaining,
+            retry_after: Duration::ZERO,
+            reset_after: span(tightest.full_after(words, at)),
+            name: tightest.name,
+        }
+    }
+
+    fn of_method(&self, method: Method) -> impl Iterator<Item = &PlannedLimit> {
+        self.limits.iter().filter(move |limit| limit.method == method)
+    }
+
+    /// Charges units late to every limit of a method.
+    pub(crate) fn charge(&self, words: &mut [u64], at: Moment, method: Method, units: Units) {
+        for limit in self.of_method(method) {
+            limit.charge(words, at, units);
+        }
+    }
+
+    /// Gives units back to every count limit.
+    pub(crate) fn refund(&self, words: &mut [u64], at: Moment, units: Units) {
+        for limit in self.of_method(Method::Count) {
+            limit.refund(words, at, units);
+        }
+    }
+
+    /// Gives back one permit of every concurrency limit.
+    pub(crate) fn release(&self, words: &mut [u64], at: Moment) {
+        for limit in self.of_method(Method::Concurrency) {
+            let bucket = &limit.buckets[0];
+            bucket.bucket.refund(bucket.of_mut(words), at, 1, None);
+        }
+    }
+
+    /// Gives `units` of every limit's payments back, the last payer first. With `marked`, only
+    /// where the window that paid still counts; else the policy has changed since.
+    pub(crate) fn refund_receipt(
+        &self,
+        words: &mut [u64],
+        at: Moment,
+        receipt: &[Payment],
+        units: Units,
+        marked: bool,
+    ) {
+        for limit in self.of_method(Method::Count) {
+            let mut left = units;
+            for payment in receipt.iter().rev().filter(|payment| payment.limit == limit.name) {
+                let part = left.min(payment.units);
+                if let Some(bucket) = limit.buckets.get(payment.bucket) {
+                    let mark = marked.then_some(payment.mark);
+                    bucket.bucket.refund(bucket.of_mut(words), at, part, mark);
+                }
+                left -= part;
+            }
+        }
+    }
+
+    /// Fills every bucket but the permits in flight.
+    pub(crate) fn reset(&self, words: &mut [u64]) {
+        for limit in self.limits.iter().filter(|limit| limit.method != Method::Concurrency) {
+            for bucket in &limit.buckets {
+                bucket.of_mut(words).fill(0);
+            }
+        }
+    }
+
+    /// Are there permits out? Such a record cannot be given away.
+    pub(crate) fn is_held(&self, words: &[u64]) -> bool {
+        let mut permits = self.of_method(Method::Concurrency).flat_map(|limit| &limit.buckets);
+        permits.any(|bucket| bucket.of(words)[0] > 0)
+    }
+
+    /// Nanoseconds until every bucket is full again.
+    pub(crate) fn full_after(&self, words: &[u64], at: Moment) -> u64 {
+        self.limits.iter().map(|limit| limit.full_after(words, at)).max().unwrap_or(0)
+    }
+
+    /// Makes `into` the larger use of the two, bucket by bucket.
+    pub(crate) fn merge(&self, into: &mut [u64], from: &[u64]) {
+        for bucket in self.limits.iter().flat_map(|limit| &limit.buckets) {
+            bucket.bucket.merge(bucket.of_mut(into), bucket.of(from));
+        }
+    }
+
+    /// Fills `new` (zeros) with the use that `words` hold under the plan `old`: limits are
+    /// matched by name, their buckets by position.
+    pub(crate) fn carry(&self, old: &Plan, words: &[u64], new: &mut [u64], at: Moment) {
+        for limit in &self.limits {
+            let before = old.limits.iter().find(|before| before.name == limit.name);
+            let Some(before) = before.filter(|before| before.method == limit.method) else {
+                continue;
+            };
+            for (bucket, before) in limit.buckets.iter().zip(&before.buckets) {
+                let words = before.of(words);
+                bucket.bucket.carry(&before.bucket, words, bucket.of_mut(new), at);
+            }
+        }
+    }
+}
+
+/// Thirty-two budgets of 2^59 ns would just not fit.
+#[inline]
+fn sum(units: impl Iterator<Item = Units>) -> Units {
+    units.fold(0, Units::saturating_add)
+}
+
+fn span(nanos: u64) -> Duration {
+    if nanos == NEVER { Duration::MAX } else { Duration::from_nanos(nanos) }
+}

@@ -1,0 +1,135 @@
+//! A record of several words: `tag | header | words`, whole cache lines.
+//!
+//! The header is a sequence lock:
+//!
+//! | bits | meaning | set by | cleared by |
+//! | --- | --- | --- | --- |
+//! | 0 | locked: somebody writes | `lock` | `unlock` |
+//! | 1 | gone: the record was taken out | `take` | `put` |
+//! | 2 … 63 | sequence, +1 with every write | `unlock` | never (wraps after 2^62) |
+//!
+//! Readers copy the words between two looks at the header, and write nothing; so a denial writes nothing.
+//! A writer swaps the very header that it read from unlocked to locked, which proves that its copy is
+//! still the truth.
+
+use super::{Attempt, EMPTY};
+use crate::sync::{AtomicU64, Ordering, fence, spin};
+
+const LOCKED: u64 = 1;
+const GONE: u64 = 2;
+const ONE: u64 = 4;
+
+/// Runs `change` on the record of `tag` and writes it if it changed. `N` ≥ the words of a record.
+#[inline]
+pub(super) fn transact<const N: usize, R>(
+    slot: &[AtomicU64],
+    tag: u64,
+    count: usize,
+    change: impl FnOnce(&mut [u64]) -> R,
+) -> (Attempt, Option<R>) {
+    let mut before = [0; N];
+    // Acquire: the words below are not older than the header.
+    let header = slot[1].load(Ordering::Acquire);
+    if header & LOCKED != 0 {
+        spin();
+        return (Attempt::Again, None);
+    }
+    for (word, source) in before[..count].iter_mut().zip(&slot[2..]) {
+        *word = source.load(Ordering::Relaxed);
+    }
+    let seen_tag = slot[0].load(Ordering::Relaxed);
+    // The loads above come before the second look at the header.
+    fence(Ordering::Acquire);
+    if slot[1].load(Ordering::Relaxed) != header {
+        return (Attempt::Again, None);
+    }
+    if seen_tag != tag {
+        return (Attempt::Replaced, None);
+    }
+    if header & GONE != 0 {
+        return (Attempt::Gone, None);
+    }
+    let mut words = before;
+    let result = change(&mut words[..count]);
+    if words[..count] == before[..count] {
+        return (Attempt::Done, Some(result));
+    }
+    if !swap_lock(slot, header) {
+        return (Attempt::Again, None);
+    }
+    for (word, target) in words[..count].iter().zip(&slot[2..]) {
+        target.store(*word, Ordering::Relaxed);
+    }
+    unlock(slot, header);
+    (Attempt::Done, Some(result))
+}
+
+fn swap_lock(slot: &[AtomicU64], header: u64) -> bool {
+    // Acquire: our writes come after the lock was taken.
+    let locked = slot[1]
+        .compare_exchange(header, header | LOCKED, Ordering::Acquire, Ordering::Relaxed)
+        .is_ok();
+    // A reader that sees a word written below sees the locked header too.
+    fence(Ordering::Release);
+    locked
+}
+
+/// Locks the record, whatever it holds; returns its header before.
+fn lock(slot: &[AtomicU64]) -> u64 {
+    loop {
+        let header = slot[1].load(Ordering::Relaxed);
+        if header & LOCKED == 0 && swap_lock(slot, header) {
+            return header;
+        }
+        spin();
+    }
+}
+
+/// Unlocks with the next sequence number.
+fn unlock(slot: &[AtomicU64], header: u64) {
+    // Release: who sees the new header sees the words.
+    slot[1].store(header.wrapping_add(ONE), Ordering::Release);
+}
+
+/// The words as they stand; false when they are gone. Under the set's lock.
+pub(super) fn peek(slot: &[AtomicU64], words: &mut [u64]) -> bool {
+    loop {
+        let header = slot[1].load(Ordering::Acquire);
+        if header & LOCKED == 0 {
+            for (word, source) in words.iter_mut().zip(&slot[2..]) {
+                *word = source.load(Ordering::Relaxed);
+            }
+            // The loads above come before the second look at the header.
+            fence(Ordering::Acquire);
+            if slot[1].load(Ordering::Relaxed) == header {
+                return header & GONE == 0;
+            }
+        }
+        spin();
+    }
+}
+
+/// Takes the words out: whoever comes now finds them gone. False when they were gone already. Under the set's lock.
+pub(super) fn take(slot: &[AtomicU64], words: &mut [u64]) -> bool {
+    let header = lock(slot);
+    for (word, source) in words.iter_mut().zip(&slot[2..]) {
+        *word = source.load(Ordering::Relaxed);
+    }
+    unlock(slot, header | GONE);
+    header & GONE == 0
+}
+
+/// Fills a slot that is empty or taken. Under the set's lock.
+pub(super) fn put(slot: &[AtomicU64], tag: u64, words: &[u64]) {
+    let header = lock(slot);
+    slot[0].store(tag, Ordering::Relaxed);
+    for (word, target) in words.iter().zip(&slot[2..]) {
+        target.store(*word, Ordering::Relaxed);
+    }
+    unlock(slot, header & !GONE);
+}
+
+/// Empties a slot that was taken. Under the set's lock.
+pub(super) fn free(slot: &[AtomicU64]) {
+    slot[0].store(EMPTY, Ordering::Release);
+}

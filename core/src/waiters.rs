@@ -1,0 +1,203 @@
+//! Queues of those who wait for a key: first come, first served, one queue a key.
+//!
+//! Only the head of a queue asks for a decision; the others wait until they are the head, so that a
+//! big cost is not overtaken by small ones behind it. Nobody is debited before it is admitted: who
+//! leaves, for whatever reason, has taken nothing.
+
+use std::collections::{HashMap, VecDeque};
+use std::task::Waker;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::clock::Moment;
+use crate::decision::{Decision, Reason};
+use crate::error::Result;
+use crate::limiter::Limiter;
+use crate::sync::{AtomicUsize, Ordering, fence};
+use crate::time::{Timestamp, nanos};
+
+/// The queues of a limiter, by tag.
+#[derive(Debug, Default)]
+pub(crate) struct Waiters {
+    waiting: AtomicUsize,
+    queues: Mutex<Queues>,
+}
+
+#[derive(Debug, Default)]
+struct Queues {
+    by_tag: HashMap<u64, VecDeque<Place>>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Place {
+    number: u64,
+    waker: Option<Waker>,
+}
+
+impl Waiters {
+    fn join(&self, tag: u64) -> u64 {
+        let mut queues = self.queues.lock();
+        let number = queues.next;
+        queues.next += 1;
+        queues.by_tag.entry(tag).or_default().push_back(Place { number, waker: None });
+        // SeqCst, before the head's first look at its record: pairs with `wake_head`.
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        number
+    }
+
+    /// Leaves the waker at the place; tells whether it is the head.
+    fn stand(&self, tag: u64, number: u64, waker: &Waker) -> bool {
+        let mut queues = self.queues.lock();
+        let Some(queue) = queues.by_tag.get_mut(&tag) else { return false };
+        // Numbers ascend in a queue.
+        let Ok(index) = queue.binary_search_by_key(&number, |place| place.number) else {
+            return false;
+        };
+        match &mut queue[index].waker {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+        // SeqCst: the waker is left before the record is looked at; pairs with `wake_head`.
+        fence(Ordering::SeqCst);
+        index == 0
+    }
+
+    fn leave(&self, tag: u64, number: u64) {
+        let mut queues = self.queues.lock();
+        let Some(queue) = queues.by_tag.get_mut(&tag) else { return };
+        let Ok(index) = queue.binary_search_by_key(&number, |place| place.number) else { return };
+        queue.remove(index);
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        let next =
+            if index == 0 { queue.front_mut().and_then(|place| place.waker.take()) } else { None };
+        if queue.is_empty() {
+            queues.by_tag.remove(&tag);
+        }
+        drop(queues);
+        if let Some(waker) = next {
+            waker.wake();
+        }
+    }
+
+    /// Tells the head of the key's queue that the key may have room: after every call that gives back.
+    pub(crate) fn wake_head(&self, tag: u64) {
+        // SeqCst: what was given back is seen by a head that left no waker yet, or else its waker is seen here.
+        fence(Ordering::SeqCst);
+        if self.waiting.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        let waker = {
+            let mut queues = self.queues.lock();
+            let head = queues.by_tag.get_mut(&tag).and_then(VecDeque::front_mut);
+            head.and_then(|place| place.waker.take())
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Tells every head: the policy has changed.
+    pub(crate) fn wake_heads(&self) {
+        fence(Ordering::SeqCst);
+        let wakers: Vec<Waker> = {
+            let mut queues = self.queues.lock();
+            let heads = queues.by_tag.values_mut().filter_map(VecDeque::front_mut);
+            heads.filter_map(|place| place.waker.take()).collect()
+        };
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// A place in a key's queue, from [`Limiter::queue`].
+///
+/// For hosts with an event loop of their own: [`poll`](Ticket::poll) until it says [`Turn::Done`].
+/// Dropping the ticket gives the place up and takes nothing.
+#[derive(Debug)]
+pub struct Ticket {
+    limiter: Limiter,
+    tag: u64,
+    cost: u64,
+    number: u64,
+    deadline: Option<Timestamp>,
+    done: Option<Decision>,
+}
+
+/// What a waiter has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It is decided: admitted, or denied because the timeout has passed or cannot be kept, or
+    /// because the cost is impossible.
+    Done(Decision),
+    /// Poll again when the waker is woken, or after this time at the latest; `None`: only when
+    /// woken.
+    Wait(Option<Duration>),
+}
+
+impl Ticket {
+    pub(crate) fn new(limiter: Limiter, tag: u64, cost: u64, timeout: Option<Duration>) -> Ticket {
+        let number = limiter.waiters().join(tag);
+        let deadline = timeout.map(|timeout| limiter.clock().now().saturating_add(timeout));
+        Ticket { limiter, tag, cost, number, deadline, done: None }
+    }
+
+    /// Asks whether it is this waiter's turn. `waker` is woken when it may have become so.
+    ///
+    /// # Errors
+    /// When the store fails; the memory store never does.
+    pub fn poll(&mut self, waker: &Waker) -> Result<Turn> {
+        if let Some(decision) = self.done {
+            return Ok(Turn::Done(decision));
+        }
+        // First: who moves a manual clock from now on wakes us.
+        let runs = self.limiter.clock().runs_or_wakes(waker);
+        let is_head = self.limiter.waiters().stand(self.tag, self.number, waker);
+        let at = self.limiter.moment();
+        let left = self.deadline.map(|deadline| nanos(deadline.saturating_since(at.now)));
+        let turn = if is_head { self.ask(at, left)? } else { self.queued(at, left) };
+        Ok(match turn {
+            Turn::Wait(_) if !runs => Turn::Wait(None),
+            Turn::Done(decision) => self.finish(decision),
+            wait => wait,
+        })
+    }
+
+    /// The head asks for a decision. `left`: ns until the deadline.
+    fn ask(&self, at: Moment, left: Option<u64>) -> Result<Turn> {
+        let decision = self.limiter.decide(self.tag, at, self.cost);
+        if decision.allowed || decision.reason == Reason::Impossible || left == Some(0) {
+            return Ok(Turn::Done(decision));
+        }
+        let wait = nanos(decision.retry_after);
+        match left {
+            // Time alone will not do; permits may come back any time.
+            Some(left) if wait > left && !self.limiter.is_concurrency(decision.name) => {
+                Ok(Turn::Done(decision))
+            }
+            _ => Ok(Turn::Wait(Some(Duration::from_nanos(wait.min(left.unwrap_or(u64::MAX)))))),
+        }
+    }
+
+    fn queued(&self, at: Moment, left: Option<u64>) -> Turn {
+        match left {
+            Some(0) => Turn::Done(self.limiter.denied_in_queue(self.tag, at, self.cost)),
+            left => Turn::Wait(left.map(Duration::from_nanos)),
+        }
+    }
+
+    fn finish(&mut self, decision: Decision) -> Turn {
+        self.limiter.count(decision.reason);
+        self.done = Some(decision);
+        self.limiter.waiters().leave(self.tag, self.number);
+        Turn::Done(decision)
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if self.done.is_none() {
+            self.limiter.waiters().leave(self.tag, self.number);
+        }
+    }
+}
