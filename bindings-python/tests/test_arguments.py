@@ -1,0 +1,199 @@
+"""Bad input: the right exception, and a message that names the argument."""
+
+import math
+from datetime import timedelta
+
+import pytest
+import tidegate
+
+BIG = 1 << 64
+
+# call, arguments, exception, what the message says
+BAD = [
+    ("acquire", (42,), TypeError, "argument 'key': expected str or bytes, got int"),
+    ("acquire", (None,), TypeError, "'key'"),
+    ("acquire", (bytearray(b"a"),), TypeError, "got bytearray"),
+    ("acquire", (memoryview(b"a"),), TypeError, "got memoryview"),
+    ("acquire", ("\ud800",), tidegate.ArgumentError, "key: the string has lone surrogates"),
+    ("acquire", ("a", -1), tidegate.ArgumentError, "cost: the number is negative"),
+    ("acquire", ("a", BIG), tidegate.ArgumentError, "cost: the number is more than 64 bits"),
+    ("acquire", ("a", 10**5000), tidegate.ArgumentError, "cost: "),
+    ("acquire", ("a", -(10**5000)), tidegate.ArgumentError, "cost: the number is negative"),
+    ("acquire", ("a", 1.0), TypeError, "argument 'cost': expected an int, got float"),
+    ("acquire", ("a", "1"), TypeError, "'cost'"),
+    ("acquire", ("a", True), TypeError, "argument 'cost': expected an int, got bool"),
+    ("acquire", ("a", None), TypeError, "'cost'"),
+    ("acquire", (), TypeError, "key"),
+    ("acquire", ("a", 1, 5), TypeError, "positional"),
+    ("try_acquire", ("a", -1), tidegate.ArgumentError, "cost"),
+    ("try_acquire", ([],), TypeError, "'key'"),
+    ("peek", ("a", -1), tidegate.ArgumentError, "cost"),
+    ("reserve", ("a", -1), tidegate.ArgumentError, "cost"),
+    ("reserve", ("a",), TypeError, "cost"),
+    ("refund", ("a", -1), tidegate.ArgumentError, "cost"),
+    ("penalize", ("a", -1), tidegate.ArgumentError, "units"),
+    ("penalize", ("a", 1.5), TypeError, "'units'"),
+    ("record_latency", ("a", -1), tidegate.ArgumentError, "duration: the duration is negative"),
+    ("record_latency", ("a", -0.1), tidegate.ArgumentError, "duration: the duration is negative"),
+    ("record_latency", ("a", timedelta(-1)), tidegate.ArgumentError, "duration: .*negative"),
+    ("record_latency", ("a", math.nan), tidegate.ArgumentError, "duration: nan"),
+    ("record_latency", ("a", math.inf), tidegate.ArgumentError, "duration: an infinite"),
+    ("record_latency", ("a", 1e300), tidegate.ArgumentError, "duration: the duration is too long"),
+    ("record_latency", ("a", BIG), tidegate.ArgumentError, "duration: the duration is too long"),
+    ("record_latency", ("a", "1"), TypeError, "'duration'"),
+    ("record_latency", ("a", True), TypeError, "'duration'.*got bool"),
+    ("record_latency", ("a",), TypeError, "'duration' .seconds. or 'duration_ns'"),
+    ("block", ("a", -1.0), tidegate.ArgumentError, "duration"),
+    ("block", ("a",), TypeError, "'duration'"),
+    ("wait", ("a", -1), tidegate.ArgumentError, "cost"),
+    ("measure", (42,), TypeError, "'key'"),
+    ("measure", ("a", -1), tidegate.ArgumentError, "cost"),
+    ("update", (42,), TypeError, "policy: expected a str or a mapping, got int"),
+    ("update", (b"1/minute",), TypeError, "policy: .*got bytes"),
+    ("update", ("",), tidegate.PolicyError, ""),
+]
+
+BAD_KEYWORDS = [
+    ("acquire", {"now_ns": -1}, tidegate.ArgumentError, "now_ns: the number is negative"),
+    ("acquire", {"now_ns": 1 << 62}, tidegate.ArgumentError, "now_ns: the time is beyond"),
+    ("acquire", {"now_ns": 1.0}, TypeError, "'now_ns'"),
+    ("acquire", {"now": 1}, TypeError, "now"),
+    ("record_latency", {"duration": 1, "duration_ns": 1}, TypeError, "not both"),
+    ("record_latency", {"duration_ns": -1}, tidegate.ArgumentError, "duration_ns"),
+    ("wait", {"timeout": -1}, tidegate.ArgumentError, "timeout"),
+    ("wait", {"timeout": math.nan}, tidegate.ArgumentError, "timeout: nan"),
+    ("wait", {"timeout": math.inf}, tidegate.ArgumentError, "timeout: an infinite"),
+    ("wait", {"timeout": "5"}, TypeError, "'timeout'"),
+    ("snapshot", {"now_ns": -1}, tidegate.ArgumentError, "now_ns"),
+]
+
+
+@pytest.mark.parametrize(("call", "arguments", "error", "message"), BAD)
+def test_bad_arguments(clock, call, arguments, error, message):
+    limiter = tidegate.Limiter("5/minute; 5s/minute", clock=clock)
+    before = limiter.snapshot("a")
+    with pytest.raises(error, match=message):
+        getattr(limiter, call)(*arguments)
+    assert limiter.snapshot("a") == before
+
+
+@pytest.mark.parametrize(("call", "keywords", "error", "message"), BAD_KEYWORDS)
+def test_bad_keywords(clock, call, keywords, error, message):
+    limiter = tidegate.Limiter("5/minute; 5s/minute", clock=clock)
+    with pytest.raises(error, match=message):
+        getattr(limiter, call)("a", **keywords)
+
+
+def test_argument_errors_tell_the_field(clock):
+    limiter = tidegate.Limiter("5/minute", clock=clock)
+    with pytest.raises(tidegate.ArgumentError) as caught:
+        limiter.acquire("a", -1)
+    assert caught.value.field == "cost"
+    assert "0 to 18446744073709551615" in caught.value.remedy
+    assert isinstance(caught.value, ValueError) and isinstance(caught.value, tidegate.Error)
+
+
+def test_a_bad_settlement_leaves_the_reservation_open(clock):
+    limiter = tidegate.Limiter("10/minute", clock=clock)
+    reservation = limiter.reserve("a", 5)
+    with pytest.raises(tidegate.ArgumentError, match="actual"):
+        reservation.settle(-1)
+    with pytest.raises(tidegate.ArgumentError, match="now_ns"):
+        reservation.settle(1, now_ns=-1)
+    reservation.settle(1)
+    assert limiter.peek("a", 0).remaining == 9
+
+
+BAD_OPTIONS = [
+    ({"max_keys": 0}, tidegate.ArgumentError, "max_keys"),
+    ({"max_keys": -1}, tidegate.ArgumentError, "max_keys: the number is negative"),
+    ({"max_keys": 1.5}, TypeError, "max_keys"),
+    ({"on_full": "explode"}, tidegate.ArgumentError, "on_full.*inherit"),
+    ({"on_full": None}, TypeError, "on_full: expected a str, got NoneType"),
+    ({"store": "floppy:"}, tidegate.ArgumentError, "store"),
+    ({"store": 1}, TypeError, "store: expected a str, got int"),
+    ({"clock": "sundial"}, tidegate.ArgumentError, "clock"),
+    ({"clock": 5}, TypeError, "clock: expected None, 'system' or a ManualClock, got int"),
+    ({"name": 5}, TypeError, "name: expected a str, got int"),
+    ({"max_key": 5}, TypeError, "max_key"),
+]
+
+
+@pytest.mark.parametrize(("options", "error", "message"), BAD_OPTIONS)
+def test_bad_options(options, error, message):
+    with pytest.raises(error, match=message):
+        tidegate.Limiter("5/minute", **options)
+
+
+def test_options_are_keywords_only():
+    with pytest.raises(TypeError):
+        tidegate.Limiter("5/minute", None)
+    with pytest.raises(TypeError):
+        tidegate.Limiter()
+
+
+BAD_MAPPINGS = [
+    ({"limit": [{"rate": math.nan}]}, tidegate.PolicyError, "NaN or infinite"),
+    ({1: "x"}, TypeError, "policy: field names are str, got int 1"),
+    ({"limit": [{2: "x"}]}, TypeError, r"limit\[0\]: field names are str"),
+    ({"limit": [{"rate": b"1/minute"}]}, TypeError, r"limit\[0\]\.rate: .*got bytes"),
+    ({"limit": {"a", "b"}}, TypeError, "limit: .*got set"),
+    ({"limit": []}, tidegate.PolicyError, "limit"),
+    ({}, tidegate.PolicyError, "limit"),
+    ("\ud800", tidegate.PolicyError, "lone surrogates"),
+    (None, TypeError, "policy: expected a str or a mapping, got NoneType"),
+    (["1/minute"], TypeError, "policy: .*got list"),
+]
+
+
+@pytest.mark.parametrize(("policy", "error", "message"), BAD_MAPPINGS)
+def test_bad_mappings(policy, error, message):
+    with pytest.raises(error, match=message):
+        tidegate.Limiter(policy)
+
+
+def test_a_circle_is_refused():
+    policy = {}
+    policy["limit"] = [policy]
+    with pytest.raises(tidegate.PolicyError, match="nested too deeply"):
+        tidegate.Limiter(policy)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "keywords", "error"),
+    [
+        ((-1,), {}, tidegate.ArgumentError),
+        ((math.nan,), {}, tidegate.ArgumentError),
+        ((1e11,), {}, tidegate.ArgumentError),
+        (("x",), {}, TypeError),
+        ((1,), {"now_ns": 1}, TypeError),
+        ((), {"now_ns": 1 << 62}, tidegate.ArgumentError),
+    ],
+)
+def test_bad_clocks(arguments, keywords, error):
+    with pytest.raises(error, match="now"):
+        tidegate.ManualClock(*arguments, **keywords)
+
+
+def test_bad_clock_moves(clock):
+    for call in (clock.advance, clock.set):
+        with pytest.raises(TypeError, match="missing argument"):
+            call()
+        with pytest.raises(tidegate.ArgumentError, match="negative"):
+            call(-1)
+
+
+def test_files(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere.toml"):
+        tidegate.Limiter.from_file(tmp_path / "nowhere.toml")
+    with pytest.raises(IsADirectoryError):
+        tidegate.Limiter.from_file(tmp_path)
+    (tmp_path / "latin.toml").write_bytes(b"# \xe9\n")
+    with pytest.raises(tidegate.PolicyError, match="UTF-8"):
+        tidegate.Limiter.from_file(tmp_path / "latin.toml")
+    (tmp_path / "wrong.toml").write_text('[[limit]]\nrate = "0/minute"\n')
+    with pytest.raises(tidegate.PolicyError, match="wrong.toml") as caught:
+        tidegate.Limiter.from_file(tmp_path / "wrong.toml")
+    assert caught.value.line == 2
+    with pytest.raises(TypeError):
+        tidegate.Limiter.from_file(42)

@@ -1,0 +1,60 @@
+"""Policies of the repository, good and bad, through the public classes."""
+
+import json
+
+import pytest
+import tidegate
+from conftest import ROOT
+
+
+def cases(file):
+    path = ROOT / "tests" / "policies" / file
+    return json.loads(path.read_text()) if path.exists() else []
+
+
+def name(case):
+    return case["name"]
+
+
+@pytest.mark.parametrize("case", cases("bad.json"), ids=name)
+def test_bad_policy_says_where_and_what(case):
+    with pytest.raises(tidegate.PolicyError) as caught:
+        tidegate.Limiter(case["text"])
+    error = caught.value
+    assert (error.line, error.column, error.field) == (case["line"], case["column"], case["field"])
+    assert case["remedy_contains"] in error.remedy
+    assert error.remedy in str(error) and error.field in str(error)
+
+
+@pytest.mark.parametrize("case", cases("bad.json"), ids=name)
+def test_bad_policy_as_dict_has_no_position(case):
+    try:
+        document = json.loads(case["text"])
+    except ValueError:
+        pytest.skip("not JSON")
+    if not isinstance(document, dict):
+        pytest.skip("not an object")
+    with pytest.raises(tidegate.PolicyError) as caught:
+        tidegate.Limiter(document)
+    assert caught.value.line is None and caught.value.column is None
+    assert "line" not in str(caught.value).partition(":")[0]
+
+
+@pytest.mark.parametrize("case", cases("good.json"), ids=name)
+def test_good_policy(case):
+    tidegate.Limiter(case["text"]).acquire("a")
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "examples" / "policies").glob("*.*")), ids=lambda path: path.name
+)
+def test_example_policies_admit_a_first_request(path):
+    assert tidegate.Limiter.from_file(path).acquire("a")
+
+
+def test_the_position_of_a_mistake():
+    with pytest.raises(tidegate.PolicyError) as caught:
+        tidegate.Limiter('[[limit]]\nname = "n"\nrate = "5/fortnight"\n')
+    assert caught.value.line == 3
+    assert caught.value.field == "limit[0].rate"
+    assert isinstance(caught.value, ValueError) and isinstance(caught.value, tidegate.Error)
