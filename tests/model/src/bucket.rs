@@ -1,0 +1,457 @@
+//! One bucket of one key: exact arithmetic, and a search wherever a time is asked for.
+
+use num_bigint::BigInt;
+use num_rational::BigRational;
+use num_traits::{Signed, ToPrimitive, Zero};
+
+use crate::policy::{Algorithm, Method, Rate};
+use crate::{Time, Units, calendar};
+
+/// What a denial of a permit advises, in ns.
+pub const NOMINAL_WAIT: Time = 1_000_000_000;
+
+/// What a key has used of one bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Steps used, relative to supply; none: never used.
+    Gcra(Option<BigInt>),
+    /// A window and what was used in it, aligned to the clock or to the first request.
+    Fixed(Option<Window>),
+    /// Number of the grid window, use of the one before it and of itself.
+    Sliding { number: Time, previous: Units, current: Units },
+    /// (part, units), the newest part last.
+    Strict(Vec<(Time, Units)>),
+    /// Permits in flight.
+    Permits(Units),
+}
+
+/// `[start, end)` and the units used in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    pub start: Time,
+    pub end: Time,
+    pub used: Units,
+}
+
+/// Which window paid, for a refund to the payer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark(Time);
+
+/// A rate, or a number of permits, with its meaning.
+#[derive(Clone, Debug)]
+pub struct Bucket {
+    /// None: permits.
+    rate: Option<Rate>,
+    quota: Units,
+    capacity: Units,
+    max_debt: Units,
+    period: Time,
+    /// Units are 2^scale steps; of latency budgets above real time, steps are 2^−scale units.
+    scale: i32,
+}
+
+impl Bucket {
+    pub fn permits(quota: u64) -> Bucket {
+        let quota = Units::from(quota);
+        Bucket { rate: None, quota, capacity: quota, max_debt: 0, period: 1, scale: 0 }
+    }
+
+    pub fn new(rate: &Rate, method: Method) -> Bucket {
+        let mut bucket = Bucket {
+            rate: Some(rate.clone()),
+            quota: rate.quota.into(),
+            capacity: rate.capacity().into(),
+            max_debt: rate.debt().into(),
+            period: rate.period.nanos().into(),
+            scale: 0,
+        };
+        if matches!(rate.algorithm, Algorithm::Gcra(_)) {
+            bucket.scale = bucket.gcra_scale(method);
+        }
+        bucket
+    }
+
+    fn gcra_scale(&self, method: Method) -> i32 {
+        if method == Method::Latency && self.quota > self.period {
+            let mut coarse = 0;
+            while self.quota > self.period << coarse {
+                coarse += 1;
+            }
+            return -coarse;
+        }
+        let mut fine = 0;
+        while self.quota << fine < self.period {
+            fine += 1;
+        }
+        while fine > 0 && self.capacity.max(self.max_debt) << fine > 1 << 61 {
+            fine -= 1;
+        }
+        fine
+    }
+
+    pub fn quota(&self) -> Units {
+        self.quota
+    }
+
+    pub fn capacity(&self) -> Units {
+        self.capacity
+    }
+
+    fn algorithm(&self) -> Option<&Algorithm> {
+        self.rate.as_ref().map(|rate| &rate.algorithm)
+    }
+
+    /// A key that was never seen.
+    pub fn full(&self) -> State {
+        match self.algorithm() {
+            None => State::Permits(0),
+            Some(Algorithm::Gcra(_)) => State::Gcra(None),
+            Some(Algorithm::Sliding) => State::Sliding { number: 0, previous: 0, current: 0 },
+            Some(Algorithm::Strict) => State::Strict(Vec::new()),
+            Some(Algorithm::Clock(_) | Algorithm::FirstRequest) => State::Fixed(None),
+        }
+    }
+
+    // --- gcra --------------------------------------------------------------------------------
+
+    fn steps(&self, units: Units) -> BigInt {
+        let units = BigInt::from(units);
+        if self.scale >= 0 {
+            units << self.scale
+        } else {
+            // Rounded up to a step.
+            (units + (BigInt::from(1) << -self.scale) - 1) >> -self.scale
+        }
+    }
+
+    /// Steps of a bound: what is not a whole step is not there.
+    fn whole_steps(&self, units: Units) -> BigInt {
+        if self.scale >= 0 { self.steps(units) } else { BigInt::from(units >> -self.scale) }
+    }
+
+    fn units(&self, steps: &BigInt, up: bool) -> Units {
+        let unit = BigInt::from(1) << self.scale.max(0);
+        let steps = if up { steps + &unit - 1 } else { steps.clone() };
+        let units = floor_div(&steps, &unit) << (-self.scale).max(0);
+        units.to_i128().expect("far below 2^127")
+    }
+
+    fn supply(&self, at: Time) -> BigInt {
+        let units = BigInt::from(at) * self.quota;
+        let (up, down) = (self.scale.max(0), (-self.scale).max(0));
+        floor_div(&(units << up), &(BigInt::from(self.period) << down))
+    }
+
+    /// u: the key's use, at least that of an idle key.
+    fn used_steps(&self, used: &Option<BigInt>, at: Time) -> BigInt {
+        let idle = self.supply(at) - self.whole_steps(self.capacity);
+        used.clone().map_or(idle.clone(), |used| used.max(idle))
+    }
+
+    // --- sliding windows -----------------------------------------------------------------------
+
+    /// (number, previous, current, time since the current window began) at a time.
+    fn pair(&self, state: &State, at: Time) -> (Time, Units, Units, Time) {
+        let State::Sliding { number, previous, current } = *state else { unreachable!() };
+        let now = at.div_euclid(self.period);
+        let elapsed = at.rem_euclid(self.period);
+        match now - number {
+            ..0 => (number, previous, current, 0),
+            0 => (number, previous, current, elapsed),
+            1 => (now, current, 0, elapsed),
+            _ => (now, 0, 0, elapsed),
+        }
+    }
+
+    fn estimate(&self, state: &State, at: Time) -> BigRational {
+        let (_, previous, current, elapsed) = self.pair(state, at);
+        let share = BigRational::new((self.period - elapsed).into(), self.period.into());
+        share * BigInt::from(previous) + BigInt::from(current)
+    }
+
+    /// The newest part: now's, or the later one that the key is in already.
+    fn part(&self, parts: &[(Time, Units)], at: Time) -> Time {
+        let now = (at * 9).div_euclid(self.period);
+        parts.last().map_or(now, |&(part, _)| part.max(now))
+    }
+
+    /// Those of the newest ten parts that have use.
+    fn counted(&self, parts: &[(Time, Units)], at: Time) -> Vec<(Time, Units)> {
+        let newest = self.part(parts, at);
+        parts.iter().copied().filter(|&(part, _)| part > newest - 10).collect()
+    }
+
+    // --- questions -----------------------------------------------------------------------------
+
+    /// capacity − use, exactly: below zero in debt.
+    fn balance(&self, state: &State, at: Time) -> Balance {
+        let whole = |used: Units| Balance::Units(self.capacity - used);
+        match state {
+            State::Permits(used) => whole(*used),
+            State::Gcra(used) => Balance::Steps(self.supply(at) - self.used_steps(used, at)),
+            State::Fixed(window) => whole(in_use(window, at)),
+            State::Sliding { .. } => Balance::Rational(
+                BigRational::from_integer(self.capacity.into()) - self.estimate(state, at),
+            ),
+            State::Strict(parts) => {
+                whole(self.counted(parts, at).iter().map(|&(_, units)| units).sum())
+            }
+        }
+    }
+
+    /// What can be spent now.
+    pub fn room(&self, state: &State, at: Time) -> Units {
+        let room = match self.balance(state, at) {
+            Balance::Units(units) => units,
+            Balance::Steps(steps) => self.units(&steps.max(BigInt::zero()), false),
+            Balance::Rational(units) => {
+                units.floor().to_integer().to_i128().expect("far below 2^127")
+            }
+        };
+        room.max(0)
+    }
+
+    pub fn in_debt(&self, state: &State, at: Time) -> bool {
+        match self.balance(state, at) {
+            Balance::Units(units) => units < 0,
+            Balance::Steps(steps) => steps.is_negative(),
+            Balance::Rational(units) => units.is_negative(),
+        }
+    }
+
+    /// Units used, rounded up.
+    pub fn used(&self, state: &State, at: Time) -> Units {
+        match self.balance(state, at) {
+            Balance::Units(units) => self.capacity - units,
+            Balance::Steps(steps) => self.units(&(self.whole_steps(self.capacity) - steps), true),
+            Balance::Rational(units) => {
+                self.capacity - units.floor().to_integer().to_i128().expect("far below 2^127")
+            }
+        }
+    }
+
+    /// When the bucket is full again (a fixed window: when it ends); `at` when it is.
+    pub fn full_at(&self, state: &State, at: Time) -> Option<Time> {
+        match state {
+            State::Permits(0) => Some(at),
+            // Only the holders of the permits know.
+            State::Permits(_) => Some(at + NOMINAL_WAIT),
+            State::Fixed(Some(window)) if in_use(&Some(*window), at) > 0 => Some(window.end),
+            State::Fixed(_) => Some(at),
+            State::Gcra(used) => {
+                let full = self.used_steps(used, at) + self.whole_steps(self.capacity);
+                first_time(at, |then| self.supply(then) >= full)
+            }
+            State::Sliding { .. } => first_time(at, |then| self.estimate(state, then).is_zero()),
+            State::Strict(parts) => first_time(at, |then| {
+                self.counted(parts, then).iter().all(|&(_, units)| units == 0)
+            }),
+        }
+    }
+
+    // --- changes -------------------------------------------------------------------------------
+
+    /// Debits units, beyond the capacity too, up to the most debt.
+    pub fn charge(&self, state: &mut State, at: Time, units: Units) {
+        if units == 0 {
+            return;
+        }
+        let most = self.capacity + self.max_debt;
+        let added = |used: Units| used.max((used + units).min(most));
+        match state {
+            State::Permits(used) => *used += 1,
+            State::Gcra(used) => {
+                let before = self.used_steps(used, at);
+                let limit = self.supply(at) + self.whole_steps(self.max_debt);
+                let after = (&before + self.steps(units)).min(limit);
+                *used = Some(before.max(after));
+            }
+            State::Fixed(window) => {
+                let current = self.fixed_window(window, at);
+                *window = Some(Window { used: added(current.used), ..current });
+            }
+            State::Sliding { .. } => {
+                let (number, previous, current, _) = self.pair(state, at);
+                *state = State::Sliding { number, previous, current: added(current) };
+            }
+            State::Strict(parts) => {
+                let newest = self.part(parts, at);
+                match parts.last_mut() {
+                    Some((part, used)) if *part == newest => *used = added(*used),
+                    _ => parts.push((newest, added(0))),
+                }
+            }
+        }
+    }
+
+    /// The window that a debit now falls into.
+    fn fixed_window(&self, window: &Option<Window>, at: Time) -> Window {
+        if let Some(window) = window.filter(|window| at < window.end) {
+            return window;
+        }
+        let rate = self.rate.as_ref().expect("not permits");
+        let (start, end) = match &rate.algorithm {
+            Algorithm::Clock(zone) => calendar::window(rate.period, zone, at),
+            _ => (at, at + self.period),
+        };
+        Window { start, end, used: 0 }
+    }
+
+    /// Names the window that pays now.
+    pub fn mark(&self, state: &State, at: Time) -> Mark {
+        Mark(match state {
+            State::Permits(_) | State::Gcra(_) => 0,
+            State::Fixed(window) => self.fixed_window(window, at).start,
+            State::Sliding { .. } => self.pair(state, at).0,
+            State::Strict(parts) => self.part(parts, at),
+        })
+    }
+
+    /// Gives back at most `units`, and at most what is in use; with a mark only what was paid in
+    /// that window. Returns how many units were given. (gcra: a broken unit counts as one.)
+    pub fn refund(&self, state: &mut State, at: Time, units: Units, mark: Option<Mark>) -> Units {
+        let may = |window: Time| mark.is_none_or(|Mark(paid)| paid == window);
+        match state {
+            State::Permits(used) => {
+                *used = (*used - 1).max(0);
+                units
+            }
+            State::Gcra(used) => {
+                let before = self.used_steps(used, at);
+                let idle = self.supply(at) - self.whole_steps(self.capacity);
+                let given = units.min(self.units(&(&before - &idle), true));
+                *used = Some((before - self.steps(given)).max(idle));
+                given
+            }
+            State::Fixed(Some(window)) if at < window.end && may(window.start) => {
+                let given = units.min(window.used);
+                window.used -= given;
+                given
+            }
+            State::Fixed(_) => 0,
+            State::Sliding { .. } => {
+                let (number, previous, current, _) = self.pair(state, at);
+                let newer = if may(number) { units.min(current) } else { 0 };
+                let older = if may(number - 1) { (units - newer).min(previous) } else { 0 };
+                if newer + older > 0 {
+                    let (previous, current) = (previous - older, current - newer);
+                    *state = State::Sliding { number, previous, current };
+                }
+                newer + older
+            }
+            State::Strict(parts) => {
+                let oldest = self.part(parts, at) - 9;
+                let mut left = units;
+                for (part, used) in parts.iter_mut().rev() {
+                    if *part >= oldest && may(*part) {
+                        let given = left.min(*used);
+                        *used -= given;
+                        left -= given;
+                    }
+                }
+                units - left
+            }
+        }
+    }
+
+    /// The state under this rate of a key that was in `state` under `old`.
+    pub fn carry(&self, old: &Bucket, state: &State, at: Time) -> State {
+        let same_windows = self.period == old.period && self.same_grid(old);
+        let most = self.capacity + self.max_debt;
+        let mut new = self.full();
+        match (state, &mut new) {
+            (State::Permits(used), State::Permits(new)) => *new = *used,
+            (State::Permits(_), _) | (_, State::Permits(_)) => {}
+            (State::Gcra(used), State::Gcra(new)) => *new = self.carry_gcra(old, used, at),
+            (State::Fixed(window), State::Fixed(new)) if same_windows => {
+                let live = window.filter(|window| at < window.end);
+                *new = live.map(|window| Window { used: window.used.min(most), ..window });
+            }
+            (State::Sliding { .. }, State::Sliding { .. }) if same_windows => {
+                let (number, previous, current, _) = old.pair(state, at);
+                if previous + current > 0 {
+                    let (previous, current) = (previous.min(most), current.min(most));
+                    new = State::Sliding { number, previous, current };
+                }
+            }
+            (State::Strict(parts), State::Strict(new)) if same_windows => {
+                let counted = old.counted(parts, at).into_iter();
+                *new = counted.map(|(part, used)| (part, used.min(most))).collect();
+            }
+            _ => self.charge(&mut new, at, old.used(state, at)),
+        }
+        new
+    }
+
+    fn same_grid(&self, old: &Bucket) -> bool {
+        let (new, old) = (self.rate.as_ref(), old.rate.as_ref());
+        match (new, old) {
+            (Some(new), Some(old)) => match (&new.algorithm, &old.algorithm) {
+                (Algorithm::Clock(_), Algorithm::Clock(_)) => {
+                    new.algorithm == old.algorithm && new.period == old.period
+                }
+                (new, old) => std::mem::discriminant(new) == std::mem::discriminant(old),
+            },
+            _ => false,
+        }
+    }
+
+    /// What was left is left, a full bucket is full, debt stays debt. Broken steps: less is
+    /// left, more is debt.
+    fn carry_gcra(&self, old: &Bucket, used: &Option<BigInt>, at: Time) -> Option<BigInt> {
+        let before = old.used_steps(used, at);
+        let supply = old.supply(at);
+        if before == &supply - old.whole_steps(old.capacity) {
+            return None;
+        }
+        let balance = supply - before;
+        let exact = scaled(BigRational::from_integer(balance.clone()), self.scale - old.scale);
+        let moved = exact.floor().to_integer();
+        let moved =
+            moved.min(self.whole_steps(self.capacity)).max(-self.whole_steps(self.max_debt));
+        Some(self.supply(at) - moved)
+    }
+}
+
+enum Balance {
+    Units(Units),
+    Steps(BigInt),
+    Rational(BigRational),
+}
+
+fn in_use(window: &Option<Window>, at: Time) -> Units {
+    window.filter(|window| at < window.end).map_or(0, |window| window.used)
+}
+
+fn scaled(value: BigRational, by: i32) -> BigRational {
+    let factor = BigRational::from_integer(BigInt::from(1) << by.unsigned_abs());
+    if by >= 0 { value * factor } else { value / factor }
+}
+
+fn floor_div(dividend: &BigInt, divisor: &BigInt) -> BigInt {
+    let quotient = dividend / divisor;
+    let exact = &quotient * divisor == *dividend;
+    // Division of big integers truncates; divisors here are positive.
+    if dividend.is_negative() && !exact { quotient - 1 } else { quotient }
+}
+
+/// The first time from `now` on at which something that stays true is true; none when it is not
+/// even in some ten thousand years.
+pub fn first_time(now: Time, is_true: impl Fn(Time) -> bool) -> Option<Time> {
+    if is_true(now) {
+        return Some(now);
+    }
+    let mut span: Time = 1;
+    while !is_true(now + span) {
+        span *= 2;
+        if span > 1 << 68 {
+            return None;
+        }
+    }
+    let (mut early, mut late) = (now + span / 2, now + span);
+    while late - early > 1 {
+        let middle = early + (late - early) / 2;
+        if is_true(middle) { late = middle } else { early = middle }
+    }
+    Some(late)
+}

@@ -1,0 +1,31 @@
+//! A slow, exact oracle of the limiter, written from `docs/semantics.md` and from nothing else.
+//!
+//! It shares no code with the engine: big integers and rationals instead of packed words, a
+//! search for the first nanosecond instead of an inverse, one map of keys instead of a store.
+//! Where the page leaves a choice open, the choice is named beside the code that makes it.
+
+#![allow(missing_docs)] // a test's own library: names say what the page says
+
+pub mod bucket;
+pub mod calendar;
+pub mod oracle;
+pub mod policy;
+pub mod script;
+pub mod vectors;
+
+pub use oracle::{Answer, Oracle, Reservation};
+pub use policy::{Algorithm, Limit, Method, Period, Policy, Rate};
+
+/// Nanoseconds since the Unix epoch; wide, so that no sum needs a check.
+pub type Time = i128;
+/// Requests × cost, nanoseconds, or permits.
+pub type Units = i128;
+
+/// One second in nanoseconds.
+pub const SECOND: u64 = 1_000_000_000;
+/// One minute in nanoseconds.
+pub const MINUTE: u64 = 60 * SECOND;
+/// One hour in nanoseconds.
+pub const HOUR: u64 = 60 * MINUTE;
+/// One day of 24 hours in nanoseconds.
+pub const DAY: u64 = 24 * HOUR;
