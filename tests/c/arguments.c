@@ -1,0 +1,322 @@
+/* Arguments that are wrong: each gives TIDEGATE_ERROR_ARGUMENT, names itself, and changes nothing. */
+
+#include "test.h"
+
+static tidegate_limiter *limiter;
+static tidegate_clock *manual;
+
+/* The call fails, and blames this argument. */
+#define BLAMES(name, call) \
+    do { \
+        CHECK((call) == TIDEGATE_ERROR_ARGUMENT); \
+        CHECK_TEXT(tidegate_last_error_field(), name); \
+        CHECK(strncmp(tidegate_last_error(), name ":", strlen(name) + 1) == 0); \
+    } while (0)
+
+static void null_limiters(void)
+{
+    tidegate_decision d = TIDEGATE_DECISION_INIT;
+    tidegate_counters counters = TIDEGATE_COUNTERS_INIT;
+    tidegate_reservation *reservation = NULL;
+    tidegate_measure *measure = NULL;
+    tidegate_buckets *buckets = NULL;
+    tidegate_ticket *ticket = NULL;
+    uint64_t now = 0;
+    const tidegate_limiter *none = NULL;
+
+    BLAMES("limiter", tidegate_acquire(none, "k", 1, 1, &d));
+    BLAMES("limiter", tidegate_acquire_at(none, "k", 1, 1, T0, &d));
+    BLAMES("limiter", tidegate_peek(none, "k", 1, 1, &d));
+    BLAMES("limiter", tidegate_peek_at(none, "k", 1, 1, T0, &d));
+    BLAMES("limiter", tidegate_record_latency(none, "k", 1, 1));
+    BLAMES("limiter", tidegate_record_latency_at(none, "k", 1, 1, T0));
+    BLAMES("limiter", tidegate_refund(none, "k", 1, 1));
+    BLAMES("limiter", tidegate_refund_at(none, "k", 1, 1, T0));
+    BLAMES("limiter", tidegate_release(none, "k", 1));
+    BLAMES("limiter", tidegate_release_at(none, "k", 1, T0));
+    BLAMES("limiter", tidegate_reset(none, "k", 1));
+    BLAMES("limiter", tidegate_reset_at(none, "k", 1, T0));
+    BLAMES("limiter", tidegate_block(none, "k", 1, 1));
+    BLAMES("limiter", tidegate_block_at(none, "k", 1, 1, T0));
+    BLAMES("limiter", tidegate_penalize(none, "k", 1, 1));
+    BLAMES("limiter", tidegate_penalize_at(none, "k", 1, 1, T0));
+    BLAMES("limiter", tidegate_update(none, "1/hour", 6));
+    BLAMES("limiter", tidegate_update_at(none, "1/hour", 6, T0));
+    BLAMES("limiter", tidegate_snapshot(none, "k", 1, &buckets));
+    BLAMES("limiter", tidegate_snapshot_at(none, "k", 1, T0, &buckets));
+    BLAMES("limiter", tidegate_stats(none, &counters));
+    BLAMES("limiter", tidegate_reserve(none, "k", 1, 1, &d, &reservation));
+    BLAMES("limiter", tidegate_reserve_at(none, "k", 1, 1, T0, &d, &reservation));
+    BLAMES("limiter", tidegate_measure_begin(none, "k", 1, 1, &d, &measure));
+    BLAMES("limiter", tidegate_wait(none, "k", 1, 1, 0, &d));
+    BLAMES("limiter", tidegate_queue(none, "k", 1, 1, 0, NULL, NULL, &ticket));
+    BLAMES("limiter", tidegate_limiter_now(none, &now));
+    CHECK(!tidegate_try_acquire(none, "k", 1, 1));
+    CHECK_TEXT(tidegate_last_error_field(), "limiter");
+    CHECK(!tidegate_try_acquire_at(none, "k", 1, 1, T0));
+    CHECK_TEXT(tidegate_limiter_name(none), "");
+    CHECK(!reservation && !measure && !buckets && !ticket);
+}
+
+static void null_keys(void)
+{
+    tidegate_decision d = TIDEGATE_DECISION_INIT;
+    tidegate_reservation *reservation = NULL;
+    tidegate_measure *measure = NULL;
+    tidegate_buckets *buckets = NULL;
+    tidegate_ticket *ticket = NULL;
+
+    BLAMES("key", tidegate_acquire(limiter, NULL, 1, 1, &d));
+    BLAMES("key", tidegate_acquire_at(limiter, NULL, 1, 1, T0, &d));
+    BLAMES("key", tidegate_peek(limiter, NULL, 1, 1, &d));
+    BLAMES("key", tidegate_peek_at(limiter, NULL, 1, 1, T0, &d));
+    BLAMES("key", tidegate_record_latency(limiter, NULL, 1, 1));
+    BLAMES("key", tidegate_refund(limiter, NULL, 1, 1));
+    BLAMES("key", tidegate_release(limiter, NULL, 1));
+    BLAMES("key", tidegate_reset(limiter, NULL, 1));
+    BLAMES("key", tidegate_block(limiter, NULL, 1, 1));
+    BLAMES("key", tidegate_penalize(limiter, NULL, 1, 1));
+    BLAMES("key", tidegate_snapshot(limiter, NULL, 1, &buckets));
+    BLAMES("key", tidegate_reserve(limiter, NULL, 1, 1, &d, &reservation));
+    BLAMES("key", tidegate_measure_begin(limiter, NULL, 1, 1, &d, &measure));
+    BLAMES("key", tidegate_wait(limiter, NULL, 1, 1, 0, &d));
+    BLAMES("key", tidegate_queue(limiter, NULL, 1, 1, 0, NULL, NULL, &ticket));
+    CHECK(!tidegate_try_acquire(limiter, NULL, 1, 1));
+    CHECK_TEXT(tidegate_last_error_field(), "key");
+    BLAMES("key_len", tidegate_acquire(limiter, "k", SIZE_MAX, 1, &d));
+    BLAMES("key", tidegate_acquire(limiter, NULL, SIZE_MAX, 1, &d));
+}
+
+static void null_outputs(void)
+{
+    tidegate_decision d = TIDEGATE_DECISION_INIT;
+    tidegate_bucket bucket = TIDEGATE_BUCKET_INIT;
+    tidegate_reservation *reservation = NULL;
+    tidegate_measure *measure = NULL;
+    tidegate_ticket *ticket = NULL;
+    uint64_t after = 0;
+
+    BLAMES("decision", tidegate_acquire(limiter, "k", 1, 1, NULL));
+    BLAMES("decision", tidegate_acquire_at(limiter, "k", 1, 1, T0, NULL));
+    BLAMES("decision", tidegate_peek(limiter, "k", 1, 1, NULL));
+    BLAMES("decision", tidegate_wait(limiter, "k", 1, 1, 0, NULL));
+    BLAMES("decision", tidegate_reserve(limiter, "k", 1, 1, NULL, &reservation));
+    BLAMES("reservation", tidegate_reserve(limiter, "k", 1, 1, &d, NULL));
+    BLAMES("decision", tidegate_measure_begin(limiter, "k", 1, 1, NULL, &measure));
+    BLAMES("measure", tidegate_measure_begin(limiter, "k", 1, 1, &d, NULL));
+    BLAMES("buckets", tidegate_snapshot(limiter, "k", 1, NULL));
+    BLAMES("counters", tidegate_stats(limiter, NULL));
+    BLAMES("ticket", tidegate_queue(limiter, "k", 1, 1, 0, NULL, NULL, NULL));
+    BLAMES("now_ns", tidegate_limiter_now(limiter, NULL));
+    BLAMES("limiter", tidegate_limiter_new("1/hour", 6, NULL));
+    BLAMES("limiter", tidegate_limiter_new_with("1/hour", 6, NULL, NULL));
+    BLAMES("limiter", tidegate_limiter_new_from_file("policy.toml", NULL, NULL));
+    BLAMES("clock", tidegate_clock_new_manual(T0, NULL));
+    BLAMES("now_ns", tidegate_clock_now(manual, NULL));
+
+    BLAMES("buckets", tidegate_buckets_get(NULL, 0, &bucket));
+    CHECK_U64(tidegate_buckets_count(NULL), 0);
+    CHECK_U64(tidegate_buckets_blocked_for_ns(NULL), 0);
+    BLAMES("reservation", tidegate_settle(NULL, 1));
+    BLAMES("reservation", tidegate_settle_at(NULL, 1, T0));
+    BLAMES("reservation", tidegate_cancel(NULL));
+    BLAMES("reservation", tidegate_cancel_at(NULL, T0));
+    BLAMES("measure", tidegate_measure_end(NULL));
+    BLAMES("ticket", tidegate_ticket_poll(NULL, &after, &d));
+    CHECK_OK(tidegate_queue(limiter, "q", 1, 1, 0, NULL, NULL, &ticket));
+    BLAMES("poll_after_ns", tidegate_ticket_poll(ticket, NULL, &d));
+    BLAMES("decision", tidegate_ticket_poll(ticket, &after, NULL));
+    tidegate_ticket_free(ticket);
+    BLAMES("clock", tidegate_clock_set(NULL, T0));
+    BLAMES("clock", tidegate_clock_advance(NULL, 1));
+    BLAMES("clock", tidegate_clock_now(NULL, &after));
+
+    tidegate_limiter_free(NULL);
+    tidegate_clock_free(NULL);
+    tidegate_reservation_free(NULL);
+    tidegate_ticket_free(NULL);
+    tidegate_buckets_free(NULL);
+}
+
+static void times_out_of_range(void)
+{
+    const uint64_t beyond = UINT64_C(1) << 62;
+    tidegate_decision d = TIDEGATE_DECISION_INIT;
+    tidegate_clock *clock = NULL;
+    tidegate_buckets *buckets = NULL;
+    tidegate_reservation *reservation = NULL;
+
+    BLAMES("now_ns", tidegate_acquire_at(limiter, "k", 1, 1, beyond, &d));
+    BLAMES("now_ns", tidegate_acquire_at(limiter, "k", 1, 1, UINT64_MAX, &d));
+    BLAMES("now_ns", tidegate_peek_at(limiter, "k", 1, 1, beyond, &d));
+    BLAMES("now_ns", tidegate_record_latency_at(limiter, "k", 1, 1, beyond));
+    BLAMES("now_ns", tidegate_refund_at(limiter, "k", 1, 1, beyond));
+    BLAMES("now_ns", tidegate_release_at(limiter, "k", 1, beyond));
+    BLAMES("now_ns", tidegate_reset_at(limiter, "k", 1, beyond));
+    BLAMES("now_ns", tidegate_block_at(limiter, "k", 1, 1, beyond));
+    BLAMES("now_ns", tidegate_penalize_at(limiter, "k", 1, 1, beyond));
+    BLAMES("now_ns", tidegate_update_at(limiter, "1/hour", 6, beyond));
+    BLAMES("now_ns", tidegate_snapshot_at(limiter, "k", 1, beyond, &buckets));
+    BLAMES("now_ns", tidegate_reserve_at(limiter, "k", 1, 1, beyond, &d, &reservation));
+    BLAMES("now_ns", tidegate_clock_new_manual(beyond, &clock));
+    BLAMES("now_ns", tidegate_clock_set(manual, beyond));
+    CHECK(!tidegate_try_acquire_at(limiter, "k", 1, 1, beyond));
+    CHECK_OK(tidegate_peek_at(limiter, "k", 1, 1, beyond - 1, &d));
+    CHECK_OK(tidegate_clock_advance(manual, UINT64_MAX));
+    CHECK_OK(tidegate_clock_set(manual, T0));
+}
+
+static void policies(void)
+{
+    tidegate_limiter *none = NULL;
+    BLAMES("policy", tidegate_limiter_new(NULL, 6, &none));
+    BLAMES("policy", tidegate_limiter_new("1/h\xff", 4, &none));
+    BLAMES("policy_len", tidegate_limiter_new("1/hour", SIZE_MAX, &none));
+    BLAMES("policy", tidegate_update(limiter, NULL, 6));
+    BLAMES("path", tidegate_limiter_new_from_file(NULL, NULL, &none));
+    CHECK(tidegate_limiter_new(NULL, 0, &none) == TIDEGATE_ERROR_POLICY);
+    CHECK(tidegate_limiter_new("", 0, &none) == TIDEGATE_ERROR_POLICY);
+    CHECK(tidegate_limiter_new("100/minute", 4, &none) == TIDEGATE_ERROR_POLICY); /* "100/" */
+    CHECK(none == NULL);
+}
+
+static void bad_options(void)
+{
+    tidegate_limiter *none = NULL;
+    tidegate_options options = TIDEGATE_OPTIONS_INIT;
+    options.on_full = "panic";
+    BLAMES("on_full", tidegate_limiter_new_with("1/hour", 6, &options, &none));
+    CHECK(strstr(tidegate_last_error(), "inherit") != NULL);
+    options.on_full = "\xff";
+    BLAMES("on_full", tidegate_limiter_new_with("1/hour", 6, &options, &none));
+    options.on_full = NULL;
+    options.store = "file:/tmp/x";
+    BLAMES("store", tidegate_limiter_new_with("1/hour", 6, &options, &none));
+    options.store = NULL;
+    options.name = "\xff";
+    BLAMES("name", tidegate_limiter_new_with("1/hour", 6, &options, &none));
+    options.name = NULL;
+    options.reserved = 1;
+    BLAMES("reserved", tidegate_limiter_new_with("1/hour", 6, &options, &none));
+    options.reserved = 0;
+    options.struct_size = 0;
+    BLAMES("options", tidegate_limiter_new_with("1/hour", 6, &options, &none));
+    options.struct_size = UINT32_MAX;
+    BLAMES("options", tidegate_limiter_new_with("1/hour", 6, &options, &none));
+    CHECK(none == NULL);
+}
+
+/* An older caller: only what it knows is read. A newer one: what we do not know must be zero. */
+static void sizes_of_options(void)
+{
+    struct {
+        tidegate_options known;
+        uint64_t news;
+    } newer;
+    tidegate_limiter *made = NULL;
+    tidegate_counters counters = TIDEGATE_COUNTERS_INIT;
+    memset(&newer, 0, sizeof newer);
+    newer.known.struct_size = sizeof newer;
+    CHECK_OK(tidegate_limiter_new_with("1/hour", 6, &newer.known, &made));
+    tidegate_limiter_free(made);
+    made = NULL;
+    newer.news = 1;
+    BLAMES("options", tidegate_limiter_new_with("1/hour", 6, &newer.known, &made));
+    CHECK(made == NULL);
+
+    newer.known.struct_size = 16;
+    newer.known.max_keys = 5;
+    newer.known.on_full = (const char *)(uintptr_t)1; /* would crash when read */
+    CHECK_OK(tidegate_limiter_new_with("1/hour", 6, &newer.known, &made));
+    CHECK_OK(tidegate_stats(made, &counters));
+    CHECK_U64(counters.capacity, 5);
+    tidegate_limiter_free(made);
+}
+
+static void sizes_of_decisions(void)
+{
+    struct {
+        tidegate_decision known;
+        uint64_t news;
+    } newer;
+    tidegate_decision older;
+    size_t size;
+
+    memset(&newer, 0xAA, sizeof newer);
+    newer.known.struct_size = sizeof newer;
+    CHECK_OK(tidegate_peek_at(limiter, "size", 4, 1, T0, &newer.known));
+    CHECK(newer.known.allowed);
+    CHECK_U64(newer.known.limit, 10);
+    CHECK(newer.known.limit_name != NULL && newer.known.limit_name[0] != '\0');
+    CHECK_U64(newer.known.struct_size, sizeof newer);
+    CHECK_U64(newer.news, UINT64_C(0xAAAAAAAAAAAAAAAA));
+
+    /* Every smaller size: all fields that fit whole, and not a byte more. */
+    for (size = 0; size < sizeof older; size++) {
+        const unsigned char *bytes = (const unsigned char *)&older;
+        size_t end = size / 8 * 8, at;
+        memset(&older, 0xAA, sizeof older);
+        older.struct_size = (uint32_t)size;
+        if (size < 8) {
+            BLAMES("decision", tidegate_peek_at(limiter, "size", 4, 1, T0, &older));
+            end = 4;
+        } else {
+            CHECK_OK(tidegate_peek_at(limiter, "size", 4, 1, T0, &older));
+            CHECK(older.allowed);
+        }
+        CHECK_U64(older.struct_size, size);
+        if (size >= 16)
+            CHECK_U64(older.limit, 10);
+        for (at = end; at < sizeof older; at++)
+            CHECK_U64(bytes[at], 0xAA);
+    }
+
+    /* A refused struct costs nothing. */
+    older.struct_size = 0;
+    BLAMES("decision", tidegate_acquire_at(limiter, "size", 4, 10, T0, &older));
+    CHECK(tidegate_try_acquire_at(limiter, "size", 4, 10, T0));
+}
+
+static void sizes_of_other_structs(void)
+{
+    tidegate_counters counters;
+    tidegate_bucket bucket;
+    tidegate_buckets *buckets = NULL;
+    CHECK_OK(tidegate_snapshot_at(limiter, "k", 1, T0, &buckets));
+    memset(&bucket, 0xAA, sizeof bucket);
+    bucket.struct_size = 0;
+    BLAMES("bucket", tidegate_buckets_get(buckets, 0, &bucket));
+    bucket.struct_size = 16;
+    CHECK_OK(tidegate_buckets_get(buckets, 0, &bucket));
+    CHECK_U64(bucket.quota, 10);
+    CHECK_U64(bucket.capacity, UINT64_C(0xAAAAAAAAAAAAAAAA));
+    tidegate_buckets_free(buckets);
+
+    memset(&counters, 0xAA, sizeof counters);
+    counters.struct_size = 0;
+    BLAMES("counters", tidegate_stats(limiter, &counters));
+    counters.struct_size = 24;
+    CHECK_OK(tidegate_stats(limiter, &counters));
+    CHECK_U64(counters.capacity, 1000000);
+    CHECK_U64(counters.allowed, UINT64_C(0xAAAAAAAAAAAAAAAA));
+}
+
+int main(void)
+{
+    manual = clock_at(T0);
+    limiter = limiter_of("10/hour", manual);
+    null_limiters();
+    null_keys();
+    null_outputs();
+    times_out_of_range();
+    policies();
+    bad_options();
+    sizes_of_options();
+    sizes_of_decisions();
+    sizes_of_other_structs();
+    /* None of the calls that failed cost anything. */
+    CHECK(tidegate_try_acquire_at(limiter, "k", 1, 10, T0));
+    tidegate_limiter_free(limiter);
+    tidegate_clock_free(manual);
+    return result("arguments");
+}

@@ -1,0 +1,138 @@
+/* Many threads on one limiter: never more than the quota, no count lost, errors kept apart, and
+ * waiters admitted by a clock that another thread moves. */
+
+#include <pthread.h>
+
+#include "test.h"
+
+#define THREADS 8
+#define TRIES 2000
+
+static tidegate_limiter *limiter;
+
+typedef struct {
+    unsigned number;
+    uint64_t admitted;
+    uint64_t failed;
+} worker;
+
+static void *compete(void *argument)
+{
+    worker *w = (worker *)argument;
+    tidegate_decision decision = TIDEGATE_DECISION_INIT;
+    char own[16];
+    int i, len = snprintf(own, sizeof own, "own %u", w->number);
+    for (i = 0; i < TRIES; i++) {
+        if (tidegate_acquire(limiter, "shared", 6, 1, &decision) != TIDEGATE_OK)
+            w->failed++;
+        w->admitted += decision.allowed;
+        if (tidegate_try_acquire(limiter, own, (size_t)len, 1) != (i < 1000))
+            w->failed++;
+    }
+    return NULL;
+}
+
+static void shared_and_own_keys(void)
+{
+    tidegate_clock *clock = clock_at(T0);
+    pthread_t threads[THREADS];
+    worker workers[THREADS];
+    tidegate_counters counters = TIDEGATE_COUNTERS_INIT;
+    uint64_t admitted = 0;
+    unsigned i;
+    limiter = limiter_of("1000/hour", clock);
+    for (i = 0; i < THREADS; i++) {
+        memset(&workers[i], 0, sizeof workers[i]);
+        workers[i].number = i;
+        CHECK(pthread_create(&threads[i], NULL, compete, &workers[i]) == 0);
+    }
+    for (i = 0; i < THREADS; i++) {
+        CHECK(pthread_join(threads[i], NULL) == 0);
+        CHECK_U64(workers[i].failed, 0);
+        admitted += workers[i].admitted;
+    }
+    CHECK_U64(admitted, 1000);
+    CHECK_OK(tidegate_stats(limiter, &counters));
+    CHECK_U64(counters.keys, THREADS + 1);
+    CHECK_U64(counters.allowed, 1000 * (THREADS + 1));
+    CHECK_U64(counters.limited, (uint64_t)THREADS * TRIES * 2 - 1000 * (THREADS + 1));
+    tidegate_limiter_free(limiter);
+    tidegate_clock_free(clock);
+}
+
+static void *fail(void *argument)
+{
+    worker *w = (worker *)argument;
+    int i;
+    w->failed += strcmp(tidegate_last_error(), "") != 0;
+    for (i = 0; i < 1000; i++) {
+        const char *policy = w->number % 2 == 0 ? "0/minute" : "1/fortnight";
+        const char *field = w->number % 2 == 0 ? "rate.quota" : "rate.period";
+        tidegate_limiter *none = NULL;
+        if (tidegate_limiter_new(policy, strlen(policy), &none) != TIDEGATE_ERROR_POLICY
+            || strcmp(tidegate_last_error_field(), field) != 0)
+            w->failed++;
+    }
+    return NULL;
+}
+
+static void errors_of_each_thread(void)
+{
+    pthread_t threads[THREADS];
+    worker workers[THREADS];
+    unsigned i;
+    for (i = 0; i < THREADS; i++) {
+        memset(&workers[i], 0, sizeof workers[i]);
+        workers[i].number = i;
+        CHECK(pthread_create(&threads[i], NULL, fail, &workers[i]) == 0);
+    }
+    for (i = 0; i < THREADS; i++) {
+        CHECK(pthread_join(threads[i], NULL) == 0);
+        CHECK_U64(workers[i].failed, 0);
+    }
+}
+
+static void *wait_for_one(void *argument)
+{
+    worker *w = (worker *)argument;
+    tidegate_decision decision = TIDEGATE_DECISION_INIT;
+    if (tidegate_wait(limiter, "queue", 5, 1, TIDEGATE_NEVER, &decision) != TIDEGATE_OK)
+        w->failed++;
+    w->admitted = decision.allowed;
+    return NULL;
+}
+
+static void waiters(void)
+{
+    tidegate_clock *clock = clock_at(T0);
+    pthread_t threads[THREADS];
+    worker workers[THREADS];
+    tidegate_counters counters = TIDEGATE_COUNTERS_INIT;
+    unsigned i;
+    limiter = limiter_of("1/second", clock);
+    CHECK(tidegate_try_acquire(limiter, "queue", 5, 1));
+    for (i = 0; i < THREADS; i++) {
+        memset(&workers[i], 0, sizeof workers[i]);
+        CHECK(pthread_create(&threads[i], NULL, wait_for_one, &workers[i]) == 0);
+    }
+    /* The clock runs until all are served, however late the threads begin to wait. */
+    do {
+        CHECK_OK(tidegate_clock_advance(clock, SECOND));
+        CHECK_OK(tidegate_stats(limiter, &counters));
+    } while (counters.allowed < THREADS + 1);
+    for (i = 0; i < THREADS; i++) {
+        CHECK(pthread_join(threads[i], NULL) == 0);
+        CHECK_U64(workers[i].failed, 0);
+        CHECK_U64(workers[i].admitted, 1);
+    }
+    tidegate_limiter_free(limiter);
+    tidegate_clock_free(clock);
+}
+
+int main(void)
+{
+    shared_and_own_keys();
+    errors_of_each_thread();
+    waiters();
+    return result("threads");
+}
