@@ -1,0 +1,33 @@
+'use strict'
+
+const { test } = require('node:test')
+const assert = require('node:assert/strict')
+const path = require('node:path')
+const { version: packaged, exports: map } = require('tidegate/package.json')
+const required = require('tidegate')
+
+test('require and import share one instance', async () => {
+  const imported = await import('tidegate')
+  assert.equal(imported.default, required)
+  const names = Object.keys(imported).filter((name) => name !== 'default')
+  assert.deepEqual(names.sort(), Object.keys(required).sort())
+  for (const name of names) assert.equal(imported[name], required[name], name)
+  const clock = new imported.ManualClock(0)
+  assert.equal(new required.Limiter('1/second', { clock }).tryAcquire('a'), true)
+})
+
+test('one version', () => assert.equal(required.version, packaged))
+
+test('the raw binding is not part of the package', () => {
+  assert.throws(() => require('tidegate/tidegate.node'), { code: 'ERR_PACKAGE_PATH_NOT_EXPORTED' })
+  assert.deepEqual(Object.keys(map), ['.', './package.json'])
+})
+
+test('types come with import and with require', () => {
+  const fs = require('node:fs')
+  for (const condition of ['import', 'require']) {
+    for (const file of Object.values(map['.'][condition])) {
+      assert.ok(fs.existsSync(path.join(__dirname, '..', file)), file)
+    }
+  }
+})

@@ -1,0 +1,114 @@
+'use strict'
+
+// tests/policies/{good,bad}.json and examples/policies: the same in every host.
+
+const { test } = require('node:test')
+const assert = require('node:assert/strict')
+const fs = require('node:fs')
+const os = require('node:os')
+const path = require('node:path')
+const { pathToFileURL } = require('node:url')
+const { Limiter, PolicyError } = require('tidegate')
+
+const root = path.join(__dirname, '../..')
+const cases = (file) =>
+  JSON.parse(fs.readFileSync(path.join(root, 'tests/policies', file), 'utf8'))
+
+for (const { name, text } of cases('good.json')) {
+  test(`good: ${name}`, () => {
+    assert.equal(typeof new Limiter(text).tryAcquire('key', 0), 'boolean')
+  })
+}
+
+for (const { name, text, line, column, field, remedy_contains } of cases('bad.json')) {
+  test(`bad: ${name}`, () => {
+    assert.throws(
+      () => new Limiter(text),
+      (error) => {
+        assert.ok(error instanceof PolicyError && error instanceof Error)
+        if (line !== undefined) assert.equal(error.line ?? null, line)
+        if (column !== undefined) assert.equal(error.column ?? null, column)
+        if (field !== undefined) assert.equal(error.field, field)
+        if (remedy_contains) assert.ok(error.remedy.includes(remedy_contains), error.remedy)
+        assert.ok(error.message.includes(error.remedy))
+        return true
+      },
+    )
+  })
+}
+
+const examples = path.join(root, 'examples/policies')
+for (const file of fs.readdirSync(examples).filter((name) => /\.(toml|json)$/.test(name))) {
+  test(`example: ${file}`, () => {
+    const limiter = Limiter.fromFile(path.join(examples, file))
+    assert.notEqual(limiter.snapshot('key').buckets.length, 0)
+    const same = Limiter.fromFile(pathToFileURL(path.join(examples, file)))
+    assert.deepEqual(
+      same.snapshotAt('key', 0n).buckets,
+      limiter.snapshotAt('key', 0n).buckets,
+    )
+  })
+}
+
+test('an object is a policy', () => {
+  const limiter = new Limiter({
+    timezone: 'Europe/Amsterdam',
+    limit: [
+      {
+        name: 'requests',
+        method: 'count',
+        algorithm: 'fixed_window',
+        cascade: ['100/minute', { name: 'hourly', rate: '2600/hour' }],
+      },
+      { name: 'connections', method: 'concurrency', quota: 5 },
+    ],
+  })
+  const { buckets } = limiter.snapshot('key')
+  assert.deepEqual(
+    buckets.map(({ limit, name, method, quota }) => [limit, name, method, quota]),
+    [
+      ['requests', '100/minute', 'count', 100],
+      ['requests', 'hourly', 'count', 2600],
+      ['connections', buckets[2].name, 'concurrency', 5],
+    ],
+  )
+})
+
+test('a mistake in an object has a field, and no line of a text that nobody wrote', () => {
+  const policy = { limit: [{ name: 'a', rate: '5/minute', brust: 3 }] }
+  assert.throws(
+    () => new Limiter(policy),
+    (error) => {
+      assert.ok(error instanceof PolicyError)
+      assert.match(error.message, /brust/)
+      assert.match(error.remedy, /burst/)
+      assert.doesNotMatch(error.message, /line \d/)
+      assert.deepEqual([error.line, error.column], [undefined, undefined])
+      return true
+    },
+  )
+})
+
+test('a policy file that is wrong is named, and so is one that is not there', () => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tidegate-'))
+  try {
+    const file = path.join(folder, 'wrong.toml')
+    fs.writeFileSync(file, '[[limit]]\nname = "a"\nrate = "5/fortnight"\n')
+    assert.throws(
+      () => Limiter.fromFile(file),
+      (error) => {
+        assert.ok(error instanceof PolicyError)
+        assert.ok(error.message.includes(file), error.message)
+        assert.equal(error.line, 3)
+        return true
+      },
+    )
+    assert.throws(() => Limiter.fromFile(path.join(folder, 'none.toml')), {
+      code: 'ENOENT',
+      message: /none\.toml/,
+    })
+    assert.throws(() => Limiter.fromFile(3), { name: 'TypeError', message: /^path: / })
+  } finally {
+    fs.rmSync(folder, { recursive: true })
+  }
+})
