@@ -1,7 +1,6 @@
 //! Arguments: from Python objects to the engine's types, each refusal naming the argument.
 //!
-//! A wrong type is a `TypeError` (PyO3 puts "argument 'cost': " before it), a wrong value an
-//! `ArgumentError`.
+//! A wrong type is a `TypeError`, a wrong value an `ArgumentError`.
 
 use std::time::Duration;
 
@@ -32,7 +31,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Key<'a> {
         if key.is_instance_of::<PyBytes>() {
             return Ok(Key(key.extract::<&'a [u8]>()?));
         }
-        Err(wrong_type("str or bytes", &key))
+        Err(wrong_type("key", "str or bytes", &key))
     }
 }
 
@@ -110,11 +109,11 @@ fn timestamp(name: &str, nanos: u64) -> PyResult<Timestamp> {
 fn whole(name: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
     // True is 1 to Python, but as an amount it is a slip: acquire(key, block=True) gone wrong.
     if !value.is_exact_instance_of::<PyInt>() && value.is_instance_of::<PyBool>() {
-        return Err(wrong_type("an int", value));
+        return Err(wrong_type(name, "an int", value));
     }
     value.extract::<u64>().map_err(|error| {
         if !error.is_instance_of::<PyOverflowError>(value.py()) {
-            return wrong_type("an int", value);
+            return wrong_type(name, "an int", value);
         }
         let problem = match value.lt(0) {
             Ok(true) => "the number is negative",
@@ -129,7 +128,7 @@ const SECONDS: &str = "give seconds as int or float, or a timedelta, not negativ
 /// Seconds as int (exact), float (to the nearest nanosecond) or timedelta (exact).
 fn seconds(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Duration> {
     if value.is_instance_of::<PyBool>() {
-        return Err(wrong_type("seconds as int or float, or a timedelta", value));
+        return Err(wrong_type(name, "seconds as int or float, or a timedelta", value));
     }
     if value.is_instance_of::<PyInt>() {
         return value.extract::<u64>().map(Duration::from_secs).map_err(|_| {
@@ -147,7 +146,7 @@ fn seconds(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Duration> {
     }
     match value.cast::<PyFloat>() {
         Ok(number) => from_float(name, number.extract()?),
-        Err(_) => Err(wrong_type("seconds as int or float, or a timedelta", value)),
+        Err(_) => Err(wrong_type(name, "seconds as int or float, or a timedelta", value)),
     }
 }
 
@@ -171,9 +170,9 @@ fn from_float(name: &str, number: f64) -> PyResult<Duration> {
     })
 }
 
-fn wrong_type(expected: &str, value: &Bound<'_, PyAny>) -> PyErr {
+fn wrong_type(name: &str, expected: &str, value: &Bound<'_, PyAny>) -> PyErr {
     match value.get_type().name() {
-        Ok(found) => PyTypeError::new_err(format!("expected {expected}, got {found}")),
+        Ok(found) => PyTypeError::new_err(format!("{name}: expected {expected}, got {found}")),
         Err(error) => error,
     }
 }

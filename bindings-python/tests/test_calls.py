@@ -141,11 +141,19 @@ def test_block_and_reset(clock):
 
 
 def test_update_keeps_what_was_used(clock):
-    limiter = make("100/minute", clock)
+    def policy(rate):
+        return {"limit": [{"name": "requests", "rate": rate}]}
+
+    limiter = make(policy("100/minute"), clock)
     limiter.acquire("a", 90)
-    limiter.update("200/minute")
+    limiter.update(policy("200/minute"))
     before = limiter.peek("a", 0)
     assert before.limit == 200 and before.remaining == 10
+    limiter.update(policy("20/minute"), now_ns=clock.now_ns())
+    assert limiter.peek("a", 0).remaining == 10
+    limiter.update(policy("200/minute"))
+    assert limiter.peek("a", 0).remaining == 10
+    before = limiter.peek("a", 0)
     with pytest.raises(tidegate.PolicyError):
         limiter.update("0/minute")
     assert limiter.peek("a", 0) == before
