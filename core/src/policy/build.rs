@@ -11,8 +11,7 @@ use super::{Limit, LimitKind, Policy};
 use crate::error::Result;
 use crate::rate::{Algorithm, DAY, MAX_LATENCY, MAX_UNITS, Method, Period, Rate, SECOND};
 
-/// Most limits of a policy, and most buckets of all its limits together.
-const MAX_LIMITS: usize = 32;
+/// Most buckets of all limits together, and so most limits.
 const MAX_BUCKETS: usize = 32;
 /// Longest name, in bytes.
 const MAX_NAME: usize = 128;
@@ -291,10 +290,6 @@ impl<'t> Builder<'t> {
         if self.limits.iter().any(|limit| limit.name == name) {
             let problem = format!("two limits have the name {}", shown(name));
             return spot.error(self.source, problem, "give each limit a `name` of its own");
-        }
-        if self.limits.len() == MAX_LIMITS {
-            let problem = format!("more than {MAX_LIMITS} limits");
-            return spot.error(self.source, problem, "split the policy: one limiter for each part");
         }
         Ok(())
     }

@@ -280,9 +280,23 @@ fn errors_of_files_name_the_file() {
     assert!(error.is_file(), "{error}");
 }
 
+/// Also on half a thread's usual stack (optimized, 128 KiB are enough).
 #[test]
 fn bombs_are_refused() {
-    for text in [
+    let small = std::thread::Builder::new().stack_size(1 << 20);
+    let thread = small.spawn(|| bombs().iter().for_each(|text| refused(text)));
+    thread.expect("a thread").join().expect("no panic and no overflow");
+}
+
+fn refused(text: &str) {
+    let error = any(text).expect_err("a bomb");
+    let message = error.to_string();
+    assert!(error.is_policy() && error.line().is_some(), "{message}");
+    assert!(message.len() < 600, "{} bytes: {message:.600}", message.len());
+}
+
+fn bombs() -> Vec<String> {
+    vec![
         "x".repeat(10 << 20),
         "[".repeat(10 << 20),
         "{".repeat(10 << 20),
@@ -302,12 +316,11 @@ fn bombs_are_refused() {
         "{".to_owned() + &"\"a\":1,".repeat(100_000) + "\"a\":1}",
         "[[limit]]\nrate = \"1/s\"\nname=\"".to_owned() + &"n".repeat(1 << 19) + "\"",
         "timezone = \"".to_owned() + &"z".repeat(1 << 19) + "\"\n[[limit]]\nrate = \"1/s\"",
-    ] {
-        let error = any(&text).expect_err("a bomb");
-        let message = error.to_string();
-        assert!(error.is_policy() && error.line().is_some(), "{message}");
-        assert!(message.len() < 600, "{} bytes: {message:.600}", message.len());
-    }
+        // As deep as the parsers go.
+        "a = ".to_owned() + &"[".repeat(79) + &"]".repeat(79),
+        "a = ".to_owned() + &"{a=".repeat(79) + "1" + &"}".repeat(79),
+        "{\"a\":".repeat(32) + "1" + &"}".repeat(32),
+    ]
 }
 
 /// Pieces of policies, so that random texts go deep into the reader.
