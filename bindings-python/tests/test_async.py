@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 import tidegate
@@ -70,6 +71,18 @@ def test_a_wake_up_from_another_thread(clock):
         mover.start()
         assert await task
         mover.join()
+
+    asyncio.run(main())
+
+
+def test_a_clock_that_runs():
+    async def main():
+        limiter = tidegate.Limiter("1000/second burst 1")
+        start = time.monotonic_ns()
+        assert all(await asyncio.gather(*(limiter.wait_async("a") for _ in range(3))))
+        assert time.monotonic_ns() - start >= 1_900_000  # two pauses of a millisecond
+        handles = asyncio.get_running_loop()._scheduled
+        assert all(handle.cancelled() for handle in handles)  # no timer outlives its waiter
 
     asyncio.run(main())
 

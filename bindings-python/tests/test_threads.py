@@ -3,6 +3,7 @@
 import _thread
 import sys
 import threading
+import time
 
 import pytest
 import tidegate
@@ -64,6 +65,13 @@ def test_wait_sleeps_until_the_clock_moves(clock):
     waiting.join()
     assert done[0] and done[0].remaining == 0
     assert not limiter.try_acquire("a")
+
+
+def test_wait_with_a_clock_that_runs():
+    limiter = tidegate.Limiter("1000/second burst 1")
+    start = time.monotonic_ns()
+    assert all(limiter.wait("a") for _ in range(3))
+    assert time.monotonic_ns() - start >= 1_900_000  # two pauses of a millisecond
 
 
 def test_a_release_wakes_a_waiter(clock):

@@ -4,7 +4,7 @@ from os import PathLike
 from types import TracebackType
 from typing import Any, Final, final
 
-from typing_extensions import Self
+from typing_extensions import Self, disjoint_base
 
 __all__ = [
     "VERSION",
@@ -124,6 +124,7 @@ class ManualClock:
             The same in nanoseconds, instead of `duration`.
         """
 
+@disjoint_base
 class Limiter:
     """The native part of `tidegate.Limiter`."""
 

@@ -49,7 +49,7 @@ async def main() -> None:
 
 limiter.acquire(42)  # type: ignore[arg-type]
 limiter.acquire("a", 1.5)  # type: ignore[arg-type]
-limiter.acquire("a", 1, 5)  # type: ignore[misc]
+limiter.acquire("a", 1, 5)  # type: ignore[call-arg]
 work("1")  # type: ignore[arg-type]
 tidegate.Limiter("1/second", max_key=5)  # type: ignore[call-arg]
 tidegate.Limiter("1/second", on_full="explode")  # type: ignore[arg-type]
