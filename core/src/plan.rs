@@ -10,7 +10,6 @@ use crate::error::{Error, Result};
 use crate::names;
 use crate::policy::{LimitKind, Policy};
 use crate::rate::Method;
-use crate::sync::{AtomicU64, Ordering};
 
 /// No waiting helps.
 pub(crate) const NEVER: u64 = u64::MAX;
@@ -21,7 +20,7 @@ pub(crate) struct Plan {
     pub(crate) limits: Vec<PlannedLimit>,
     /// Words of state that a key needs.
     pub(crate) words: usize,
-    /// No other plan of the process has it.
+    /// Which of a limiter's plans it is.
     pub(crate) number: u64,
 }
 
@@ -194,7 +193,7 @@ impl PlannedLimit {
 impl Plan {
     /// # Errors
     /// When the policy needs more words of state than a record has.
-    pub(crate) fn new(policy: &Policy, most_words: usize) -> Result<Plan> {
+    pub(crate) fn new(policy: &Policy, most_words: usize, number: u64) -> Result<Plan> {
         let mut words = 0;
         let mut plan_bucket = |name: &str, bucket: Bucket| {
             let start = words;
@@ -231,8 +230,7 @@ impl Plan {
                 "use fewer limits, or smaller quotas in windows",
             ));
         }
-        static PLANS: AtomicU64 = AtomicU64::new(0);
-        Ok(Plan { limits, words, number: PLANS.fetch_add(1, Ordering::Relaxed) })
+        Ok(Plan { limits, words, number })
     }
 
     /// May the request pass? If so, `words` are those after it; if not, they are untouched.

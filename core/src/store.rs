@@ -59,3 +59,6 @@ pub(crate) enum Attempt {
     /// The record lives in another table by now.
     Gone,
 }
+
+#[cfg(all(test, loom))]
+mod models;

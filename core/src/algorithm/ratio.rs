@@ -75,7 +75,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn floor_and_ceil_are_exact(n in any::<u64>(), d in 1.., x in any::<u64>(), shift in 0u32..63) {
+        fn floor_and_ceil_are_exact(n in any::<u64>(), d in 1..=u64::MAX, x in any::<u64>(), shift in 0u32..63) {
             let (n, d) = (n >> shift, (d >> shift).max(1));
             let ratio = Ratio::new(n, d);
             let product = u128::from(x) * u128::from(n);

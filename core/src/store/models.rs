@@ -1,0 +1,198 @@
+//! Models of the store under loom: every interleaving of two or three threads, with the real types.
+//!
+//! `make loom` runs them (`RUSTFLAGS="--cfg loom" cargo test -p tidegate --lib models`).
+
+use loom::sync::Arc;
+use loom::thread;
+
+use super::{Found, Inserted, Judge, OnPressure, Table};
+
+/// Words are plain counts: full again when all are zero, the larger use is the larger count.
+struct Counts;
+
+impl Judge for Counts {
+    fn full_after(&self, words: &[u64]) -> u64 {
+        words.iter().sum()
+    }
+
+    fn is_held(&self, _: &[u64]) -> bool {
+        false
+    }
+
+    fn merge(&self, into: &mut [u64], from: &[u64]) {
+        for (into, from) in into.iter_mut().zip(from) {
+            *into = (*into).max(*from);
+        }
+    }
+}
+
+/// Adds one to every word while all are below `most`; says whether it did.
+fn take(words: &mut [u64], most: u64) -> bool {
+    let room = words.iter().all(|word| *word < most);
+    if room {
+        words.iter_mut().for_each(|word| *word += 1);
+    }
+    room
+}
+
+fn acquire(table: &Table, tag: u64, most: u64) -> Option<bool> {
+    loop {
+        match table.transact(tag, |words| take(words, most)) {
+            Found::Done(admitted) => return Some(admitted),
+            Found::Moved => return None,
+            Found::Absent => {
+                match table.insert(tag, &Counts, OnPressure::Inherit, |_| false, |words| take(words, most)) {
+                    Inserted::Done(admitted) => return Some(admitted),
+                    Inserted::Moved => return None,
+                    Inserted::Again => {}
+                    Inserted::Full => unreachable!("records of counts are never held"),
+                }
+            }
+        }
+    }
+}
+
+fn words_of(table: &Table, tag: u64) -> Option<Vec<u64>> {
+    match table.transact(tag, |words| words.to_vec()) {
+        Found::Done(words) => Some(words),
+        _ => None,
+    }
+}
+
+fn model(check: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(check);
+}
+
+/// Two threads take from one record: what is admitted is what is in the words, and no more than there is.
+fn charges(words: usize) {
+    model(move || {
+        let table = Arc::new(Table::new(words, 1).unwrap());
+        assert_eq!(acquire(&table, 7, 2), Some(true));
+        let other = {
+            let table = Arc::clone(&table);
+            thread::spawn(move || acquire(&table, 7, 2))
+        };
+        let here = acquire(&table, 7, 2);
+        let there = other.join().unwrap();
+        assert!(here.unwrap() ^ there.unwrap(), "one unit is left, one thread gets it");
+        assert_eq!(words_of(&table, 7), Some(vec![2; words]));
+    });
+}
+
+#[test]
+fn charges_of_one_word() {
+    charges(1);
+}
+
+#[test]
+fn charges_of_two_words() {
+    charges(2);
+}
+
+/// The first requests of a key, from two threads: one record.
+fn first_access(words: usize) {
+    model(move || {
+        let table = Arc::new(Table::new(words, 2).unwrap());
+        let other = {
+            let table = Arc::clone(&table);
+            thread::spawn(move || acquire(&table, 7, 9))
+        };
+        acquire(&table, 7, 9);
+        other.join().unwrap();
+        assert_eq!(words_of(&table, 7), Some(vec![2; words]));
+        assert_eq!(table.keys(), 1);
+    });
+}
+
+#[test]
+fn first_access_one_word() {
+    first_access(1);
+}
+
+#[test]
+fn first_access_two_words() {
+    first_access(2);
+}
+
+/// A key is evicted while it is charged: its ghost holds every charge that was admitted before, and a
+/// charge is never lost between the two.
+fn eviction_against_charge(words: usize) {
+    model(move || {
+        let table = Arc::new(Table::new(words, 1).unwrap());
+        acquire(&table, 7, 9);
+        let other = {
+            let table = Arc::clone(&table);
+            thread::spawn(move || acquire(&table, 8, 9))
+        };
+        acquire(&table, 7, 9);
+        other.join().unwrap();
+        // Whoever comes back inherits the larger use: two charges of key 7, whatever the order.
+        let mut seen = Vec::new();
+        match table.insert(7, &Counts, OnPressure::Inherit, |_| false, |words| seen.extend_from_slice(words)) {
+            Inserted::Again => seen = words_of(&table, 7).unwrap(),
+            Inserted::Done(()) => {}
+            _ => unreachable!("the table is neither full of held records nor moved"),
+        }
+        assert!(seen.iter().all(|&count| count >= 2), "{seen:?}");
+    });
+}
+
+#[test]
+fn eviction_against_charge_one_word() {
+    eviction_against_charge(1);
+}
+
+#[test]
+fn eviction_against_charge_two_words() {
+    eviction_against_charge(2);
+}
+
+/// A charge in a table that is left behind is carried over, or made in the new table.
+fn migration_against_charge(words: usize) {
+    model(move || {
+        let tables = Arc::new([Table::new(words, 1).unwrap(), Table::new(words, 1).unwrap()]);
+        acquire(&tables[0], 7, 9);
+        let other = {
+            let tables = Arc::clone(&tables);
+            thread::spawn(move || acquire(&tables[0], 7, 9))
+        };
+        let [old, new] = &*tables;
+        old.freeze();
+        let take_over = |words: &mut [u64]| old.take_out(7, words);
+        new.insert(7, &Counts, OnPressure::Inherit, take_over, |_| ());
+        let charged = if other.join().unwrap().is_some() { 2 } else { 1 };
+        assert_eq!(words_of(new, 7), Some(vec![charged; words]));
+        assert!(words_of(old, 7).is_none());
+    });
+}
+
+#[test]
+fn migration_against_charge_one_word() {
+    migration_against_charge(1);
+}
+
+#[test]
+fn migration_against_charge_two_words() {
+    migration_against_charge(2);
+}
+
+/// A refund against a charge: the sum is exact.
+#[test]
+fn refund_against_charge() {
+    model(|| {
+        let table = Arc::new(Table::new(2, 1).unwrap());
+        acquire(&table, 7, 9);
+        let other = {
+            let table = Arc::clone(&table);
+            thread::spawn(move || {
+                let give_back = |words: &mut [u64]| words.iter_mut().for_each(|word| *word -= 1);
+                assert!(matches!(table.transact(7, give_back), Found::Done(())));
+            })
+        };
+        acquire(&table, 7, 9);
+        other.join().unwrap();
+        assert_eq!(words_of(&table, 7), Some(vec![1, 1]));
+    });
+}
