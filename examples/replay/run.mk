@@ -1,14 +1,15 @@
 # make run [LOG=path] [POLICY=path]: replays a log of requests through a policy in all four hosts,
 # compares every decision, and prints one table. Paths are relative to the repository's root.
 # make record-trace: records tests/traces/service.csv anew, in about four minutes.
+# Builds on ffi/ffi.mk, bindings-python/python.mk and bindings-node/node.mk.
 
 LOG ?= tests/traces/service.csv
 POLICY ?= examples/policies/data-api.toml
 
 RUN_DIR := .build/run
 RUN_HOSTS := rust c python node
-RUN_RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
-RUN_TOOL := $(RUN_RELEASE)/tidegate-replay
+RUN_RELEASE = $(C_TARGET_DIR)/release
+RUN_TOOL = $(RUN_RELEASE)/tidegate-replay
 RUN_EVENTS := $(RUN_DIR)/events
 RUN_ARGS := $(RUN_EVENTS) "$(POLICY)" $(RUN_DIR)
 
@@ -26,11 +27,13 @@ run: build-run
 	@$(RUN_TOOL) report --events $(RUN_EVENTS) --out $(RUN_DIR) $(RUN_HOSTS)
 
 build-run: build-c build-python build-node
-	cargo build --release --locked --quiet -p tidegate-replay
-	@mkdir -p $(RUN_DIR)/node_modules
+	$(CARGO) build --release --locked --quiet -p tidegate-replay
+	@mkdir -p $(RUN_DIR)/lib $(RUN_DIR)/node_modules
+	@ln -sfn $(abspath $(RUN_RELEASE))/$(C_BUILT) $(RUN_DIR)/lib/$(C_BUILT)
+	@ln -sfn $(C_BUILT) $(RUN_DIR)/lib/$(C_SONAME)
+	@ln -sfn $(CURDIR)/$(NODE_DIR) $(RUN_DIR)/node_modules/tidegate
 	$(CC) -std=c11 -O2 -Wall -Wextra -Iinclude examples/replay/replay.c -o $(RUN_DIR)/replay-c \
-		-L$(RUN_RELEASE) -ltidegate -Wl,-rpath,$(abspath $(RUN_RELEASE))
-	@ln -sfn $(CURDIR)/bindings-node $(RUN_DIR)/node_modules/tidegate
+		-L$(RUN_DIR)/lib -ltidegate -Wl,-rpath,$(abspath $(RUN_DIR)/lib)
 
 record-trace:
-	python3 examples/replay/record/load.py --out tests/traces/service.csv
+	$(PYTHON) examples/replay/record/load.py --out tests/traces/service.csv
