@@ -172,6 +172,8 @@ static void policy_step(line *l, bool update)
         tidegate_clock *clock = clock_at(now);
         tidegate_options options = TIDEGATE_OPTIONS_INIT;
         options.clock = clock;
+        tidegate_limiter_free(limiter); /* a vector may begin anew, with another policy */
+        limiter = NULL;
         done(tidegate_limiter_new_with(policy.data, policy.len, &options, &limiter));
         tidegate_clock_free(clock);
         if (limiter == NULL)
