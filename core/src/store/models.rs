@@ -41,7 +41,13 @@ fn acquire(table: &Table, tag: u64, most: u64) -> Option<bool> {
             Found::Done(admitted) => return Some(admitted),
             Found::Moved => return None,
             Found::Absent => {
-                match table.insert(tag, &Counts, OnPressure::Inherit, |_| false, |words| take(words, most)) {
+                match table.insert(
+                    tag,
+                    &Counts,
+                    OnPressure::Inherit,
+                    |_| false,
+                    |words| take(words, most),
+                ) {
                     Inserted::Done(admitted) => return Some(admitted),
                     Inserted::Moved => return None,
                     Inserted::Again => {}
@@ -130,7 +136,13 @@ fn eviction_against_charge(words: usize) {
         other.join().unwrap();
         // Whoever comes back inherits the larger use: two charges of key 7, whatever the order.
         let mut seen = Vec::new();
-        match table.insert(7, &Counts, OnPressure::Inherit, |_| false, |words| seen.extend_from_slice(words)) {
+        match table.insert(
+            7,
+            &Counts,
+            OnPressure::Inherit,
+            |_| false,
+            |words| seen.extend_from_slice(words),
+        ) {
             Inserted::Again => seen = words_of(&table, 7).unwrap(),
             Inserted::Done(()) => {}
             _ => unreachable!("the table is neither full of held records nor moved"),

@@ -6,12 +6,16 @@ use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Orderin
 
 /// Slots of a set.
 const WAYS: usize = 8;
-/// Keys a set is planned for: with two sets to choose from, so few overflow that none is seen.
+/// Keys a set is planned for: with two sets to choose from, practically none overflows (none of a million
+/// simulated insertions); small tables vary more and get a few sets on top.
 const PLANNED: u64 = 5;
+const SPARE: u64 = 4;
 /// Locks for changes of structure; sets share them by number.
 const LOCKS: usize = 512;
 /// Sets looked at for records that are full again, when the table is full.
-const SWEEP: usize = 4;
+const SWEEP: usize = 16;
+/// Sets looked at for a record that may be evicted, when the newcomer's own sets have none.
+const SEARCH: usize = 64;
 
 /// What a newcomer meets in a full table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +77,7 @@ impl Table {
     /// A table for records of `words` words; `None` when there is no such memory.
     pub(crate) fn new(words: usize, max_keys: u64) -> Option<Table> {
         let stride = if words == 1 { 2 } else { (2 + words).div_ceil(8) * 8 };
-        let sets = usize::try_from(max_keys.div_ceil(PLANNED)).ok()?.max(1);
+        let sets = usize::try_from(max_keys.div_ceil(PLANNED) + SPARE).ok()?;
         Some(Table {
             region: Region::zeroed(sets.checked_mul(WAYS * stride)?)?,
             sets,
@@ -306,7 +310,7 @@ impl Table {
         candidates.sort_unstable();
         candidates.dedup();
         let Some(set) = candidates.first().map(|&(_, index)| index / WAYS) else {
-            return free.map(Place::Elsewhere);
+            return free.filter(|_| self.victim_elsewhere(judge).is_some()).map(Place::Elsewhere);
         };
         // With no empty slot, a set without a ghost loses a second record to make room for one.
         let wanted = if free.is_none() && self.ghost(set).is_none() { 2 } else { 1 };
@@ -377,25 +381,34 @@ impl Table {
         }
     }
 
-    /// Makes room for one more key in another set. Skips sets that are locked.
+    /// Makes room for one more key in another set.
     fn evict_elsewhere(&self, judge: &impl Judge) {
+        if let Some((index, _guard)) = self.victim_elsewhere(judge) {
+            self.evict(index, judge);
+        }
+    }
+
+    /// The record closest to full of the next set that has one to give, and that set's lock. Skips
+    /// sets that are locked.
+    fn victim_elsewhere(&self, judge: &impl Judge) -> Option<(usize, MutexGuard<'_, ()>)> {
         let mut words = [0; MAX_WORDS];
         let words = &mut words[..self.words];
-        for _ in 0..self.sets {
+        for _ in 0..SEARCH.min(self.sets) {
             let set = self.hand.fetch_add(1, Ordering::Relaxed) % self.sets;
-            let Some(_guard) = self.locks[set % self.locks.len()].try_lock() else { continue };
-            let keys = self.ways(set).filter(|&index| !matches!(self.tag_at(index), EMPTY | GHOST));
-            let free = keys.filter(|&index| self.peek(index, words) && !judge.is_held(words));
-            let victim = free.min_by_key(|&index| {
-                let mut words = [0; MAX_WORDS];
-                self.peek(index, &mut words);
-                judge.full_after(&words[..self.words])
-            });
-            if let Some(index) = victim {
-                self.evict(index, judge);
-                return;
+            let Some(guard) = self.locks[set % self.locks.len()].try_lock() else { continue };
+            let victim = self
+                .ways(set)
+                .filter(|&index| !matches!(self.tag_at(index), EMPTY | GHOST))
+                .filter_map(|index| {
+                    let free = self.peek(index, words) && !judge.is_held(words);
+                    free.then(|| (judge.full_after(words), index))
+                })
+                .min();
+            if let Some((_, index)) = victim {
+                return Some((index, guard));
             }
         }
+        None
     }
 
     /// Makes the set's ghost at least as large as `words`. Under the set's lock.

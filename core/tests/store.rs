@@ -1,0 +1,219 @@
+//! The store through the public API: floods, eviction, memory, first access, many threads.
+
+use std::time::Duration;
+
+use tidegate::{Limiter, ManualClock, OnFull, Timestamp};
+
+const START: Timestamp = Timestamp::from_secs(1_700_000_000);
+
+fn limiter(policy: &str, max_keys: u64) -> (Limiter, ManualClock) {
+    let clock = ManualClock::new(START);
+    let limiter = Limiter::builder(policy).clock(clock.clone()).max_keys(max_keys).build();
+    (limiter.expect("the policy is right"), clock)
+}
+
+/// One record of one word, of a line, and of two lines.
+const POLICIES: [&str; 3] = [
+    "3/hour",
+    "3/hour; 9/day; 5s/minute",
+    r#"{"limit": [{"rate": "3/hour", "algorithm": "sliding_window", "strict": true},
+                  {"rate": "9/day", "algorithm": "sliding_window", "strict": true}]}"#,
+];
+
+#[test]
+fn a_flood_of_ten_times_capacity_leaves_a_denied_victim_denied() {
+    for policy in POLICIES {
+        for max_keys in [1, 2, 7, 100, 2_000] {
+            let (limiter, _) = limiter(policy, max_keys);
+            while limiter.try_acquire("victim", 1) {}
+            for flood in 0..10 * max_keys {
+                limiter.try_acquire(format!("flood {flood}"), 1);
+                if flood % 97 == 0 {
+                    assert!(!limiter.try_acquire("victim", 1), "{policy}, {max_keys}, {flood}");
+                }
+            }
+            assert!(!limiter.try_acquire("victim", 1), "{policy}, {max_keys}");
+            let stats = limiter.stats();
+            assert!(stats.keys <= max_keys, "{policy}: {stats:?}");
+        }
+    }
+}
+
+/// Nobody gains by being evicted: what all keys of a crowded store are admitted is never more than
+/// what each is admitted alone.
+#[test]
+fn eviction_never_resets_a_limit() {
+    for policy in POLICIES {
+        let (limiter, clock) = limiter(policy, 3);
+        let mut admitted = [0; 40];
+        for round in 0..4_000_usize {
+            let key = round * 7 % admitted.len();
+            admitted[key] += u32::from(limiter.try_acquire(format!("key {key}"), 1));
+            if round % 10 == 0 {
+                clock.advance(Duration::from_millis(1));
+            }
+        }
+        assert!(admitted.iter().all(|&count| count <= 3), "{policy}: {admitted:?}");
+        assert!(limiter.stats().evictions > 0);
+    }
+}
+
+#[test]
+fn keys_that_are_full_again_make_room() {
+    for policy in POLICIES {
+        let (limiter, clock) = limiter(policy, 50);
+        for generation in 0..40 {
+            for key in 0..50 {
+                assert!(
+                    limiter.try_acquire(format!("{generation} {key}"), 1),
+                    "{policy}: generation {generation}, key {key}"
+                );
+            }
+            clock.advance(Duration::from_secs(3 * 86_400));
+        }
+        assert_eq!(limiter.stats().evictions, 0, "{policy}");
+    }
+}
+
+#[test]
+fn a_denied_newcomer_leaves_no_trace() {
+    let (limiter, _) = limiter("3/hour", 100);
+    for key in 0..50 {
+        assert!(!limiter.try_acquire(format!("{key}"), 4));
+        limiter.peek(format!("{key}"), 1).unwrap();
+        limiter.refund(format!("{key}"), 1).unwrap();
+        limiter.release(format!("{key}")).unwrap();
+        limiter.snapshot(format!("{key}")).unwrap();
+    }
+    assert_eq!(limiter.stats().keys, 0);
+}
+
+#[test]
+fn a_full_store_denies_or_allows_newcomers_on_request() {
+    for (on_full, admitted) in [(OnFull::Deny, false), (OnFull::Allow, true)] {
+        let clock = ManualClock::new(START);
+        let builder = Limiter::builder("3/hour").clock(clock).max_keys(10).on_full(on_full);
+        let limiter = builder.build().unwrap();
+        for key in 0..10 {
+            assert!(limiter.try_acquire(format!("{key}"), 1));
+        }
+        let decision = limiter.acquire("newcomer", 1).unwrap();
+        assert_eq!(decision.allowed, admitted);
+        assert!(admitted || decision.retry_after > Duration::ZERO);
+        assert!(!limiter.try_acquire("newcomer", 4));
+        assert_eq!(limiter.stats().evictions, 0);
+        assert!(limiter.stats().saturated >= 2);
+    }
+}
+
+#[test]
+fn permits_in_flight_are_never_evicted() {
+    let policy = r#"{"limit": [{"name": "connections", "method": "concurrency", "quota": 1}]}"#;
+    let (limiter, _) = limiter(policy, 5);
+    for key in 0..5 {
+        assert!(limiter.try_acquire(format!("{key}"), 1));
+    }
+    for newcomer in 0..50 {
+        assert!(!limiter.try_acquire(format!("newcomer {newcomer}"), 1));
+    }
+    for key in 0..5 {
+        assert!(!limiter.try_acquire(format!("{key}"), 1), "key {key} holds its permit");
+        limiter.release(format!("{key}")).unwrap();
+    }
+    assert!(limiter.try_acquire("newcomer", 1));
+}
+
+#[test]
+fn all_bytes_are_keys() {
+    let (limiter, _) = limiter("1/hour", 1_000);
+    let long = vec![7; 1 << 20];
+    let keys: [&[u8]; 8] =
+        [b"", b"\0", b"\0\0", b"a\0b", b"\xff\xfe", "ключ".as_bytes(), b"a", &long];
+    for key in keys {
+        assert!(limiter.try_acquire(key, 1));
+        assert!(!limiter.try_acquire(key, 1));
+    }
+    assert_eq!(limiter.stats().keys, 8);
+}
+
+/// Threads over several limits: what is admitted is exactly the tightest bound.
+#[test]
+fn threads_never_exceed_a_bound() {
+    for (policy, bound) in
+        [("500/day", 500), ("900/day; 700/hour; 800/minute", 700), ("400/day; 1s/day", 400)]
+    {
+        let (limiter, _) = limiter(policy, 1_000);
+        let admitted: u32 = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|_| {
+                    let limiter = &limiter;
+                    scope.spawn(move || {
+                        (0..500).map(|_| u32::from(limiter.try_acquire("hot", 1))).sum::<u32>()
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        assert_eq!(admitted, bound, "{policy}");
+    }
+}
+
+/// First access to many keys by many threads: one state a key.
+#[test]
+fn threads_share_new_keys() {
+    for policy in POLICIES {
+        let (limiter, _) = limiter(policy, 1_000);
+        let admitted: usize = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8)
+                .map(|_| {
+                    let limiter = &limiter;
+                    scope.spawn(move || {
+                        (0..400).filter(|key| limiter.try_acquire(format!("{key}"), 1)).count()
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        assert_eq!(admitted, 3 * 400, "{policy}");
+        assert_eq!(limiter.stats().keys, 400);
+    }
+}
+
+/// Policies of other widths come and go under load: use is kept, nothing is granted twice.
+#[test]
+fn updates_under_load_forget_nothing() {
+    let (limiter, _) = limiter("a 500/day".trim_start_matches("a "), 1_000);
+    let documents = [
+        r#"{"limit": [{"name": "500/day", "rate": "500/day"}, {"rate": "9999/hour"}]}"#,
+        r#"{"limit": [{"name": "500/day", "rate": "500/day"}]}"#,
+        r#"{"limit": [{"rate": "9999/hour", "algorithm": "sliding_window", "strict": true},
+                      {"rate": "9999/day", "algorithm": "sliding_window", "strict": true},
+                      {"name": "500/day", "rate": "500/day"}]}"#,
+    ];
+    let admitted: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                let limiter = &limiter;
+                scope.spawn(move || {
+                    (0..40_000)
+                        .filter(|turn| limiter.try_acquire(format!("{}", turn % 7), 1))
+                        .count()
+                })
+            })
+            .collect();
+        for turn in 0..60 {
+            limiter.update(documents[turn % documents.len()]).unwrap();
+        }
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    assert_eq!(admitted, 7 * 500);
+}
+
+#[test]
+fn a_refused_update_changes_nothing() {
+    let (limiter, _) = limiter("3/hour", 10);
+    assert!(limiter.try_acquire("key", 2));
+    let before = limiter.snapshot("key").unwrap();
+    assert!(limiter.update("0/hour").unwrap_err().is_policy());
+    assert_eq!(limiter.snapshot("key").unwrap(), before);
+}
