@@ -1,8 +1,7 @@
 //! One bucket of one key: exact arithmetic, and a search wherever a time is asked for.
-
-use num_bigint::BigInt;
-use num_rational::BigRational;
-use num_traits::{Signed, ToPrimitive, Zero};
+//!
+//! All numbers are 128 bits wide, which no product here fills (a period and an amount have at
+//! most 60 bits each, a time that is searched 70); an overflow would panic.
 
 use crate::policy::{Algorithm, Method, Rate};
 use crate::{Time, Units, calendar};
@@ -14,7 +13,7 @@ pub const NOMINAL_WAIT: Time = 1_000_000_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     /// Steps used, relative to supply; none: never used.
-    Gcra(Option<BigInt>),
+    Gcra(Option<i128>),
     /// A window and what was used in it, aligned to the clock or to the first request.
     Fixed(Option<Window>),
     /// Number of the grid window, use of the one before it and of itself.
@@ -114,38 +113,37 @@ impl Bucket {
 
     // --- gcra --------------------------------------------------------------------------------
 
-    fn steps(&self, units: Units) -> BigInt {
-        let units = BigInt::from(units);
-        if self.scale >= 0 {
-            units << self.scale
-        } else {
+    fn steps(&self, units: Units) -> i128 {
+        match self.scale {
+            fine @ 0.. => units << fine,
             // Rounded up to a step.
-            (units + (BigInt::from(1) << -self.scale) - 1) >> -self.scale
+            coarse => (units + (1 << -coarse) - 1) >> -coarse,
         }
     }
 
     /// Steps of a bound: what is not a whole step is not there.
-    fn whole_steps(&self, units: Units) -> BigInt {
-        if self.scale >= 0 { self.steps(units) } else { BigInt::from(units >> -self.scale) }
+    fn whole_steps(&self, units: Units) -> i128 {
+        if self.scale >= 0 { self.steps(units) } else { units >> -self.scale }
     }
 
-    fn units(&self, steps: &BigInt, up: bool) -> Units {
-        let unit = BigInt::from(1) << self.scale.max(0);
-        let steps = if up { steps + &unit - 1 } else { steps.clone() };
-        let units = floor_div(&steps, &unit) << (-self.scale).max(0);
-        units.to_i128().expect("far below 2^127")
+    /// Whole units of steps; `up`: a broken unit counts as one.
+    fn units(&self, steps: i128, up: bool) -> Units {
+        let unit = 1i128 << self.scale.max(0);
+        let steps = if up { steps + unit - 1 } else { steps };
+        steps.div_euclid(unit) << (-self.scale).max(0)
     }
 
-    fn supply(&self, at: Time) -> BigInt {
-        let units = BigInt::from(at) * self.quota;
-        let (up, down) = (self.scale.max(0), (-self.scale).max(0));
-        floor_div(&(units << up), &(BigInt::from(self.period) << down))
+    /// floor(at · quota · 2^scale / period), period by period: `quota` is due in each.
+    fn supply(&self, at: Time) -> i128 {
+        let quota = self.quota << self.scale.max(0);
+        let period = self.period << (-self.scale).max(0);
+        at.div_euclid(period) * quota + (at.rem_euclid(period) * quota).div_euclid(period)
     }
 
     /// u: the key's use, at least that of an idle key.
-    fn used_steps(&self, used: &Option<BigInt>, at: Time) -> BigInt {
+    fn used_steps(&self, used: Option<i128>, at: Time) -> i128 {
         let idle = self.supply(at) - self.whole_steps(self.capacity);
-        used.clone().map_or(idle.clone(), |used| used.max(idle))
+        used.map_or(idle, |used| used.max(idle))
     }
 
     // --- sliding windows -----------------------------------------------------------------------
@@ -163,10 +161,10 @@ impl Bucket {
         }
     }
 
-    fn estimate(&self, state: &State, at: Time) -> BigRational {
+    /// The estimate times the period, which makes it a whole number.
+    fn estimate(&self, state: &State, at: Time) -> i128 {
         let (_, previous, current, elapsed) = self.pair(state, at);
-        let share = BigRational::new((self.period - elapsed).into(), self.period.into());
-        share * BigInt::from(previous) + BigInt::from(current)
+        previous * (self.period - elapsed) + current * self.period
     }
 
     /// The newest part: now's, or the later one that the key is in already.
@@ -185,14 +183,15 @@ impl Bucket {
 
     /// capacity − use, exactly: below zero in debt.
     fn balance(&self, state: &State, at: Time) -> Balance {
-        let whole = |used: Units| Balance::Units(self.capacity - used);
+        let whole = |used: Units| Balance::Shares(self.capacity - used, 1);
         match state {
             State::Permits(used) => whole(*used),
-            State::Gcra(used) => Balance::Steps(self.supply(at) - self.used_steps(used, at)),
+            State::Gcra(used) => Balance::Steps(self.supply(at) - self.used_steps(*used, at)),
             State::Fixed(window) => whole(in_use(window, at)),
-            State::Sliding { .. } => Balance::Rational(
-                BigRational::from_integer(self.capacity.into()) - self.estimate(state, at),
-            ),
+            State::Sliding { .. } => {
+                let left = self.capacity * self.period - self.estimate(state, at);
+                Balance::Shares(left, self.period)
+            }
             State::Strict(parts) => {
                 whole(self.counted(parts, at).iter().map(|&(_, units)| units).sum())
             }
@@ -202,31 +201,23 @@ impl Bucket {
     /// What can be spent now.
     pub fn room(&self, state: &State, at: Time) -> Units {
         let room = match self.balance(state, at) {
-            Balance::Units(units) => units,
-            Balance::Steps(steps) => self.units(&steps.max(BigInt::zero()), false),
-            Balance::Rational(units) => {
-                units.floor().to_integer().to_i128().expect("far below 2^127")
-            }
+            Balance::Steps(steps) => self.units(steps.max(0), false),
+            Balance::Shares(shares, unit) => shares.div_euclid(unit),
         };
         room.max(0)
     }
 
     pub fn in_debt(&self, state: &State, at: Time) -> bool {
         match self.balance(state, at) {
-            Balance::Units(units) => units < 0,
-            Balance::Steps(steps) => steps.is_negative(),
-            Balance::Rational(units) => units.is_negative(),
+            Balance::Steps(left) | Balance::Shares(left, _) => left < 0,
         }
     }
 
     /// Units used, rounded up.
     pub fn used(&self, state: &State, at: Time) -> Units {
         match self.balance(state, at) {
-            Balance::Units(units) => self.capacity - units,
-            Balance::Steps(steps) => self.units(&(self.whole_steps(self.capacity) - steps), true),
-            Balance::Rational(units) => {
-                self.capacity - units.floor().to_integer().to_i128().expect("far below 2^127")
-            }
+            Balance::Steps(steps) => self.units(self.whole_steps(self.capacity) - steps, true),
+            Balance::Shares(shares, unit) => self.capacity - shares.div_euclid(unit),
         }
     }
 
@@ -239,10 +230,10 @@ impl Bucket {
             State::Fixed(Some(window)) if in_use(&Some(*window), at) > 0 => Some(window.end),
             State::Fixed(_) => Some(at),
             State::Gcra(used) => {
-                let full = self.used_steps(used, at) + self.whole_steps(self.capacity);
+                let full = self.used_steps(*used, at) + self.whole_steps(self.capacity);
                 first_time(at, |then| self.supply(then) >= full)
             }
-            State::Sliding { .. } => first_time(at, |then| self.estimate(state, then).is_zero()),
+            State::Sliding { .. } => first_time(at, |then| self.estimate(state, then) == 0),
             State::Strict(parts) => first_time(at, |then| {
                 self.counted(parts, then).iter().all(|&(_, units)| units == 0)
             }),
@@ -261,10 +252,9 @@ impl Bucket {
         match state {
             State::Permits(used) => *used += 1,
             State::Gcra(used) => {
-                let before = self.used_steps(used, at);
-                let limit = self.supply(at) + self.whole_steps(self.max_debt);
-                let after = (&before + self.steps(units)).min(limit);
-                *used = Some(before.max(after));
+                let before = self.used_steps(*used, at);
+                let most = self.supply(at) + self.whole_steps(self.max_debt);
+                *used = Some(before.max((before + self.steps(units)).min(most)));
             }
             State::Fixed(window) => {
                 let current = self.fixed_window(window, at);
@@ -317,10 +307,12 @@ impl Bucket {
                 units
             }
             State::Gcra(used) => {
-                let before = self.used_steps(used, at);
+                let before = self.used_steps(*used, at);
                 let idle = self.supply(at) - self.whole_steps(self.capacity);
-                let given = units.min(self.units(&(&before - &idle), true));
-                *used = Some((before - self.steps(given)).max(idle));
+                let given = units.min(self.units(before - idle, true));
+                if given > 0 {
+                    *used = Some((before - self.steps(given)).max(idle));
+                }
                 given
             }
             State::Fixed(Some(window)) if at < window.end && may(window.start) => {
@@ -362,7 +354,7 @@ impl Bucket {
         match (state, &mut new) {
             (State::Permits(used), State::Permits(new)) => *new = *used,
             (State::Permits(_), _) | (_, State::Permits(_)) => {}
-            (State::Gcra(used), State::Gcra(new)) => *new = self.carry_gcra(old, used, at),
+            (State::Gcra(used), State::Gcra(new)) => *new = self.carry_gcra(old, *used, at),
             (State::Fixed(window), State::Fixed(new)) if same_windows => {
                 let live = window.filter(|window| at < window.end);
                 *new = live.map(|window| Window { used: window.used.min(most), ..window });
@@ -398,41 +390,33 @@ impl Bucket {
 
     /// What was left is left, a full bucket is full, debt stays debt. Broken steps: less is
     /// left, more is debt.
-    fn carry_gcra(&self, old: &Bucket, used: &Option<BigInt>, at: Time) -> Option<BigInt> {
+    fn carry_gcra(&self, old: &Bucket, used: Option<i128>, at: Time) -> Option<i128> {
         let before = old.used_steps(used, at);
         let supply = old.supply(at);
-        if before == &supply - old.whole_steps(old.capacity) {
+        if before == supply - old.whole_steps(old.capacity) {
             return None;
         }
         let balance = supply - before;
-        let exact = scaled(BigRational::from_integer(balance.clone()), self.scale - old.scale);
-        let moved = exact.floor().to_integer();
-        let moved =
-            moved.min(self.whole_steps(self.capacity)).max(-self.whole_steps(self.max_debt));
+        let moved = match self.scale - old.scale {
+            finer @ 0.. => balance << finer,
+            // Shifts round down, below zero too.
+            coarser => balance >> -coarser,
+        };
+        let most = self.whole_steps(self.capacity);
+        let moved = moved.min(most).max(-self.whole_steps(self.max_debt));
         Some(self.supply(at) - moved)
     }
 }
 
 enum Balance {
-    Units(Units),
-    Steps(BigInt),
-    Rational(BigRational),
+    /// Of a gcra bucket.
+    Steps(i128),
+    /// Shares, and how many of them make a unit.
+    Shares(i128, i128),
 }
 
 fn in_use(window: &Option<Window>, at: Time) -> Units {
     window.filter(|window| at < window.end).map_or(0, |window| window.used)
-}
-
-fn scaled(value: BigRational, by: i32) -> BigRational {
-    let factor = BigRational::from_integer(BigInt::from(1) << by.unsigned_abs());
-    if by >= 0 { value * factor } else { value / factor }
-}
-
-fn floor_div(dividend: &BigInt, divisor: &BigInt) -> BigInt {
-    let quotient = dividend / divisor;
-    let exact = &quotient * divisor == *dividend;
-    // Division of big integers truncates; divisors here are positive.
-    if dividend.is_negative() && !exact { quotient - 1 } else { quotient }
 }
 
 /// The first time from `now` on at which something that stays true is true; none when it is not

@@ -1,6 +1,6 @@
 //! A slow, exact oracle of the limiter, written from `docs/semantics.md` and from nothing else.
 //!
-//! It shares no code with the engine: big integers and rationals instead of packed words, a
+//! It shares no code with the engine: wide integers instead of packed words, a
 //! search for the first nanosecond instead of an inverse, one map of keys instead of a store.
 //! Where the page leaves a choice open, the choice is named beside the code that makes it.
 
