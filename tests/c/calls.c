@@ -151,7 +151,7 @@ static void the_operators_hand(void)
     CHECK_OK(tidegate_reset_at(limiter, "a", 1, T0));
     CHECK_U64(remaining_at(limiter, "a", T0), 10);
 
-    /* A change keeps what is used: 7 of 10 left of a full hour, then of 20. */
+    /* A change keeps what is left, at most the new capacity; a refused one changes nothing. */
     CHECK(tidegate_try_acquire(limiter, "a", 1, 3));
     CHECK_OK(tidegate_update(limiter, "5/hour", 6));
     CHECK_U64(remaining_at(limiter, "a", T0), 5);
@@ -375,8 +375,10 @@ static void tickets(void)
     int first_wakes = 0, second_wakes = 0;
 
     CHECK(tidegate_try_acquire(limiter, "a", 1, 1));
-    CHECK_OK(tidegate_queue(limiter, "a", 1, 1, TIDEGATE_NEVER, count_wakes, &first_wakes, &first));
-    CHECK_OK(tidegate_queue(limiter, "a", 1, 1, TIDEGATE_NEVER, count_wakes, &second_wakes, &second));
+    CHECK_OK(tidegate_queue(limiter, "a", 1, 1, TIDEGATE_NEVER, count_wakes, &first_wakes,
+                            &first));
+    CHECK_OK(tidegate_queue(limiter, "a", 1, 1, TIDEGATE_NEVER, count_wakes, &second_wakes,
+                            &second));
     CHECK_OK(tidegate_ticket_poll(first, &after, &decision));
     CHECK(after != 0);
     CHECK_OK(tidegate_ticket_poll(second, &after, &decision));
@@ -407,6 +409,28 @@ static void tickets(void)
     tidegate_clock_free(clock);
 }
 
+/* With a clock that runs, a ticket says when to come back; with no time to wait it is decided. */
+static void tickets_of_a_running_clock(void)
+{
+    tidegate_limiter *limiter = limiter_of("1/hour", NULL);
+    tidegate_decision decision = TIDEGATE_DECISION_INIT;
+    tidegate_ticket *ticket = NULL;
+    uint64_t after = 0;
+    CHECK(tidegate_try_acquire(limiter, "a", 1, 1));
+    CHECK_OK(tidegate_queue(limiter, "a", 1, 1, TIDEGATE_NEVER, NULL, NULL, &ticket));
+    CHECK_OK(tidegate_ticket_poll(ticket, &after, &decision));
+    CHECK(after > 0 && after <= 3600 * SECOND);
+    tidegate_ticket_free(ticket);
+
+    CHECK_OK(tidegate_queue(limiter, "a", 1, 1, 0, NULL, NULL, &ticket));
+    CHECK_OK(tidegate_ticket_poll(ticket, &after, &decision));
+    CHECK_U64(after, 0);
+    CHECK(!decision.allowed);
+    CHECK_U64(decision.reason, TIDEGATE_REASON_LIMITED);
+    tidegate_ticket_free(ticket);
+    tidegate_limiter_free(limiter);
+}
+
 int main(int argc, char **argv)
 {
     versions_and_names();
@@ -421,5 +445,6 @@ int main(int argc, char **argv)
     files(argc > 1 ? argv[1] : ".");
     no_wait_where_none_is_needed();
     tickets();
+    tickets_of_a_running_clock();
     return result("calls");
 }
