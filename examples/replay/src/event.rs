@@ -4,6 +4,8 @@
 //!     L <ns> <key> <duration_ns> <id>   request <id> ends: its time is charged, if it was admitted
 //!     S <ns> <key>                      the last line: take a snapshot of this key at this time
 //!
+//! Nothing gives a permit back, so that limits of concurrency are not for this replay.
+//!
 //! Times are nanoseconds since the Unix epoch. Keys are percent-encoded: every byte but ASCII
 //! letters, digits and `-._~:@/` stands as `%XX`.
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use tidegate::{Decision, Limiter, Policy, Snapshot, Timestamp};
 
 use crate::event::{self, Event, What};
@@ -23,7 +23,8 @@ struct Call<'a> {
 pub fn run(events: &Path, policy: &Path, out: &Path) -> Result<()> {
     let events = event::read(events)?;
     let calls = calls(&events)?;
-    let policy = Policy::from_file(policy)?;
+    // The engine's message is whole; its cause would only say the same again.
+    let policy = Policy::from_file(policy).map_err(|error| anyhow!("{error}"))?;
     let mut times = Vec::new();
     let mut last = None;
     for _ in 0..PASSES {

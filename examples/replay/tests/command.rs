@@ -141,6 +141,52 @@ fn a_log_that_cannot_be_used_is_a_clear_error() {
     assert!(!folder.path().join("events").exists());
 }
 
+const REPLAY: [&str; 7] = ["replay", "--events", "events", "--policy", "policy.toml", "--out", "."];
+
+#[test]
+fn only_admitted_requests_are_charged_for_their_time() {
+    let folder = TempDir::new().unwrap();
+    let file = |name| folder.path().join(name);
+    // One admitted request of 0.4 s, a denied one of 9 s: only the first is charged.
+    fs::write(file("log"), "1700000000,a,0.4\n1700000001,a,9\n").unwrap();
+    let policy = "[[limit]]\nname = \"n\"\nmethod = \"count\"\nrate = \"1/hour\"\n\
+                  [[limit]]\nname = \"t\"\nmethod = \"latency\"\nrate = \"10s/hour\"\n\
+                  algorithm = \"fixed_window\"\n";
+    fs::write(file("policy.toml"), policy).unwrap();
+    succeeds(tool(&PREPARE, folder.path()));
+    succeeds(tool(&REPLAY, folder.path()));
+    let decisions = fs::read_to_string(file("rust.decisions")).unwrap();
+    let expected = "0 1 ok 1 0 0 3600000000000 n\n\
+                    1 0 limited 1 0 3599000000000 3599000000000 n\n";
+    assert_eq!(decisions, expected);
+    let summary = fs::read_to_string(file("rust.json")).unwrap();
+    assert!(summary.contains("\"remaining\": 9600000000"), "{summary}");
+    fs::write(file("policy.toml"), "[[limit]]").unwrap();
+    let error = fails(tool(&REPLAY, folder.path()));
+    assert!(error.contains("policy.toml: line 1"), "{error}");
+}
+
+#[test]
+fn the_recorded_trace_under_the_data_api_policy() {
+    let folder = TempDir::new().unwrap();
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let trace = format!("{root}/tests/traces/service.csv");
+    let policy = format!("{root}/examples/policies/data-api.toml");
+    let said = succeeds(tool(&["prepare", "--log", &trace, "--events", "events"], folder.path()));
+    assert!(said.contains("13066 requests of 25 keys") && !said.contains("broken"), "{said}");
+    let replay = ["replay", "--events", "events", "--policy", &policy, "--out", "."];
+    succeeds(tool(&replay, folder.path()));
+    let decisions = fs::read_to_string(folder.path().join("rust.decisions")).unwrap();
+    let count = |start: &str, name: &str| {
+        let decided = |line: &&str| line.contains(start) && line.ends_with(name);
+        decisions.lines().filter(decided).count()
+    };
+    // As a separate program reckons with six plain counters a key.
+    let counts =
+        (count(" 1 ok ", ""), count(" 0 limited ", " requests"), count(" 0 limited ", " time"));
+    assert_eq!(counts, (8317, 2862, 1887));
+}
+
 #[test]
 fn arguments_are_checked() {
     let folder = TempDir::new().unwrap();
