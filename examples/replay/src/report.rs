@@ -34,7 +34,9 @@ pub fn run(events: &Path, out: &Path, hosts: &[String]) -> Result<()> {
         same(&events, first, other)?;
     }
     println!("{}", table(&events, &hosts)?);
-    println!("a second: with the charge of each request's time, by the calls with an explicit time");
+    println!(
+        "a second: with the charge of each request's time, by the calls with an explicit time"
+    );
     println!(
         "all {} decisions are the same in all {} hosts: {}",
         first.decisions.len(),
