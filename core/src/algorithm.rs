@@ -8,6 +8,7 @@ mod fixed_window;
 mod gcra;
 mod ratio;
 mod sliding_window;
+mod strict_window;
 
 use crate::clock::Moment;
 use crate::rate::{Algorithm, Rate};
@@ -15,7 +16,8 @@ use crate::rate::{Algorithm, Rate};
 pub(crate) use concurrency::{NOMINAL_WAIT, Permits};
 use fixed_window::{ClockWindow, FirstRequestWindow};
 use gcra::Gcra;
-use sliding_window::{SlidingWindow, StrictWindow};
+use sliding_window::SlidingWindow;
+use strict_window::StrictWindow;
 
 /// Requests × cost, nanoseconds, or permits.
 pub(crate) type Units = u64;

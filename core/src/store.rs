@@ -22,6 +22,7 @@
 //! are about n² / 2^65, 3·10^−8 for a million.
 
 mod compact;
+mod eviction;
 mod line;
 mod region;
 mod table;

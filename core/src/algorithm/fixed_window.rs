@@ -48,7 +48,7 @@ impl ClockWindow {
         // A change of the zone's offset may cut a window short; offsets move by quarter hours.
         let grain = match rate.period {
             Period::Nanos(_) if zone.to_fixed_offset().is_ok() => period,
-            Period::Nanos(_) if QUARTER_HOUR % period == 0 => period,
+            Period::Nanos(_) if QUARTER_HOUR.is_multiple_of(period) => period,
             Period::Nanos(_) => (period / 8).max(1),
             _ => period / 2,
         };

@@ -33,10 +33,10 @@ pub(crate) struct Gcra {
     /// A unit is 2^fine steps; of latency budgets above real time a step is 2^coarse units.
     fine: u32,
     coarse: u32,
-    /// Most that an idle key can spend at once, in steps.
-    capacity: u64,
-    /// Most that a late charge may leave beyond the supply, in steps.
-    max_debt: u64,
+    /// Most that an idle key can spend at once.
+    capacity_steps: u64,
+    /// Most that a late charge may leave beyond the supply.
+    max_debt_steps: u64,
     steps_per_nano: Ratio,
     nanos_per_step: Ratio,
 }
@@ -59,8 +59,8 @@ impl Gcra {
             burst,
             fine,
             coarse,
-            capacity: ((burst << fine) >> coarse).max(1),
-            max_debt: (rate.max_debt << fine) >> coarse,
+            capacity_steps: ((burst << fine) >> coarse).max(1),
+            max_debt_steps: (rate.max_debt << fine) >> coarse,
             steps_per_nano: Ratio::new(numerator, denominator),
             nanos_per_step: Ratio::new(denominator, numerator),
         }
@@ -80,13 +80,13 @@ impl Gcra {
 
     #[inline]
     fn supply(&self, at: Moment) -> u64 {
-        self.capacity + self.steps_per_nano.floor(at.now.as_nanos())
+        self.capacity_steps + self.steps_per_nano.floor(at.now.as_nanos())
     }
 
     /// Credit stops growing at `capacity`: an idle key is worth no more than a new one.
     #[inline]
     fn since_idle(&self, used: u64, supply: u64) -> u64 {
-        used.max(supply - self.capacity)
+        used.max(supply - self.capacity_steps)
     }
 
     #[inline]
@@ -106,7 +106,7 @@ impl Gcra {
     pub(crate) fn charge(&self, words: &mut [u64], at: Moment, units: Units) {
         let supply = self.supply(at);
         let used = self.since_idle(words[0], supply);
-        let most = used.max(supply + self.max_debt);
+        let most = used.max(supply + self.max_debt_steps);
         words[0] = used.saturating_add(self.steps(units)).min(most);
     }
 
@@ -119,19 +119,19 @@ impl Gcra {
 
     /// Nanoseconds until the supply reaches `wanted`.
     fn until(&self, wanted: u64, at: Moment) -> u64 {
-        self.nanos_per_step.ceil(wanted - self.capacity).saturating_sub(at.now.as_nanos())
+        self.nanos_per_step.ceil(wanted - self.capacity_steps).saturating_sub(at.now.as_nanos())
     }
 
     pub(crate) fn full_after(&self, words: &[u64], at: Moment) -> u64 {
         match self.in_use(words, at) {
             0 => 0,
-            _ => self.until(words[0] + self.capacity, at),
+            _ => self.until(words[0] + self.capacity_steps, at),
         }
     }
 
     /// Steps between the key's word and that of an idle key.
     fn in_use(&self, words: &[u64], at: Moment) -> u64 {
-        words[0].saturating_sub(self.supply(at) - self.capacity)
+        words[0].saturating_sub(self.supply(at) - self.capacity_steps)
     }
 
     pub(crate) fn used(&self, words: &[u64], at: Moment) -> Units {
@@ -155,11 +155,11 @@ impl Gcra {
         let here = self.supply(at);
         if used <= supply {
             let left = self.rescale(supply - used, old);
-            here - u64::try_from(left).unwrap_or(u64::MAX).min(self.capacity)
+            here - u64::try_from(left).unwrap_or(u64::MAX).min(self.capacity_steps)
         } else {
             let debt =
                 self.rescale(used - supply, old) + u128::from(self.loses(used - supply, old));
-            here + u64::try_from(debt).unwrap_or(u64::MAX).min(self.max_debt)
+            here + u64::try_from(debt).unwrap_or(u64::MAX).min(self.max_debt_steps)
         }
     }
 

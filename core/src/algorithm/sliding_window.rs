@@ -1,6 +1,6 @@
-//! Sliding windows: the weighted form, and the strict form that never exceeds the quota.
+//! A sliding window, weighted. The strict form is in `strict_window`.
 //!
-//! **Weighted**: the use of the current window of a fixed grid, plus the previous one's, weighted by
+//! What counts is the use of the current window of a fixed grid, plus the previous one's, weighted by
 //! what of it the sliding window still covers. It supposes that the previous window was used evenly:
 //! the worst true window can hold up to 1.999 × quota (Cloudflare measured 0.003 % wrong decisions
 //! on real traffic, "How we built rate limiting capable of scaling to millions of domains", 2017).
@@ -12,20 +12,9 @@
 //! |        | low `count_bits` | used in the current window |
 //! | wide 0, 1, 2 | 64 each | window id, previous, current |
 //!
-//! **Strict**: the period is cut into nine parts; the newest ten (a span of any phase touches no
-//! more) are counted whole. No span of the period's length ever holds more than the quota; units come
-//! back up to one part late.
-//!
-//! | word | meaning |
-//! | --- | --- |
-//! | 0 | newest part with use: floor(time · 9 ÷ period) |
-//! | 1 … 5 | narrow: ten 32-bit counters, part p in counter p mod 10 |
-//! | 1 … 10 | wide: ten counters |
-//!
 //! A time before the key's window counts as that window's start: windows never go back.
 
 use super::Units;
-use super::ratio::Ratio;
 use crate::clock::Moment;
 use crate::rate::Rate;
 use crate::time::Timestamp;
@@ -226,192 +215,5 @@ impl SlidingWindow {
             }
         }
         same
-    }
-}
-
-/// Parts of the period; one more is counted.
-const PARTS: u64 = 9;
-const COUNTERS: usize = 10;
-
-/// Never more than the quota in any span of the period's length.
-#[derive(Debug)]
-pub(crate) struct StrictWindow {
-    quota: Units,
-    most: Units,
-    period: u64,
-    parts_per_nano: Ratio,
-    nanos_per_part: Ratio,
-    narrow: bool,
-}
-
-struct Ring {
-    newest: u64,
-    counts: [Units; COUNTERS],
-}
-
-impl StrictWindow {
-    pub(crate) fn new(rate: &Rate) -> StrictWindow {
-        let period = rate.period.nanos();
-        let most = rate.quota + rate.max_debt;
-        StrictWindow {
-            quota: rate.quota,
-            most,
-            period,
-            parts_per_nano: Ratio::new(PARTS, period),
-            nanos_per_part: Ratio::new(period, PARTS),
-            narrow: most <= u64::from(u32::MAX),
-        }
-    }
-
-    pub(crate) fn words(&self) -> usize {
-        if self.narrow { 1 + COUNTERS / 2 } else { 1 + COUNTERS }
-    }
-
-    pub(crate) fn quota(&self) -> Units {
-        self.quota
-    }
-
-    pub(crate) fn capacity(&self) -> Units {
-        self.quota
-    }
-
-    /// The ring as it stands in the words.
-    fn unpack(&self, words: &[u64]) -> Ring {
-        let counts = std::array::from_fn(|i| match self.narrow {
-            true => (words[1 + i / 2] >> (32 * (i % 2))) & u64::from(u32::MAX),
-            false => words[1 + i],
-        });
-        Ring { newest: words[0], counts }
-    }
-
-    fn pack(&self, words: &mut [u64], ring: &Ring) {
-        words[0] = ring.newest;
-        if self.narrow {
-            for (word, pair) in words[1..].iter_mut().zip(ring.counts.chunks(2)) {
-                *word = pair[0] | pair[1] << 32;
-            }
-        } else {
-            words[1..=COUNTERS].copy_from_slice(&ring.counts);
-        }
-    }
-
-    /// The ring moved on to now's part.
-    fn at(&self, words: &[u64], at: Moment) -> Ring {
-        let ring = self.unpack(words);
-        ring.moved_to(self.parts_per_nano.floor(at.now.as_nanos()))
-    }
-
-    pub(crate) fn used(&self, words: &[u64], at: Moment) -> Units {
-        self.at(words, at).sum()
-    }
-
-    pub(crate) fn room(&self, words: &[u64], at: Moment) -> Units {
-        self.quota.saturating_sub(self.used(words, at))
-    }
-
-    pub(crate) fn charge(&self, words: &mut [u64], at: Moment, units: Units) {
-        let mut ring = self.at(words, at);
-        let count = ring.count(ring.newest);
-        *count = count.saturating_add(units).min(self.most.max(*count));
-        self.pack(words, &ring);
-    }
-
-    pub(crate) fn wait_for(&self, words: &[u64], at: Moment, units: Units) -> u64 {
-        self.until(words, at, self.quota.saturating_sub(units))
-    }
-
-    /// Nanoseconds until at most `target` units are counted.
-    fn until(&self, words: &[u64], at: Moment, target: Units) -> u64 {
-        let mut ring = self.at(words, at);
-        let (newest, mut sum, mut gone) = (ring.newest, ring.sum(), 0);
-        // Oldest first; the part p stops counting when the part p + 10 begins.
-        while sum > target {
-            gone += 1;
-            sum -= *ring.count(newest + gone);
-        }
-        match gone {
-            0 => 0,
-            _ => self.nanos_per_part.ceil(newest + gone).saturating_sub(at.now.as_nanos()),
-        }
-    }
-
-    pub(crate) fn full_after(&self, words: &[u64], at: Moment) -> u64 {
-        self.until(words, at, 0)
-    }
-
-    pub(crate) fn mark(&self, words: &[u64], at: Moment) -> u64 {
-        self.at(words, at).newest
-    }
-
-    pub(crate) fn refund(
-        &self,
-        words: &mut [u64],
-        at: Moment,
-        units: Units,
-        mark: Option<u64>,
-    ) -> Units {
-        let mut ring = self.at(words, at);
-        let mut left = units;
-        for age in 0..COUNTERS as u64 {
-            let Some(part) = ring.newest.checked_sub(age) else { break };
-            if mark.is_none_or(|mark| mark == part) {
-                let count = ring.count(part);
-                let given = left.min(*count);
-                *count -= given;
-                left -= given;
-            }
-        }
-        if left < units {
-            self.pack(words, &ring);
-        }
-        units - left
-    }
-
-    pub(crate) fn merge(&self, into: &mut [u64], from: &[u64]) {
-        let (a, b) = (self.unpack(into), self.unpack(from));
-        let newest = a.newest.max(b.newest);
-        let (mut a, b) = (a.moved_to(newest), b.moved_to(newest));
-        for (count, other) in a.counts.iter_mut().zip(b.counts) {
-            *count = (*count).max(other);
-        }
-        self.pack(into, &a);
-    }
-
-    pub(crate) fn carry(
-        &self,
-        old: &StrictWindow,
-        words: &[u64],
-        new: &mut [u64],
-        at: Moment,
-    ) -> bool {
-        let same = self.period == old.period;
-        if same && old.used(words, at) > 0 {
-            let mut ring = old.at(words, at);
-            for count in &mut ring.counts {
-                *count = (*count).min(self.most);
-            }
-            self.pack(new, &ring);
-        }
-        same
-    }
-}
-
-impl Ring {
-    fn moved_to(mut self, part: u64) -> Ring {
-        if part > self.newest {
-            for fresh in 0..(part - self.newest).min(COUNTERS as u64) {
-                *self.count(part - fresh) = 0;
-            }
-            self.newest = part;
-        }
-        self
-    }
-
-    fn count(&mut self, part: u64) -> &mut Units {
-        &mut self.counts[(part % COUNTERS as u64) as usize]
-    }
-
-    fn sum(&self) -> Units {
-        self.counts.iter().fold(0, |sum: Units, count| sum.saturating_add(*count))
     }
 }

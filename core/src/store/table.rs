@@ -1,21 +1,18 @@
 //! Sets of slots: find, insert, evict, hand over. See `store` for the picture.
 
+use super::eviction::Place;
 use super::region::Region;
 use super::{Attempt, EMPTY, GHOST, Judge, compact, line};
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering};
 
 /// Slots of a set.
-const WAYS: usize = 8;
+pub(super) const WAYS: usize = 8;
 /// Keys a set is planned for: with two sets to choose from, practically none overflows (none of a million
 /// simulated insertions); small tables vary more and get a few sets on top.
 const PLANNED: u64 = 5;
 const SPARE: u64 = 4;
 /// Locks for changes of structure; sets share them by number.
 const LOCKS: usize = 512;
-/// Sets looked at for records that are full again, when the table is full.
-const SWEEP: usize = 16;
-/// Sets looked at for a record that may be evicted, when the newcomer's own sets have none.
-const SEARCH: usize = 64;
 
 /// What a newcomer meets in a full table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,30 +44,18 @@ pub(crate) enum Inserted<R> {
 
 pub(crate) struct Table {
     region: Region,
-    sets: usize,
+    pub(super) sets: usize,
     /// Words of a slot, and of the state in it.
     stride: usize,
-    words: usize,
-    max_keys: u64,
-    keys: AtomicU64,
-    evictions: AtomicU64,
-    locks: Box<[Mutex<()>]>,
+    pub(super) words: usize,
+    pub(super) max_keys: u64,
+    pub(super) keys: AtomicU64,
+    pub(super) evictions: AtomicU64,
+    pub(super) locks: Box<[Mutex<()>]>,
     /// The table is being left behind: no record enters it any more.
     frozen: AtomicBool,
     /// The next set to sweep.
-    hand: AtomicUsize,
-}
-
-/// Where a newcomer would be put.
-enum Place {
-    /// An empty slot.
-    Empty(usize),
-    /// A record that is full again.
-    Reuse(usize),
-    /// These have to go: one, or two when their set also needs room for a ghost.
-    Evict(Vec<usize>),
-    /// An empty slot, but a key of another set has to go.
-    Elsewhere(usize),
+    pub(super) hand: AtomicUsize,
 }
 
 impl Table {
@@ -108,14 +93,14 @@ impl Table {
     }
 
     #[inline]
-    fn tag_at(&self, index: usize) -> u64 {
+    pub(super) fn tag_at(&self, index: usize) -> u64 {
         // Acquire: what is read of the slot next is not older than its tag.
         self.region[index * self.stride].load(Ordering::Acquire)
     }
 
     /// The two sets of a tag; they may be one.
     #[inline]
-    fn sets_of(&self, tag: u64) -> [usize; 2] {
+    pub(super) fn sets_of(&self, tag: u64) -> [usize; 2] {
         // High bits of two independent looking products (the multiplier is 2^64 / φ).
         let at = |hash: u64| ((u128::from(hash) * self.sets as u128) >> 64) as usize;
         [at(tag), at(tag.rotate_left(32).wrapping_mul(0x9e37_79b9_7f4a_7c15))]
@@ -174,7 +159,7 @@ impl Table {
         }
     }
 
-    fn peek(&self, index: usize, words: &mut [u64]) -> bool {
+    pub(super) fn peek(&self, index: usize, words: &mut [u64]) -> bool {
         let words = &mut words[..self.words];
         if self.words == 1 {
             compact::peek(self.slot(index), words)
@@ -183,7 +168,7 @@ impl Table {
         }
     }
 
-    fn take(&self, index: usize, words: &mut [u64]) -> bool {
+    pub(super) fn take(&self, index: usize, words: &mut [u64]) -> bool {
         let words = &mut words[..self.words];
         if self.words == 1 {
             compact::take(self.slot(index), words)
@@ -192,7 +177,7 @@ impl Table {
         }
     }
 
-    fn put(&self, index: usize, tag: u64, words: &[u64]) {
+    pub(super) fn put(&self, index: usize, tag: u64, words: &[u64]) {
         let words = &words[..self.words];
         if self.words == 1 {
             compact::put(self.slot(index), tag, words)
@@ -201,7 +186,7 @@ impl Table {
         }
     }
 
-    fn free(&self, index: usize) {
+    pub(super) fn free(&self, index: usize) {
         if self.words == 1 { compact::free(self.slot(index)) } else { line::free(self.slot(index)) }
     }
 
@@ -252,210 +237,6 @@ impl Table {
             self.settle(tag, words, place, judge);
         }
         Inserted::Done(result)
-    }
-
-    /// A newcomer starts from the larger use of what it displaces and of both sets' ghosts.
-    fn inherit(&self, sets: [usize; 2], place: &Place, judge: &impl Judge, words: &mut [u64]) {
-        self.inherit_ghosts(sets, judge, words);
-        let Place::Evict(victims) = place else { return };
-        let mut victim = [0; MAX_WORDS];
-        for &index in victims {
-            if self.peek(index, &mut victim) {
-                judge.merge(words, &victim[..self.words]);
-            }
-        }
-    }
-
-    fn inherit_ghosts(&self, sets: [usize; 2], judge: &impl Judge, words: &mut [u64]) {
-        let mut ghost = [0; MAX_WORDS];
-        for set in sets {
-            let Some(index) = self.ghost(set) else { continue };
-            if self.peek(index, &mut ghost) {
-                judge.merge(words, &ghost[..self.words]);
-            }
-        }
-    }
-
-    fn ways(&self, set: usize) -> std::ops::Range<usize> {
-        set * WAYS..(set + 1) * WAYS
-    }
-
-    fn ghost(&self, set: usize) -> Option<usize> {
-        self.ways(set).find(|&index| self.tag_at(index) == GHOST)
-    }
-
-    /// Where a newcomer goes; `None`: every record is held. Under the locks of both sets.
-    fn place(&self, sets: [usize; 2], judge: &impl Judge) -> Option<Place> {
-        let free = self.empty_slot(sets);
-        if let Some(index) = free.filter(|_| self.keys() < self.max_keys) {
-            return Some(Place::Empty(index));
-        }
-        let mut candidates = Vec::with_capacity(2 * WAYS);
-        let mut words = [0; MAX_WORDS];
-        for index in sets.into_iter().flat_map(|set| self.ways(set)) {
-            let tag = self.tag_at(index);
-            let state = &mut words[..self.words];
-            if matches!(tag, EMPTY | GHOST) || !self.peek(index, state) || judge.is_held(state) {
-                continue;
-            }
-            match judge.full_after(state) {
-                0 => return Some(Place::Reuse(index)),
-                span => candidates.push((span, index)),
-            }
-        }
-        self.sweep(judge);
-        if let Some(index) = self.empty_slot(sets).filter(|_| self.keys() < self.max_keys) {
-            return Some(Place::Empty(index));
-        }
-        candidates.sort_unstable();
-        candidates.dedup();
-        let Some(set) = candidates.first().map(|&(_, index)| index / WAYS) else {
-            return free.filter(|_| self.victim_elsewhere(judge).is_some()).map(Place::Elsewhere);
-        };
-        // With no empty slot, a set without a ghost loses a second record to make room for one.
-        let wanted = if free.is_none() && self.ghost(set).is_none() { 2 } else { 1 };
-        let of_set =
-            candidates.into_iter().map(|(_, index)| index).filter(|index| index / WAYS == set);
-        let victims: Vec<usize> = of_set.take(wanted).collect();
-        (victims.len() == wanted).then_some(Place::Evict(victims))
-    }
-
-    /// An empty slot: in the first set until that is nearly full, then in the emptier one.
-    fn empty_slot(&self, sets: [usize; 2]) -> Option<usize> {
-        let [(first, used), (second, used_there)] = sets.map(|set| {
-            let empty = self.ways(set).filter(|&index| self.tag_at(index) == EMPTY);
-            (empty.clone().next(), WAYS - empty.count())
-        });
-        if used >= WAYS - 2 && used_there < used { second } else { first }
-    }
-
-    /// Puts the newcomer in its place. Under the locks of both sets.
-    fn settle(&self, tag: u64, words: &[u64], place: Place, judge: &impl Judge) {
-        let slot = match place {
-            Place::Empty(index) => Some(index),
-            Place::Reuse(index) => {
-                self.evict(index, judge);
-                (self.tag_at(index) == EMPTY).then_some(index)
-            }
-            Place::Evict(victims) => {
-                for index in victims {
-                    self.evict(index, judge);
-                }
-                None
-            }
-            Place::Elsewhere(index) => {
-                self.evict_elsewhere(judge);
-                Some(index)
-            }
-        };
-        let sets = self.sets_of(tag);
-        let any = || {
-            sets.into_iter()
-                .flat_map(|set| self.ways(set))
-                .find(|&index| self.tag_at(index) == EMPTY)
-        };
-        if let Some(index) = slot.or_else(any) {
-            self.keys.fetch_add(1, Ordering::Relaxed);
-            self.put(index, tag, words);
-        }
-    }
-
-    /// Takes a record out; what it still held goes to the ghost of its set. Under the set's lock.
-    fn evict(&self, index: usize, judge: &impl Judge) {
-        let tag = self.tag_at(index);
-        let mut words = [0; MAX_WORDS];
-        let words = &mut words[..self.words];
-        if !self.take(index, words) {
-            return;
-        }
-        if judge.is_held(words) {
-            // A permit went out since it was judged.
-            self.put(index, tag, words);
-            return;
-        }
-        self.free(index);
-        self.keys.fetch_sub(1, Ordering::Relaxed);
-        if judge.full_after(words) > 0 {
-            self.evictions.fetch_add(1, Ordering::Relaxed);
-            self.haunt(index / WAYS, words, judge);
-        }
-    }
-
-    /// Makes room for one more key in another set.
-    fn evict_elsewhere(&self, judge: &impl Judge) {
-        if let Some((index, _guard)) = self.victim_elsewhere(judge) {
-            self.evict(index, judge);
-        }
-    }
-
-    /// The record closest to full of the next set that has one to give, and that set's lock. Skips
-    /// sets that are locked.
-    fn victim_elsewhere(&self, judge: &impl Judge) -> Option<(usize, MutexGuard<'_, ()>)> {
-        let mut words = [0; MAX_WORDS];
-        let words = &mut words[..self.words];
-        for _ in 0..SEARCH.min(self.sets) {
-            let set = self.hand.fetch_add(1, Ordering::Relaxed) % self.sets;
-            let Some(guard) = self.locks[set % self.locks.len()].try_lock() else { continue };
-            let victim = self
-                .ways(set)
-                .filter(|&index| !matches!(self.tag_at(index), EMPTY | GHOST))
-                .filter_map(|index| {
-                    let free = self.peek(index, words) && !judge.is_held(words);
-                    free.then(|| (judge.full_after(words), index))
-                })
-                .min();
-            if let Some((_, index)) = victim {
-                return Some((index, guard));
-            }
-        }
-        None
-    }
-
-    /// Makes the set's ghost at least as large as `words`. Under the set's lock.
-    fn haunt(&self, set: usize, words: &[u64], judge: &impl Judge) {
-        let mut ghost = [0; MAX_WORDS];
-        let index = match self.ghost(set) {
-            Some(index) => {
-                self.peek(index, &mut ghost);
-                index
-            }
-            None => match self.ways(set).find(|&index| self.tag_at(index) == EMPTY) {
-                Some(index) => index,
-                None => return,
-            },
-        };
-        judge.merge(&mut ghost[..self.words], words);
-        self.put(index, GHOST, &ghost);
-    }
-
-    /// Frees the records that are full again in the next few sets. Skips sets that are locked.
-    fn sweep(&self, judge: &impl Judge) {
-        let mut words = [0; MAX_WORDS];
-        for _ in 0..SWEEP.min(self.sets) {
-            let set = self.hand.fetch_add(1, Ordering::Relaxed) % self.sets;
-            let Some(_guard) = self.locks[set % self.locks.len()].try_lock() else { continue };
-            for index in self.ways(set).filter(|&index| self.tag_at(index) != EMPTY) {
-                self.free_if_full(index, &mut words, judge);
-            }
-        }
-    }
-
-    /// Under the set's lock.
-    fn free_if_full(&self, index: usize, words: &mut [u64], judge: &impl Judge) {
-        let ghost = self.tag_at(index) == GHOST;
-        let idle = |words: &[u64]| judge.full_after(words) == 0 && !judge.is_held(words);
-        if !self.peek(index, words) || !idle(&words[..self.words]) || !self.take(index, words) {
-            return;
-        }
-        if idle(&words[..self.words]) {
-            self.free(index);
-            if !ghost {
-                self.keys.fetch_sub(1, Ordering::Relaxed);
-            }
-        } else {
-            // Charged in between: put it back.
-            self.put(index, self.tag_at(index), words);
-        }
     }
 
     /// No record enters this table from now on; when this returns, none is on its way in.

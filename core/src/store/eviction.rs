@@ -1,0 +1,238 @@
+//! Where a newcomer goes in a crowded table, and what becomes of those who have to go.
+//!
+//! First an empty slot, then a record that is full again, then the record closest to full. What that one
+//! still held goes to its set's ghost, and the newcomer starts from the larger use of both.
+
+use super::table::{MAX_WORDS, Table, WAYS};
+use super::{EMPTY, GHOST, Judge};
+use crate::sync::{MutexGuard, Ordering};
+
+/// Sets looked at for records that are full again, when the table is full.
+const SWEEP: usize = 16;
+
+/// Sets looked at for a record that may be evicted, when the newcomer's own sets have none.
+const SEARCH: usize = 64;
+
+/// Where a newcomer would be put.
+pub(super) enum Place {
+    /// An empty slot.
+    Empty(usize),
+    /// A record that is full again.
+    Reuse(usize),
+    /// These have to go: one, or two when their set also needs room for a ghost.
+    Evict(Vec<usize>),
+    /// An empty slot, but a key of another set has to go.
+    Elsewhere(usize),
+}
+
+impl Table {
+    /// A newcomer starts from the larger use of what it displaces and of both sets' ghosts.
+    pub(super) fn inherit(
+        &self,
+        sets: [usize; 2],
+        place: &Place,
+        judge: &impl Judge,
+        words: &mut [u64],
+    ) {
+        self.inherit_ghosts(sets, judge, words);
+        let Place::Evict(victims) = place else { return };
+        let mut victim = [0; MAX_WORDS];
+        for &index in victims {
+            if self.peek(index, &mut victim) {
+                judge.merge(words, &victim[..self.words]);
+            }
+        }
+    }
+
+    pub(super) fn inherit_ghosts(&self, sets: [usize; 2], judge: &impl Judge, words: &mut [u64]) {
+        let mut ghost = [0; MAX_WORDS];
+        for set in sets {
+            let Some(index) = self.ghost(set) else { continue };
+            if self.peek(index, &mut ghost) {
+                judge.merge(words, &ghost[..self.words]);
+            }
+        }
+    }
+
+    pub(super) fn ways(&self, set: usize) -> std::ops::Range<usize> {
+        set * WAYS..(set + 1) * WAYS
+    }
+
+    pub(super) fn ghost(&self, set: usize) -> Option<usize> {
+        self.ways(set).find(|&index| self.tag_at(index) == GHOST)
+    }
+
+    /// Where a newcomer goes; `None`: every record is held. Under the locks of both sets.
+    pub(super) fn place(&self, sets: [usize; 2], judge: &impl Judge) -> Option<Place> {
+        let free = self.empty_slot(sets);
+        if let Some(index) = free.filter(|_| self.keys() < self.max_keys) {
+            return Some(Place::Empty(index));
+        }
+        let mut candidates = Vec::with_capacity(2 * WAYS);
+        let mut words = [0; MAX_WORDS];
+        for index in sets.into_iter().flat_map(|set| self.ways(set)) {
+            let tag = self.tag_at(index);
+            let state = &mut words[..self.words];
+            if matches!(tag, EMPTY | GHOST) || !self.peek(index, state) || judge.is_held(state) {
+                continue;
+            }
+            match judge.full_after(state) {
+                0 => return Some(Place::Reuse(index)),
+                span => candidates.push((span, index)),
+            }
+        }
+        self.sweep(judge);
+        if let Some(index) = self.empty_slot(sets).filter(|_| self.keys() < self.max_keys) {
+            return Some(Place::Empty(index));
+        }
+        candidates.sort_unstable();
+        candidates.dedup();
+        let Some(set) = candidates.first().map(|&(_, index)| index / WAYS) else {
+            return free.filter(|_| self.victim_elsewhere(judge).is_some()).map(Place::Elsewhere);
+        };
+        // With no empty slot, a set without a ghost loses a second record to make room for one.
+        let wanted = if free.is_none() && self.ghost(set).is_none() { 2 } else { 1 };
+        let of_set =
+            candidates.into_iter().map(|(_, index)| index).filter(|index| index / WAYS == set);
+        let victims: Vec<usize> = of_set.take(wanted).collect();
+        (victims.len() == wanted).then_some(Place::Evict(victims))
+    }
+
+    /// An empty slot: in the first set until that is nearly full, then in the emptier one.
+    fn empty_slot(&self, sets: [usize; 2]) -> Option<usize> {
+        let [(first, used), (second, used_there)] = sets.map(|set| {
+            let empty = self.ways(set).filter(|&index| self.tag_at(index) == EMPTY);
+            (empty.clone().next(), WAYS - empty.count())
+        });
+        if used >= WAYS - 2 && used_there < used { second } else { first }
+    }
+
+    /// Puts the newcomer in its place. Under the locks of both sets.
+    pub(super) fn settle(&self, tag: u64, words: &[u64], place: Place, judge: &impl Judge) {
+        let slot = match place {
+            Place::Empty(index) => Some(index),
+            Place::Reuse(index) => {
+                self.evict(index, judge);
+                (self.tag_at(index) == EMPTY).then_some(index)
+            }
+            Place::Evict(victims) => {
+                for index in victims {
+                    self.evict(index, judge);
+                }
+                None
+            }
+            Place::Elsewhere(index) => {
+                self.evict_elsewhere(judge);
+                Some(index)
+            }
+        };
+        let sets = self.sets_of(tag);
+        let any = || {
+            sets.into_iter()
+                .flat_map(|set| self.ways(set))
+                .find(|&index| self.tag_at(index) == EMPTY)
+        };
+        if let Some(index) = slot.or_else(any) {
+            self.keys.fetch_add(1, Ordering::Relaxed);
+            self.put(index, tag, words);
+        }
+    }
+
+    /// Takes a record out; what it still held goes to the ghost of its set. Under the set's lock.
+    pub(super) fn evict(&self, index: usize, judge: &impl Judge) {
+        let tag = self.tag_at(index);
+        let mut words = [0; MAX_WORDS];
+        let words = &mut words[..self.words];
+        if !self.take(index, words) {
+            return;
+        }
+        if judge.is_held(words) {
+            // A permit went out since it was judged.
+            self.put(index, tag, words);
+            return;
+        }
+        self.free(index);
+        self.keys.fetch_sub(1, Ordering::Relaxed);
+        if judge.full_after(words) > 0 {
+            self.evictions.fetch_add(1, Ordering::Relaxed);
+            self.haunt(index / WAYS, words, judge);
+        }
+    }
+
+    /// Makes room for one more key in another set.
+    fn evict_elsewhere(&self, judge: &impl Judge) {
+        if let Some((index, _guard)) = self.victim_elsewhere(judge) {
+            self.evict(index, judge);
+        }
+    }
+
+    /// The record closest to full of the next set that has one to give, and that set's lock. Skips
+    /// sets that are locked.
+    fn victim_elsewhere(&self, judge: &impl Judge) -> Option<(usize, MutexGuard<'_, ()>)> {
+        let mut words = [0; MAX_WORDS];
+        let words = &mut words[..self.words];
+        for _ in 0..SEARCH.min(self.sets) {
+            let set = self.hand.fetch_add(1, Ordering::Relaxed) % self.sets;
+            let Some(guard) = self.locks[set % self.locks.len()].try_lock() else { continue };
+            let victim = self
+                .ways(set)
+                .filter(|&index| !matches!(self.tag_at(index), EMPTY | GHOST))
+                .filter_map(|index| {
+                    let free = self.peek(index, words) && !judge.is_held(words);
+                    free.then(|| (judge.full_after(words), index))
+                })
+                .min();
+            if let Some((_, index)) = victim {
+                return Some((index, guard));
+            }
+        }
+        None
+    }
+
+    /// Makes the set's ghost at least as large as `words`. Under the set's lock.
+    pub(super) fn haunt(&self, set: usize, words: &[u64], judge: &impl Judge) {
+        let mut ghost = [0; MAX_WORDS];
+        let index = match self.ghost(set) {
+            Some(index) => {
+                self.peek(index, &mut ghost);
+                index
+            }
+            None => match self.ways(set).find(|&index| self.tag_at(index) == EMPTY) {
+                Some(index) => index,
+                None => return,
+            },
+        };
+        judge.merge(&mut ghost[..self.words], words);
+        self.put(index, GHOST, &ghost);
+    }
+
+    /// Frees the records that are full again in the next few sets. Skips sets that are locked.
+    fn sweep(&self, judge: &impl Judge) {
+        let mut words = [0; MAX_WORDS];
+        for _ in 0..SWEEP.min(self.sets) {
+            let set = self.hand.fetch_add(1, Ordering::Relaxed) % self.sets;
+            let Some(_guard) = self.locks[set % self.locks.len()].try_lock() else { continue };
+            for index in self.ways(set).filter(|&index| self.tag_at(index) != EMPTY) {
+                self.free_if_full(index, &mut words, judge);
+            }
+        }
+    }
+
+    /// Under the set's lock.
+    fn free_if_full(&self, index: usize, words: &mut [u64], judge: &impl Judge) {
+        let ghost = self.tag_at(index) == GHOST;
+        let idle = |words: &[u64]| judge.full_after(words) == 0 && !judge.is_held(words);
+        if !self.peek(index, words) || !idle(&words[..self.words]) || !self.take(index, words) {
+            return;
+        }
+        if idle(&words[..self.words]) {
+            self.free(index);
+            if !ghost {
+                self.keys.fetch_sub(1, Ordering::Relaxed);
+            }
+        } else {
+            // Charged in between: put it back.
+            self.put(index, self.tag_at(index), words);
+        }
+    }
+}
