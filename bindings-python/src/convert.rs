@@ -140,9 +140,8 @@ fn seconds(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Duration> {
         });
     }
     if let Ok(delta) = value.cast::<PyDelta>() {
-        return from_delta(delta).ok_or_else(|| {
-            argument(name, "the duration is negative", SECONDS)
-        });
+        return from_delta(delta)
+            .ok_or_else(|| argument(name, "the duration is negative", SECONDS));
     }
     match value.cast::<PyFloat>() {
         Ok(number) => from_float(name, number.extract()?),
@@ -192,5 +191,9 @@ pub(crate) fn as_seconds(span: Duration) -> f64 {
 
 /// Nanoseconds for Python: `None` when never. The engine's spans end long before 64 bits do.
 pub(crate) fn as_nanos(span: Duration) -> Option<u64> {
-    if span == Duration::MAX { None } else { Some(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)) }
+    if span == Duration::MAX {
+        None
+    } else {
+        Some(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX))
+    }
 }

@@ -342,9 +342,7 @@ fn read(policy: &Bound<'_, PyAny>, form: &str) -> PyResult<Policy> {
     match form {
         "file" => Policy::from_file(policy.extract::<PathBuf>()?),
         // The user never saw this JSON: its lines and columns would only puzzle.
-        "json" => {
-            Policy::from_json(text(policy)?).map_err(tidegate::Error::without_position)
-        }
+        "json" => Policy::from_json(text(policy)?).map_err(tidegate::Error::without_position),
         _ => Policy::parse(text(policy)?),
     }
     .map_err(raise)
@@ -361,9 +359,6 @@ fn text<'a>(policy: &'a Bound<'_, PyAny>) -> PyResult<&'a str> {
 /// Refuse a bad key or cost now, for requests that are made later.
 #[pyfunction]
 #[pyo3(name = "_check_request")]
-pub(crate) fn check_request(
-    key: Key<'_>,
-    #[pyo3(from_py_with = convert::cost)] cost: u64,
-) {
+pub(crate) fn check_request(key: Key<'_>, #[pyo3(from_py_with = convert::cost)] cost: u64) {
     let _ = (key, cost);
 }
