@@ -31,3 +31,25 @@ test('types come with import and with require', () => {
     }
   }
 })
+
+test('the example runs as it stands', () => {
+  const fs = require('node:fs')
+  const os = require('node:os')
+  const { execFileSync } = require('node:child_process')
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tidegate-'))
+  try {
+    // As npm installs a folder: by a link.
+    fs.symlinkSync(path.join(__dirname, '..'), path.join(folder, 'tidegate'), 'dir')
+    const file = path.join(__dirname, '../../examples/node/hello.js')
+    const env = { ...process.env, NODE_PATH: folder }
+    assert.deepEqual(execFileSync(process.execPath, [file], { encoding: 'utf8', env }).split('\n'), [
+      'request 1: 1 left',
+      'request 2: 0 left',
+      'wait 500 ms',
+      'admitted again',
+      '',
+    ])
+  } finally {
+    fs.rmSync(folder, { recursive: true })
+  }
+})
