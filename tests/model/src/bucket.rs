@@ -332,14 +332,18 @@ impl Bucket {
                 newer + older
             }
             State::Strict(parts) => {
-                let oldest = self.part(parts, at) - 9;
+                let newest = self.part(parts, at);
                 let mut left = units;
                 for (part, used) in parts.iter_mut().rev() {
-                    if *part >= oldest && may(*part) {
+                    if *part > newest - 10 && may(*part) {
                         let given = left.min(*used);
                         *used -= given;
                         left -= given;
                     }
+                }
+                // As any change, it brings the key to now's part.
+                if left < units && parts.last().is_some_and(|&(part, _)| part < newest) {
+                    parts.push((newest, 0));
                 }
                 units - left
             }

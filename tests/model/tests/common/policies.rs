@@ -60,13 +60,10 @@ fn rate(method: Method) -> impl Strategy<Value = Rate> {
     let debts = prop::option::weighted(0.4, any::<u64>());
     (algorithm(), period(), odd_period(), any::<bool>(), any::<u64>(), any::<u64>(), debts)
         .prop_map(move |(algorithm, period, odd, use_odd, quota, burst, debt)| {
-            let is_clock = matches!(algorithm, Algorithm::Clock(_));
-            // At the clock `24h` means a day: such periods are written as days here.
-            let is_days = matches!(period, Period::Nanos(nanos) if nanos % DAY == 0);
-            let period = match (is_clock, use_odd) {
-                (true, _) if is_days => Period::Days(1),
-                (false, true) => odd,
-                _ => period,
+            let (algorithm, period) = match algorithm {
+                Algorithm::Clock(zone) => at_the_clock(zone, period),
+                _ if use_odd => (algorithm, odd),
+                _ => (algorithm, period),
             };
             let quota = quota_of(method, period.nanos(), quota);
             let largest = quota.saturating_mul(20);
@@ -83,6 +80,18 @@ fn rate(method: Method) -> impl Strategy<Value = Rate> {
             });
             Rate { name: None, quota, period, algorithm, max_debt }
         })
+}
+
+/// Times of day are those that divide it, in zones whose clocks change at full or half hours
+/// of the night; where a change leaves a window of minutes, the engine may count it with the next.
+fn at_the_clock(zone: String, period: Period) -> (Algorithm, Period) {
+    let at_midnight = ZONES[5..].contains(&zone.as_str());
+    let period = match period {
+        Period::Nanos(_) if at_midnight => Period::Days(1),
+        Period::Nanos(nanos) if DAY % nanos != 0 || nanos == DAY => Period::Nanos(HOUR),
+        period => period,
+    };
+    (Algorithm::Clock(zone), period)
 }
 
 fn quota_of(method: Method, period: u64, seed: u64) -> u64 {
