@@ -12,9 +12,9 @@ pub fn time(nanos: i128) -> Timestamp {
     Timestamp::from_nanos(nanos).expect("a time of the engine")
 }
 
-/// A limiter from a policy's text.
+/// A limiter from a policy's text; small, for tests make many.
 pub fn limiter(policy: &str) -> Limiter {
-    match Limiter::new(policy) {
+    match Limiter::builder(policy).max_keys(64).build() {
         Ok(limiter) => limiter,
         Err(error) => panic!("{error}\n{policy}"),
     }
