@@ -160,14 +160,8 @@ impl fmt::Debug for Error {
     }
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &*self.0 {
-            Kind::File { source, .. } => Some(source),
-            _ => None,
-        }
-    }
-}
+// No `source`: the message says all that there is.
+impl std::error::Error for Error {}
 
 impl From<std::convert::Infallible> for Error {
     fn from(never: std::convert::Infallible) -> Error {

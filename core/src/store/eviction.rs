@@ -63,17 +63,18 @@ impl Table {
     }
 
     /// Where a newcomer goes; `None`: every record is held. Under the locks of both sets.
-    pub(super) fn place(&self, sets: [usize; 2], judge: &impl Judge) -> Option<Place> {
-        let free = self.empty_slot(sets);
+    pub(super) fn place(&self, sets: [usize; 2], tag: u64, judge: &impl Judge) -> Option<Place> {
+        let free = self.empty_slot(sets, tag);
         if let Some(index) = free.filter(|_| self.keys() < self.max_keys) {
             return Some(Place::Empty(index));
         }
         let mut candidates = Vec::with_capacity(2 * WAYS);
         let mut words = [0; MAX_WORDS];
         for index in sets.into_iter().flat_map(|set| self.ways(set)) {
-            let tag = self.tag_at(index);
+            let occupant = self.tag_at(index);
             let state = &mut words[..self.words];
-            if matches!(tag, EMPTY | GHOST) || !self.peek(index, state) || judge.is_held(state) {
+            if matches!(occupant, EMPTY | GHOST) || !self.peek(index, state) || judge.is_held(state)
+            {
                 continue;
             }
             match judge.full_after(state) {
@@ -82,7 +83,7 @@ impl Table {
             }
         }
         self.sweep(judge);
-        if let Some(index) = self.empty_slot(sets).filter(|_| self.keys() < self.max_keys) {
+        if let Some(index) = self.empty_slot(sets, tag).filter(|_| self.keys() < self.max_keys) {
             return Some(Place::Empty(index));
         }
         candidates.sort_unstable();
@@ -99,9 +100,9 @@ impl Table {
     }
 
     /// An empty slot: in the first set until that is nearly full, then in the emptier one.
-    fn empty_slot(&self, sets: [usize; 2]) -> Option<usize> {
+    fn empty_slot(&self, sets: [usize; 2], tag: u64) -> Option<usize> {
         let [(first, used), (second, used_there)] = sets.map(|set| {
-            let empty = self.ways(set).filter(|&index| self.tag_at(index) == EMPTY);
+            let empty = self.ways_from(set, tag).filter(|&index| self.tag_at(index) == EMPTY);
             (empty.clone().next(), WAYS - empty.count())
         });
         if used >= WAYS - 2 && used_there < used { second } else { first }

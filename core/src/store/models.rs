@@ -5,7 +5,8 @@
 use loom::sync::Arc;
 use loom::thread;
 
-use super::{Found, Inserted, Judge, OnPressure, Table};
+use super::region::Region;
+use super::{Attempt, Found, Inserted, Judge, OnPressure, Table, compact, line};
 
 /// Words are plain counts: full again when all are zero, the larger use is the larger count.
 struct Counts;
@@ -206,5 +207,67 @@ fn refund_against_charge() {
         acquire(&table, 7, 9);
         other.join().unwrap();
         assert_eq!(words_of(&table, 7), Some(vec![1, 1]));
+    });
+}
+
+/// A record is replaced while its key is charged: the charge is in what was taken out, or was not made.
+/// The record that follows is never touched.
+#[test]
+fn replacement_against_charge_one_word() {
+    model(|| {
+        let slot = Arc::new(Region::zeroed(2).unwrap());
+        compact::put(&slot, 7, &[1]);
+        let other = {
+            let slot = Arc::clone(&slot);
+            thread::spawn(move || compact::transact(&slot, 7, |words| words[0] += 1).0)
+        };
+        let mut old = [0];
+        assert!(compact::take(&slot, &mut old));
+        compact::free(&slot);
+        let newcomer = [old[0] + 1];
+        compact::put(&slot, 8, &newcomer);
+        let charged = other.join().unwrap() == Attempt::Done;
+        assert_eq!(old, [1 + u64::from(charged)]);
+        let mut new = [0];
+        assert!(compact::peek(&slot, &mut new));
+        assert_eq!(new, newcomer);
+    });
+}
+
+#[test]
+fn replacement_against_charge_two_words() {
+    model(|| {
+        let slot = Arc::new(Region::zeroed(8).unwrap());
+        line::put(&slot, 7, &[1, 1]);
+        let other = {
+            let slot = Arc::clone(&slot);
+            let add = |words: &mut [u64]| words.iter_mut().for_each(|word| *word += 1);
+            thread::spawn(move || line::transact::<2, ()>(&slot, 7, 2, add).0)
+        };
+        let mut old = [0; 2];
+        assert!(line::take(&slot, &mut old));
+        line::free(&slot);
+        line::put(&slot, 8, &[5, 5]);
+        let charged = u64::from(other.join().unwrap() == Attempt::Done);
+        assert_eq!(old, [1 + charged; 2]);
+        let mut new = [0; 2];
+        assert!(line::peek(&slot, &mut new));
+        assert_eq!(new, [5, 5]);
+    });
+}
+
+/// Who only looks sees the words of one moment.
+#[test]
+fn a_look_is_not_torn() {
+    model(|| {
+        let table = Arc::new(Table::new(2, 1).unwrap());
+        acquire(&table, 7, 9);
+        let other = {
+            let table = Arc::clone(&table);
+            thread::spawn(move || acquire(&table, 7, 9))
+        };
+        let seen = words_of(&table, 7).unwrap();
+        assert_eq!(seen[0], seen[1]);
+        other.join().unwrap();
     });
 }
