@@ -16,7 +16,7 @@ build-python: $(PYTHON_VENV)/.ready
 	VIRTUAL_ENV=$(PYTHON_VENV) $(PYTHON_BIN)/maturin develop --quiet --release --locked \
 		--manifest-path $(PYTHON_DIR)/Cargo.toml
 
-# Tests run outside the source tree's root, so that what is tested is what was installed.
+# pytest ends with its own summary line; stubtest holds the stubs against the built module.
 test-python: build-python
 	cd $(PYTHON_DIR) && $(PYTHON_BIN)/python -m pytest
 	cd $(PYTHON_DIR) && $(PYTHON_BIN)/python -m mypy.stubtest tidegate
