@@ -1,0 +1,17 @@
+# make test-readme: the programs and policies of README.md as pasted, and examples/rust. Included by
+# the Makefile after ffi/ffi.mk, bindings-python/python.mk and bindings-node/node.mk.
+
+README_BUILD := $(CURDIR)/.build/readme
+README_PREFIX := $(README_BUILD)/prefix
+
+.PHONY: test-readme
+
+# What `make install` gives is put where the README's pkg-config line finds it, without its manual's DESTDIR.
+test-readme: build-python build-node
+	$(MAKE) --no-print-directory -f $(firstword $(MAKEFILE_LIST)) install DESTDIR= \
+		PREFIX=$(README_PREFIX) LIBDIR=$(README_PREFIX)/lib INCLUDEDIR=$(README_PREFIX)/include
+	$(PYTHON_BIN)/python tests/readme/run_readme.py \
+		--work $(README_BUILD)/programs --prefix $(README_PREFIX) --target $(abspath $(C_TARGET_DIR))
+	$(PYTHON_BIN)/python -m unittest discover --quiet --start-directory tests/readme
+	$(CARGO) run --quiet --locked -p tidegate-hello > $(README_BUILD)/hello.out
+	diff -u examples/rust/hello.out $(README_BUILD)/hello.out
