@@ -1,0 +1,61 @@
+//! Keys as a user has them, and the order in which requests bring them.
+
+use std::fmt::Write;
+
+/// The key that is hot, here and in the other hosts' benchmarks.
+pub const HOT: &str = "user:123456";
+
+/// The key of user `number`: `user:000042`.
+#[must_use]
+pub fn key(number: u64) -> String {
+    let mut key = String::new();
+    write_key(&mut key, number);
+    key
+}
+
+/// Writes [`key`] over what `buffer` holds.
+pub fn write_key(buffer: &mut String, number: u64) {
+    buffer.clear();
+    write!(buffer, "user:{number:06}").expect("a string takes everything");
+}
+
+/// The keys of `count` users, each once, in random order (the same in every run).
+///
+/// They lie in memory in the order of the requests: a server has just read the key that it asks about, so that the
+/// walk over them must not cost what the limiter's own look-up is to be measured by.
+#[must_use]
+pub fn requests(count: u64) -> Vec<String> {
+    let mut numbers: Vec<u64> = (0..count).collect();
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    for last in (1..numbers.len()).rev() {
+        let other = random.next() % (last as u64 + 1);
+        numbers.swap(last, usize::try_from(other).expect("an index"));
+    }
+    numbers.into_iter().map(key).collect()
+}
+
+/// xorshift64*: shuffles, nothing more.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_user_asks_once_and_out_of_order() {
+        let requests = requests(1000);
+        let mut sorted = requests.clone();
+        sorted.sort();
+        assert_ne!(requests, sorted);
+        assert_eq!(sorted, (0..1000).map(key).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,13 @@
+//! Tidegate beside its peers: what is measured, and how. See `README.md`.
+//!
+//! `cargo bench -p tidegate-benches` runs criterion over it; the binary `table` prints one table of
+//! ratios; the binary `call` makes one kind of call, for the C comparison and for callgrind.
+
+pub mod c;
+pub mod keys;
+pub mod measure;
+pub mod memory;
+pub mod peers;
+pub mod rows;
+pub mod subject;
+pub mod table;

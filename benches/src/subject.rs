@@ -1,0 +1,126 @@
+//! The limiters that are measured, and proof that they did what was measured.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use tidegate::{Limiter, Reason};
+
+/// A rate that nobody reaches: a call would have to take less than a nanosecond.
+pub const ENDLESS: &str = "1000000000/second";
+/// A rate that is spent with the first request.
+pub const SPENT: &str = "1/day";
+
+/// The Data API policy: six buckets. Its counts are raised, for else a hot key would be denied after a hundred
+/// requests; the latency budgets are its own.
+pub const DATA_API: &str = r#"
+    timezone = "Europe/Amsterdam"
+
+    [[limit]]
+    name      = "requests"
+    method    = "count"
+    algorithm = "fixed_window"
+    cascade   = ["1000000000/minute", "26000000000/hour", "11500000000/day"]
+
+    [[limit]]
+    name      = "time"
+    method    = "latency"
+    algorithm = "fixed_window"
+    cascade   = ["30s/minute", "390s/hour", "172.5s/day"]
+"#;
+
+/// What one call of `record_latency` charges: a thousand million of them fit into the minute's budget.
+pub const CHARGE: Duration = Duration::from_nanos(20);
+
+/// A limiter of any of the policies above, for `max_keys` keys.
+#[must_use]
+pub fn limiter(policy: &str, max_keys: u64) -> Limiter {
+    Limiter::builder(policy).max_keys(max_keys).build().expect("a good policy")
+}
+
+/// A limiter whose only request on `key` has been spent.
+#[must_use]
+pub fn spent(keys: &[&str]) -> Limiter {
+    let limiter = limiter(SPENT, 1_000);
+    for key in keys {
+        assert!(limiter.try_acquire(key, 1), "the first request is free");
+    }
+    limiter
+}
+
+/// `calls` admissions of one key.
+pub fn acquire(limiter: &Limiter, key: &str, calls: u64) {
+    for _ in 0..calls {
+        let decision = limiter.acquire(black_box(key), 1).expect("the memory store never fails");
+        assert_eq!(black_box(decision).reason, Reason::Ok);
+    }
+}
+
+/// `calls` admissions of one key, only yes or no.
+pub fn try_acquire(limiter: &Limiter, key: &str, calls: u64) {
+    for _ in 0..calls {
+        assert!(limiter.try_acquire(black_box(key), 1));
+    }
+}
+
+/// `calls` denials of one key that is spent.
+pub fn denial(limiter: &Limiter, key: &str, calls: u64) {
+    for _ in 0..calls {
+        let decision = limiter.acquire(black_box(key), 1).expect("the memory store never fails");
+        assert_eq!(black_box(decision).reason, Reason::Limited);
+    }
+}
+
+/// `calls` denials of one key that is spent, only yes or no.
+pub fn try_denial(limiter: &Limiter, key: &str, calls: u64) {
+    for _ in 0..calls {
+        assert!(!limiter.try_acquire(black_box(key), 1));
+    }
+}
+
+/// One admission for each of `keys`.
+pub fn acquire_each(limiter: &Limiter, keys: &[String]) {
+    for key in keys {
+        let decision = limiter.acquire(black_box(key), 1).expect("the memory store never fails");
+        assert_eq!(black_box(decision).reason, Reason::Ok);
+    }
+}
+
+/// One admission for each of `keys`, only yes or no.
+pub fn try_acquire_each(limiter: &Limiter, keys: &[String]) {
+    for key in keys {
+        assert!(limiter.try_acquire(black_box(key), 1));
+    }
+}
+
+/// `calls` charges of [`CHARGE`] to one key.
+pub fn record_latency(limiter: &Limiter, key: &str, calls: u64) {
+    for _ in 0..calls {
+        limiter.record_latency(black_box(key), black_box(CHARGE)).expect("never fails");
+    }
+}
+
+/// Nanoseconds of latency in use by a key, over all its buckets.
+#[must_use]
+pub fn latency_used(limiter: &Limiter, key: &str) -> u64 {
+    let snapshot = limiter.snapshot(key).expect("the memory store never fails");
+    let time = snapshot.buckets.iter().filter(|bucket| bucket.method == tidegate::Method::Latency);
+    time.map(|bucket| bucket.used).sum()
+}
+
+/// Empties a key's latency buckets, so that the next charges find room in the minute.
+pub fn forget(limiter: &Limiter, key: &str) {
+    limiter.reset(key).expect("the memory store never fails");
+}
+
+/// Were `calls` charges counted since [`forget`]? A minute that ended meanwhile took some along.
+pub fn check_charges(limiter: &Limiter, key: &str, calls: u64, minute: u64) {
+    let (used, charged) = (latency_used(limiter, key), u64::try_from(CHARGE.as_nanos()).unwrap_or(0) * calls);
+    let same = minute == minute_of(limiter);
+    assert!(used <= charged && (used == charged || !same), "charged {charged} ns, {used} ns in use");
+}
+
+/// The minute that a limiter's clock is in.
+#[must_use]
+pub fn minute_of(limiter: &Limiter) -> u64 {
+    limiter.clock().now().as_nanos() / 60_000_000_000
+}
