@@ -6,10 +6,10 @@ README_PREFIX := $(README_BUILD)/prefix
 
 .PHONY: test-readme
 
-# What `make install` gives is put where the README's pkg-config line finds it, without its manual's DESTDIR.
+# C programs are compiled against a tree of its own that `make install` leaves here.
 test-readme: build-python build-node
-	$(MAKE) --no-print-directory -f $(firstword $(MAKEFILE_LIST)) install DESTDIR= \
-		PREFIX=$(README_PREFIX) LIBDIR=$(README_PREFIX)/lib INCLUDEDIR=$(README_PREFIX)/include
+	@$(MAKE) --no-print-directory -f $(firstword $(MAKEFILE_LIST)) install DESTDIR= \
+		PREFIX=$(README_PREFIX) LIBDIR=$(README_PREFIX)/lib INCLUDEDIR=$(README_PREFIX)/include > /dev/null
 	$(PYTHON_BIN)/python tests/readme/run_readme.py \
 		--work $(README_BUILD)/programs --prefix $(README_PREFIX) --target $(abspath $(C_TARGET_DIR))
 	$(PYTHON_BIN)/python -m unittest discover --quiet --start-directory tests/readme
