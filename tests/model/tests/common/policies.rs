@@ -88,7 +88,7 @@ fn at_the_clock(zone: String, period: Period) -> (Algorithm, Period) {
     let at_midnight = ZONES[5..].contains(&zone.as_str());
     let period = match period {
         Period::Nanos(_) if at_midnight => Period::Days(1),
-        Period::Nanos(nanos) if DAY % nanos != 0 || nanos == DAY => Period::Nanos(HOUR),
+        Period::Nanos(nanos) if !DAY.is_multiple_of(nanos) || nanos == DAY => Period::Nanos(HOUR),
         period => period,
     };
     (Algorithm::Clock(zone), period)
