@@ -45,8 +45,8 @@ impl Judge for At<'_> {
 }
 
 impl Engine {
-    fn new(policy: &Policy, max_keys: u64, number: u64) -> Result<Engine> {
-        let plan = Plan::new(policy, MAX_WORDS, number)?;
+    fn new(policy: &Policy, max_keys: u64, before: Option<&Plan>) -> Result<Engine> {
+        let plan = Plan::new(policy, MAX_WORDS, before)?;
         let table = Table::new(plan.words, max_keys).ok_or_else(|| {
             Error::argument(
                 "max_keys",
@@ -114,8 +114,8 @@ pub(crate) struct Engines {
     current: AtomicPtr<Engine>,
     collector: Collector,
     max_keys: u64,
-    /// One update at a time; how many there were.
-    updates: Mutex<u64>,
+    /// One update at a time.
+    updating: Mutex<()>,
     /// Evictions of engines that are gone.
     past_evictions: AtomicU64,
 }
@@ -125,13 +125,13 @@ pub(crate) struct Full;
 
 impl Engines {
     pub(crate) fn new(policy: &Policy, max_keys: u64) -> Result<Engines> {
-        let engine = Box::new(Engine::new(policy, max_keys, 0)?);
+        let engine = Box::new(Engine::new(policy, max_keys, None)?);
         Ok(Engines {
             current: AtomicPtr::new(Box::into_raw(engine)),
             // Engines are few and large: free each as soon as it can be.
             collector: Collector::new().batch_size(1),
             max_keys,
-            updates: Mutex::new(0),
+            updating: Mutex::new(()),
             past_evictions: AtomicU64::new(0),
         })
     }
@@ -192,19 +192,18 @@ impl Engines {
 
     /// Puts a policy in force; use so far is kept.
     pub(crate) fn update(&self, policy: &Policy, at: Moment) -> Result<()> {
-        let mut updates = self.updates.lock();
-        let new = Box::new(Engine::new(policy, self.max_keys, *updates + 1)?);
-        *updates += 1;
+        let _one = self.updating.lock();
         let guard = self.collector.enter();
         let old_pointer = guard.protect(&self.current, Ordering::Acquire);
         let old = self.engine(&guard);
+        let new = Box::new(Engine::new(policy, self.max_keys, Some(&old.plan))?);
         // Relaxed: published by the store to `current`.
         new.previous.store(old_pointer, Ordering::Relaxed);
         old.table.freeze();
         let new_pointer = Box::into_raw(new);
         // Release: who sees the engine sees all of it.
         self.current.store(new_pointer, Ordering::Release);
-        // SAFETY: in force since the line above, and only this function (under `updates`) ends that.
+        // SAFETY: in force since the line above, and only this function (under `updating`) ends that.
         let new = unsafe { &*new_pointer };
         new.take_over_all(old, at);
         self.past_evictions.fetch_add(old.table.evictions(), Ordering::Relaxed);

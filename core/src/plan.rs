@@ -28,6 +28,9 @@ pub(crate) struct Plan {
 #[derive(Debug)]
 pub(crate) struct PlannedLimit {
     pub(crate) name: &'static str,
+    named: bool,
+    /// The same from one plan to the next as long as the limit goes on, whatever it is called.
+    lineage: u64,
     pub(crate) method: Method,
     pub(crate) buckets: Vec<PlannedBucket>,
     /// Sums over the buckets.
@@ -46,7 +49,7 @@ pub(crate) struct PlannedBucket {
 /// One payment of a reservation: which bucket paid how much, in which window.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Payment {
-    limit: &'static str,
+    lineage: u64,
     bucket: usize,
     units: Units,
     mark: u64,
@@ -191,16 +194,21 @@ impl PlannedLimit {
 }
 
 impl Plan {
+    /// The plan that follows `before`: a limit goes on when one of the same method and name comes
+    /// again; limits that the policies did not name are else taken in their order.
+    ///
     /// # Errors
     /// When the policy needs more words of state than a record has.
-    pub(crate) fn new(policy: &Policy, most_words: usize, number: u64) -> Result<Plan> {
+    pub(crate) fn new(policy: &Policy, most_words: usize, before: Option<&Plan>) -> Result<Plan> {
+        let number = before.map_or(0, |before| before.number + 1);
         let mut words = 0;
         let mut plan_bucket = |name: &str, bucket: Bucket| {
             let start = words;
             words += bucket.words();
             PlannedBucket { name: name.to_owned(), bucket, start, end: words }
         };
-        let limits = policy
+        let mut lineages = 0;
+        let mut limits: Vec<PlannedLimit> = policy
             .limits
             .iter()
             .map(|limit| {
@@ -213,8 +221,12 @@ impl Plan {
                         vec![plan_bucket(&limit.name, Bucket::Permits(Permits::new(*quota)))]
                     }
                 };
+                // Never taken before: a plan has at most 32 limits.
+                lineages += 1;
                 PlannedLimit {
                     name: names::intern(&limit.name),
+                    named: limit.named,
+                    lineage: (number << 32) | lineages,
                     method: limit.method,
                     quota: sum(buckets.iter().map(|bucket| bucket.bucket.quota())),
                     capacity: sum(buckets.iter().map(|bucket| bucket.bucket.capacity())),
@@ -222,6 +234,9 @@ impl Plan {
                 }
             })
             .collect();
+        if let Some(before) = before {
+            continue_limits(&mut limits, &before.limits);
+        }
         if words > most_words {
             return Err(Error::policy(
                 "limit",
@@ -273,7 +288,7 @@ impl Plan {
                 Method::Latency => {}
                 Method::Count => {
                     limit.spread(words, at, cost, |bucket, units, mark| {
-                        paid(Payment { limit: limit.name, bucket, units, mark });
+                        paid(Payment { lineage: limit.lineage, bucket, units, mark });
                     });
                 }
                 Method::Concurrency => {
@@ -375,7 +390,7 @@ impl Plan {
     ) {
         for limit in self.of_method(Method::Count) {
             let mut left = units;
-            for payment in receipt.iter().rev().filter(|payment| payment.limit == limit.name) {
+            for payment in receipt.iter().rev().filter(|payment| payment.lineage == limit.lineage) {
                 let part = left.min(payment.units);
                 if let Some(bucket) = limit.buckets.get(payment.bucket) {
                     let mark = marked.then_some(payment.mark);
@@ -413,19 +428,36 @@ impl Plan {
         }
     }
 
-    /// Fills `new` (zeros) with the use that `words` hold under the plan `old`: limits are
-    /// matched by name, their buckets by position.
+    /// Fills `new` (zeros) with the use that `words` hold under the plan `old`: a limit that goes on
+    /// keeps its use, its buckets are matched by position.
     pub(crate) fn carry(&self, old: &Plan, words: &[u64], new: &mut [u64], at: Moment) {
         for limit in &self.limits {
-            let before = old.limits.iter().find(|before| before.name == limit.name);
-            let Some(before) = before.filter(|before| before.method == limit.method) else {
-                continue;
-            };
+            let before = old.limits.iter().find(|before| before.lineage == limit.lineage);
+            let Some(before) = before else { continue };
             for (bucket, before) in limit.buckets.iter().zip(&before.buckets) {
                 let words = before.of(words);
                 bucket.bucket.carry(&before.bucket, words, bucket.of_mut(new), at);
             }
         }
+    }
+}
+
+/// Gives each limit the lineage of the one that it goes on from.
+fn continue_limits(limits: &mut [PlannedLimit], before: &[PlannedLimit]) {
+    let mut free: Vec<&PlannedLimit> = before.iter().collect();
+    let mut follow = |limit: &mut PlannedLimit,
+                      is_it: &dyn Fn(&PlannedLimit, &PlannedLimit) -> bool| {
+        let found = free.iter().position(|old| old.method == limit.method && is_it(limit, old));
+        found.map(|index| limit.lineage = free.remove(index).lineage)
+    };
+    let mut rest = Vec::new();
+    for limit in limits {
+        if follow(limit, &|limit, old| limit.name == old.name).is_none() {
+            rest.push(limit);
+        }
+    }
+    for limit in rest {
+        follow(limit, &|limit, old| !limit.named && !old.named);
     }
 }
 

@@ -97,6 +97,8 @@ pub struct Policy {
 #[derive(Clone, Debug)]
 pub(crate) struct Limit {
     pub(crate) name: String,
+    /// Did the policy name it? If not, the name is the text of its rate, or its method.
+    pub(crate) named: bool,
     pub(crate) method: Method,
     pub(crate) kind: LimitKind,
 }

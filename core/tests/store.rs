@@ -217,3 +217,21 @@ fn a_refused_update_changes_nothing() {
     assert!(limiter.update("0/hour").unwrap_err().is_policy());
     assert_eq!(limiter.snapshot("key").unwrap(), before);
 }
+
+/// A rate string has no name but its text: what goes on as `200/minute` is still the same limit.
+#[test]
+fn an_update_of_a_rate_string_keeps_the_use() {
+    let (limiter, _) = limiter("100/minute; 1s/minute", 10);
+    let reservation = limiter.reserve("key", 90).unwrap();
+    limiter.record_latency("key", Duration::from_millis(300)).unwrap();
+    limiter.update("3s/minute; 200/minute").unwrap();
+    let left = |limiter: &Limiter| -> Vec<u64> {
+        limiter.snapshot("key").unwrap().buckets.iter().map(|bucket| bucket.remaining).collect()
+    };
+    assert_eq!(left(&limiter), [700_000_000, 10]);
+    reservation.settle(50).unwrap();
+    assert_eq!(left(&limiter), [700_000_000, 50]);
+    let named = r#"{"limit": [{"name": "requests", "rate": "500/minute"}]}"#;
+    limiter.update(named).unwrap();
+    assert_eq!(left(&limiter), [500], "a name of its own is a limit of its own");
+}

@@ -41,9 +41,8 @@ impl Ratio {
     /// `floor(x · n / d)`, at most `u64::MAX`.
     #[inline]
     pub(crate) fn floor(&self, x: u64) -> u64 {
-        let wide = u128::from(x);
         // (2^64 − 1)² + 2^64 − 1 < 2^128: no overflow.
-        let part = (wide * u128::from(self.high) + ((wide * u128::from(self.low)) >> 64)) >> 64;
+        let part = wide(x, self.high).wrapping_add(wide(x, self.low) >> 64) >> 64;
         x.saturating_mul(self.whole).saturating_add(part as u64)
     }
 
@@ -51,10 +50,16 @@ impl Ratio {
     #[inline]
     pub(crate) fn ceil(&self, x: u64) -> u64 {
         let floor = self.floor(x);
-        let product = u128::from(x) * u128::from(self.numerator);
-        let exact = u128::from(floor) * u128::from(self.denominator) == product;
+        let exact = wide(floor, self.denominator) == wide(x, self.numerator);
         floor.saturating_add(u64::from(!exact))
     }
+}
+
+/// The whole product of two words: one instruction, where the checked product of two double
+/// words would be a call.
+#[inline]
+fn wide(a: u64, b: u64) -> u128 {
+    u128::from(a).wrapping_mul(u128::from(b))
 }
 
 #[cfg(test)]

@@ -105,7 +105,8 @@ impl<'t> Builder<'t> {
             rates.push(rate);
         }
         self.check_inherited(&draft)?;
-        self.limits.push(Limit { name, method, kind: LimitKind::Rates(rates) });
+        let named = draft.name.is_some();
+        self.limits.push(Limit { name, named, method, kind: LimitKind::Rates(rates) });
         Ok(())
     }
 
@@ -117,6 +118,7 @@ impl<'t> Builder<'t> {
         spot: &Spot,
     ) -> Result<()> {
         let method = Method::Concurrency;
+        let named = name.is_some();
         let (name, name_spot) = match name {
             Some(name) => (name.value, name.spot),
             None => (method.as_str().to_owned(), spot.clone()),
@@ -125,7 +127,7 @@ impl<'t> Builder<'t> {
         self.count_bucket(spot)?;
         let context = Context { method, limit: &name };
         let permits = self.amount(&context, quota, "quota", 1)?;
-        self.limits.push(Limit { name, method, kind: LimitKind::Permits(permits) });
+        self.limits.push(Limit { name, named, method, kind: LimitKind::Permits(permits) });
         Ok(())
     }
 

@@ -264,10 +264,28 @@ fn a_look_is_not_torn() {
         acquire(&table, 7, 9);
         let other = {
             let table = Arc::clone(&table);
-            thread::spawn(move || acquire(&table, 7, 9))
+            thread::spawn(move || words_of(&table, 7).unwrap())
         };
-        let seen = words_of(&table, 7).unwrap();
+        acquire(&table, 7, 9);
+        let seen = other.join().unwrap();
         assert_eq!(seen[0], seen[1]);
-        other.join().unwrap();
+    });
+}
+
+/// A key's first request in a table that is left behind is carried over, or made in the new table.
+#[test]
+fn migration_against_first_access() {
+    model(|| {
+        let tables = Arc::new([Table::new(1, 1).unwrap(), Table::new(1, 1).unwrap()]);
+        let other = {
+            let tables = Arc::clone(&tables);
+            thread::spawn(move || acquire(&tables[0], 7, 9))
+        };
+        let [old, new] = &*tables;
+        old.freeze();
+        let take_over = |words: &mut [u64]| old.take_out(7, words);
+        new.insert(7, &Counts, OnPressure::Inherit, take_over, |_| ());
+        let charged = other.join().unwrap().map(|_| vec![1]);
+        assert_eq!(words_of(new, 7), charged);
     });
 }
