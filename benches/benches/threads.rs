@@ -43,8 +43,7 @@ fn threads(c: &mut Criterion) {
     assert_eq!(limited.stats().allowed, 1, "every request was denied");
 
     let own = limiter(ENDLESS, 10_000);
-    let keys: [Vec<String>; 2] =
-        [0, 1000].map(|first| (first..first + 1000).map(key).collect());
+    let keys: [Vec<String>; 2] = [0, 1000].map(|first| (first..first + 1000).map(key).collect());
     bench(c, "acquire, distinct keys", |thread, calls| {
         for _ in 0..calls / 1000 {
             acquire_each(&own, &keys[thread]);

@@ -22,7 +22,8 @@ const ONE_LIMIT: &str = "100/day";
 pub fn weigh(subject: &str, keys: u64) -> Result<f64, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let arguments = ["--memory", subject, "--keys", &keys.to_string()];
-    let output = Command::new(program).args(arguments).output().map_err(|error| error.to_string())?;
+    let output =
+        Command::new(program).args(arguments).output().map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&output.stdout);
     text.trim().parse().map_err(|_| String::from_utf8_lossy(&output.stderr).trim().to_owned())
 }

@@ -114,9 +114,13 @@ pub fn forget(limiter: &Limiter, key: &str) {
 
 /// Were `calls` charges counted since [`forget`]? A minute that ended meanwhile took some along.
 pub fn check_charges(limiter: &Limiter, key: &str, calls: u64, minute: u64) {
-    let (used, charged) = (latency_used(limiter, key), u64::try_from(CHARGE.as_nanos()).unwrap_or(0) * calls);
+    let (used, charged) =
+        (latency_used(limiter, key), u64::try_from(CHARGE.as_nanos()).unwrap_or(0) * calls);
     let same = minute == minute_of(limiter);
-    assert!(used <= charged && (used == charged || !same), "charged {charged} ns, {used} ns in use");
+    assert!(
+        used <= charged && (used == charged || !same),
+        "charged {charged} ns, {used} ns in use"
+    );
 }
 
 /// The minute that a limiter's clock is in.

@@ -122,9 +122,9 @@ impl Row {
         [
             self.what.clone(),
             amount(self.ours),
-            self.peer.as_ref().map_or_else(String::new, |(name, value)| {
-                format!("{} ({name})", amount(*value))
-            }),
+            self.peer
+                .as_ref()
+                .map_or_else(String::new, |(name, value)| format!("{} ({name})", amount(*value))),
             self.ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}×")),
             self.bar(),
             holds.to_owned(),

@@ -39,14 +39,8 @@ fn main() -> ExitCode {
 }
 
 fn options() -> Result<Options, String> {
-    let mut options = Options {
-        size: Size::FULL,
-        json: None,
-        c: None,
-        memory: None,
-        check: false,
-        quick: false,
-    };
+    let mut options =
+        Options { size: Size::FULL, json: None, c: None, memory: None, check: false, quick: false };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));

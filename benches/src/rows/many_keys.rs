@@ -51,7 +51,12 @@ fn random(size: Size) -> Vec<Row> {
             peers::check_each(&governor, theirs.take(calls));
         });
         let compared = compare(size.rounds, &mut ours, &mut peer);
-        Row::time(&format!("{what}, {} at random", count(size.keys)), "governor keyed", compared, bar)
+        Row::time(
+            &format!("{what}, {} at random", count(size.keys)),
+            "governor keyed",
+            compared,
+            bar,
+        )
     };
     let rows = vec![
         row("acquire", Bar::Faster(1.8), &|keys| acquire_each(&one, keys)),
@@ -98,7 +103,11 @@ fn flood(size: Size) -> Vec<Row> {
     drop(ours_side);
     let stats = ours.stats();
     assert!(stats.keys <= room, "{} keys, room for {room}", stats.keys);
-    assert_eq!(stats.allowed + stats.limited + stats.impossible, mine, "every request was answered");
+    assert_eq!(
+        stats.allowed + stats.limited + stats.impossible,
+        mine,
+        "every request was answered"
+    );
     let what = format!("flood of new keys, room for {}", count(room));
     vec![Row::time(&what, "governor keyed, grows", compared, Bar::None)]
 }

@@ -65,10 +65,7 @@ fn denials(size: Size) -> Vec<Row> {
     let short = alone(size.rounds, &mut side(size.calls, |calls| try_denial(&limiter, HOT, calls)));
     let denied = 2 * (size.rounds as u64 + 1) * size.calls;
     assert_eq!((limiter.stats().allowed, limiter.stats().limited), (1, denied));
-    vec![
-        Row::alone("denial, acquire", full, "ns"),
-        Row::alone("denial, try_acquire", short, "ns"),
-    ]
+    vec![Row::alone("denial, acquire", full, "ns"), Row::alone("denial, try_acquire", short, "ns")]
 }
 
 /// Peers that know no keys: less work, to be looked at.

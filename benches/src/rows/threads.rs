@@ -48,8 +48,7 @@ fn one_hot_key(size: Size) -> Row {
     let limiter = limiter(ENDLESS, 1_000);
     let (governor, hot) = (peers::governor(), HOT.to_owned());
     let mut ours = side_by_threads(2, size.calls, |_, calls| acquire(&limiter, HOT, calls));
-    let mut peer =
-        side_by_threads(2, size.calls, |_, calls| peers::check(&governor, &hot, calls));
+    let mut peer = side_by_threads(2, size.calls, |_, calls| peers::check(&governor, &hot, calls));
     let compared = compare(size.rounds, &mut ours, &mut peer);
     let asked = 2 * (size.rounds as u64 + 1) * size.calls;
     assert_eq!(limiter.stats().allowed, asked, "every request was admitted");
