@@ -4,7 +4,7 @@
 //!
 //! | word | bits | meaning |
 //! | --- | --- | --- |
-//! | packed | high `64 − used_bits` | window id: the window's start ÷ grain |
+//! | packed | high `64 − used_bits` | window id: the window's start ÷ grain, rounded up |
 //! |        | low `used_bits` | units used in that window |
 //! | wide 0 | 64 | window id |
 //! | wide 1 | 64 | units used |
@@ -23,7 +23,7 @@ use jiff::tz::TimeZone;
 use super::Units;
 use crate::calendar::{Calendar, Window};
 use crate::clock::Moment;
-use crate::rate::{DAY, Period, Rate};
+use crate::rate::{DAY, Period, Rate, SECOND};
 use crate::time::Timestamp;
 
 /// Windows at the boundaries of a clock.
@@ -45,15 +45,17 @@ const QUARTER_HOUR: u64 = DAY / 96;
 impl ClockWindow {
     pub(crate) fn new(rate: &Rate, zone: &TimeZone) -> ClockWindow {
         let period = rate.period.nanos();
-        // A change of the zone's offset may cut a window short; offsets move by quarter hours.
+        // A change of the zone's offset may cut a window short. Offsets move by quarter hours at quarter
+        // hours (St John's once did at one past: `div_ceil` still tells the two windows apart).
         let grain = match rate.period {
             Period::Nanos(_) if zone.to_fixed_offset().is_ok() => period,
             Period::Nanos(_) if QUARTER_HOUR.is_multiple_of(period) => period,
-            Period::Nanos(_) => (period / 8).max(1),
+            Period::Nanos(_) if DAY.is_multiple_of(period) => QUARTER_HOUR.min(period / 8),
+            Period::Nanos(_) => SECOND,
             _ => period / 2,
         };
         let most = rate.quota + rate.max_debt;
-        let used_bits = (Timestamp::MAX.as_nanos() / grain).leading_zeros();
+        let used_bits = Timestamp::MAX.as_nanos().div_ceil(grain).leading_zeros();
         ClockWindow {
             quota: rate.quota,
             most,
@@ -99,7 +101,7 @@ impl ClockWindow {
     #[inline]
     fn current(&self, words: &[u64], at: Moment) -> (u64, Units) {
         let (id, used) = self.unpack(words);
-        let now = self.calendar.window(at.wall).start / self.grain;
+        let now = self.calendar.window(at.wall).start.div_ceil(self.grain);
         if now > id { (now, 0) } else { (id, used) }
     }
 
@@ -107,15 +109,15 @@ impl ClockWindow {
     fn end(&self, words: &[u64], at: Moment) -> u64 {
         let window = self.calendar.window(at.wall);
         let (id, _) = self.unpack(words);
-        if id <= window.start / self.grain {
+        if id <= window.start.div_ceil(self.grain) {
             return window.end;
         }
         self.calendar.window(self.inside(id)).end
     }
 
-    /// A time inside the window `id`: windows are no shorter than the grain.
+    /// A time inside the window `id`: at most a grain after its start, and no window is shorter.
     fn inside(&self, id: u64) -> Timestamp {
-        Timestamp::clamped(id.saturating_mul(self.grain).saturating_add(self.grain - 1))
+        Timestamp::clamped(id.saturating_mul(self.grain))
     }
 
     #[inline]
