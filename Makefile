@@ -9,7 +9,7 @@
 # Longer checks: make loom, make stress, make fuzz, make sanitize (they say what they need).
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-core bench fmt check loom stress clean
+.PHONY: help test test-core bench fmt check loom stress sanitize fuzz clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -n 9
@@ -50,6 +50,24 @@ fmt:
 # Many threads, random calls, ten times longer than in `make test`.
 stress:
 	TIDEGATE_STRESS=10 $(CARGO) test --locked --release -p tidegate --test store --test stress
+
+# ThreadSanitizer over the engine's tests; needs a nightly toolchain (rustup toolchain install nightly).
+SANITIZER_TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
+sanitize:
+	@rustup toolchain list 2> /dev/null | grep -q nightly \
+		|| { echo 'sanitize needs a nightly toolchain: rustup toolchain install nightly' >&2; exit 1; }
+	RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" CARGO_TARGET_DIR=target/sanitize \
+		$(CARGO) +nightly test --locked --target $(SANITIZER_TARGET) -p tidegate \
+		--test store --test stress --test waiting
+
+# Random policies and random calls, a minute each; needs nightly and cargo-fuzz (cargo install cargo-fuzz).
+FUZZ_SECONDS ?= 60
+fuzz:
+	@$(CARGO) fuzz --version > /dev/null 2>&1 \
+		|| { echo 'fuzz needs a nightly toolchain and cargo-fuzz: cargo install cargo-fuzz' >&2; exit 1; }
+	for target in policy calls; do \
+		$(CARGO) +nightly fuzz run --fuzz-dir tests/fuzz $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
 
 clean:
 	rm -rf target .build .venv bindings-node/node_modules bindings-node/tidegate.node

@@ -4,6 +4,7 @@
 //! the monotonic clock from then on. Steps of the wall clock reach only clock-aligned windows,
 //! through [`Moment::wall`].
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -64,17 +65,30 @@ impl Clock {
         }
     }
 
+    /// A number of its own for somebody who will wait on this clock.
+    pub(crate) fn sleeper(&self) -> u64 {
+        match &self.0 {
+            Source::System(_) => 0,
+            // Relaxed: a number publishes nothing.
+            Source::Manual(clock) => clock.0.numbers.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+
     /// Does time pass by itself? If not, `waker` is woken when somebody moves the clock.
-    pub(crate) fn runs_or_wakes(&self, waker: &Waker) -> bool {
+    pub(crate) fn runs_or_wakes(&self, sleeper: u64, waker: &Waker) -> bool {
         match &self.0 {
             Source::System(_) => true,
             Source::Manual(clock) => {
-                let mut sleepers = clock.0.sleepers.lock();
-                if !sleepers.iter().any(|sleeper| sleeper.will_wake(waker)) {
-                    sleepers.push(waker.clone());
-                }
+                clock.0.sleepers.lock().insert(sleeper, waker.clone());
                 false
             }
+        }
+    }
+
+    /// The sleeper waits no more.
+    pub(crate) fn forget(&self, sleeper: u64) {
+        if let Source::Manual(clock) = &self.0 {
+            clock.0.sleepers.lock().remove(&sleeper);
         }
     }
 }
@@ -158,7 +172,8 @@ pub struct ManualClock(Arc<Manual>);
 #[derive(Debug, Default)]
 struct Manual {
     now: AtomicU64,
-    sleepers: Mutex<Vec<Waker>>,
+    numbers: AtomicU64,
+    sleepers: Mutex<HashMap<u64, Waker>>,
 }
 
 impl ManualClock {
@@ -192,8 +207,7 @@ impl ManualClock {
 
     fn wake(&self) {
         let sleepers = std::mem::take(&mut *self.0.sleepers.lock());
-        for sleeper in sleepers {
-            sleeper.wake();
-        }
+        // Not under the lock: who is woken may come straight back.
+        sleepers.into_values().for_each(Waker::wake);
     }
 }

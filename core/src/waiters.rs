@@ -120,6 +120,7 @@ pub struct Ticket {
     tag: u64,
     cost: u64,
     number: u64,
+    sleeper: u64,
     deadline: Option<Timestamp>,
     done: Option<Decision>,
 }
@@ -139,7 +140,8 @@ impl Ticket {
     pub(crate) fn new(limiter: Limiter, tag: u64, cost: u64, timeout: Option<Duration>) -> Ticket {
         let number = limiter.waiters().join(tag);
         let deadline = timeout.map(|timeout| limiter.clock().now().saturating_add(timeout));
-        Ticket { limiter, tag, cost, number, deadline, done: None }
+        let sleeper = limiter.clock().sleeper();
+        Ticket { limiter, tag, cost, number, sleeper, deadline, done: None }
     }
 
     /// Asks whether it is this waiter's turn. `waker` is woken when it may have become so.
@@ -151,7 +153,7 @@ impl Ticket {
             return Ok(Turn::Done(decision));
         }
         // First: who moves a manual clock from now on wakes us.
-        let runs = self.limiter.clock().runs_or_wakes(waker);
+        let runs = self.limiter.clock().runs_or_wakes(self.sleeper, waker);
         let is_head = self.limiter.waiters().stand(self.tag, self.number, waker);
         let at = self.limiter.moment();
         let left = self.deadline.map(|deadline| nanos(deadline.saturating_since(at.now)));
@@ -189,15 +191,20 @@ impl Ticket {
     fn finish(&mut self, decision: Decision) -> Turn {
         self.limiter.count(decision.reason);
         self.done = Some(decision);
-        self.limiter.waiters().leave(self.tag, self.number);
+        self.leave();
         Turn::Done(decision)
+    }
+
+    fn leave(&self) {
+        self.limiter.clock().forget(self.sleeper);
+        self.limiter.waiters().leave(self.tag, self.number);
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
         if self.done.is_none() {
-            self.limiter.waiters().leave(self.tag, self.number);
+            self.leave();
         }
     }
 }

@@ -122,10 +122,7 @@ impl Table {
                 }
                 None
             }
-            Place::Elsewhere(index) => {
-                self.evict_elsewhere(judge);
-                Some(index)
-            }
+            Place::Elsewhere(index) => Some(index),
         };
         let sets = self.sets_of(tag);
         let any = || {
@@ -134,8 +131,23 @@ impl Table {
                 .find(|&index| self.tag_at(index) == EMPTY)
         };
         if let Some(index) = slot.or_else(any) {
-            self.keys.fetch_add(1, Ordering::Relaxed);
+            self.claim(judge);
             self.put(index, tag, words);
+        }
+    }
+
+    /// Counts one more key. When others took the last places meanwhile, or the newcomer has only a slot,
+    /// a key of another set goes.
+    fn claim(&self, judge: &impl Judge) {
+        let below = |keys: u64| (keys < self.max_keys).then(|| keys + 1);
+        // Relaxed: the count publishes nothing.
+        while self.keys.fetch_update(Ordering::Relaxed, Ordering::Relaxed, below).is_err() {
+            let Some((index, _guard)) = self.victim_elsewhere(judge) else {
+                // All others are busy: one too many, until the next newcomer.
+                self.keys.fetch_add(1, Ordering::Relaxed);
+                return;
+            };
+            self.evict(index, judge);
         }
     }
 
@@ -157,13 +169,6 @@ impl Table {
         if judge.full_after(words) > 0 {
             self.evictions.fetch_add(1, Ordering::Relaxed);
             self.haunt(index / WAYS, words, judge);
-        }
-    }
-
-    /// Makes room for one more key in another set.
-    fn evict_elsewhere(&self, judge: &impl Judge) {
-        if let Some((index, _guard)) = self.victim_elsewhere(judge) {
-            self.evict(index, judge);
         }
     }
 

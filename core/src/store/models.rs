@@ -283,8 +283,11 @@ fn migration_against_first_access() {
         };
         let [old, new] = &*tables;
         old.freeze();
-        let take_over = |words: &mut [u64]| old.take_out(7, words);
-        new.insert(7, &Counts, OnPressure::Inherit, take_over, |_| ());
+        old.each_tag(|tag, _, _| {
+            assert_eq!(tag, Some(7));
+            let take_over = |words: &mut [u64]| old.take_out(7, words);
+            new.insert(7, &Counts, OnPressure::Inherit, take_over, |_| ());
+        });
         let charged = other.join().unwrap().map(|_| vec![1]);
         assert_eq!(words_of(new, 7), charged);
     });
