@@ -19,11 +19,12 @@ include bindings-python/python.mk
 include bindings-node/node.mk
 include examples/replay/run.mk
 include benches/benches.mk
+include tests/readme/readme.mk
 
 # One `make` at a time may build: the layers share cargo's target folder and would only wait for it.
 .NOTPARALLEL:
 
-test: check test-core loom test-c test-python test-node test-run
+test: check test-core loom test-c test-python test-node test-readme test-run
 	@echo "all layers passed"
 
 # The engine, the oracle, the replay tool; documentation examples included.
