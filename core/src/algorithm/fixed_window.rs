@@ -34,26 +34,45 @@ pub(crate) struct ClockWindow {
     period: Period,
     zone: TimeZone,
     calendar: Calendar,
-    /// A divisor of window starts that keeps their ids apart.
+    /// Makes ids of window starts: see [`grain`].
     grain: u64,
     /// 0: wide.
     used_bits: u32,
 }
 
-const QUARTER_HOUR: u64 = DAY / 96;
+const MINUTE: u64 = 60 * SECOND;
+const QUARTER_HOUR: u64 = 15 * MINUTE;
+
+/// A length of which a multiple falls into every window of the zone.
+///
+/// Where the offset changes, a window is cut short. Offsets move by quarter hours, at quarter hours or a
+/// minute past one: windows begin at multiples of `step`, or a minute later. (In 1972 Monrovia and
+/// in 1979 Kiritimati did otherwise; there a window without a multiple counts with the next.)
+fn grain(period: Period, zone: &TimeZone) -> u64 {
+    let nanos = period.nanos();
+    match period {
+        Period::Nanos(_) if zone.to_fixed_offset().is_ok() => nanos,
+        Period::Nanos(_) if DAY.is_multiple_of(nanos) => {
+            let step = common_divisor(nanos, QUARTER_HOUR);
+            match MINUTE % step {
+                0 => step,
+                rest if rest <= step / 2 => step / 2,
+                _ => common_divisor(step, MINUTE),
+            }
+        }
+        Period::Nanos(_) => SECOND,
+        // No change makes one shorter than half its length.
+        _ => nanos / 2,
+    }
+}
+
+fn common_divisor(one: u64, other: u64) -> u64 {
+    if other == 0 { one } else { common_divisor(other, one % other) }
+}
 
 impl ClockWindow {
     pub(crate) fn new(rate: &Rate, zone: &TimeZone) -> ClockWindow {
-        let period = rate.period.nanos();
-        // A change of the zone's offset may cut a window short. Offsets move by quarter hours at quarter
-        // hours (St John's once did at one past: `div_ceil` still tells the two windows apart).
-        let grain = match rate.period {
-            Period::Nanos(_) if zone.to_fixed_offset().is_ok() => period,
-            Period::Nanos(_) if QUARTER_HOUR.is_multiple_of(period) => period,
-            Period::Nanos(_) if DAY.is_multiple_of(period) => QUARTER_HOUR.min(period / 8),
-            Period::Nanos(_) => SECOND,
-            _ => period / 2,
-        };
+        let grain = grain(rate.period, zone);
         let most = rate.quota + rate.max_debt;
         let used_bits = Timestamp::MAX.as_nanos().div_ceil(grain).leading_zeros();
         ClockWindow {
@@ -305,9 +324,50 @@ impl FirstRequestWindow {
         at: Moment,
     ) -> bool {
         let same = self.period == old.period;
-        if same && old.window(words, at).is_some() {
+        if same && old.used(words, at) > 0 {
             (new[0], new[1]) = (words[0], words[1].min(self.most));
         }
         same
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The windows around every change of offset until 2040, also of those a minute past midnight.
+    #[test]
+    fn every_window_has_an_id_of_its_own() {
+        let zones = ["Europe/Amsterdam", "Africa/Cairo", "America/St_Johns", "Antarctica/Casey"];
+        let odd = ["Australia/Lord_Howe", "Pacific/Chatham", "Pacific/Apia", "Asia/Kathmandu"];
+        let seconds =
+            [1, 50, 60, 75, 100, 450, 600, 900, 1_200, 1_440, 3_600, 7_200, 25_200, 43_200];
+        let periods = seconds.map(|seconds| Period::Nanos(seconds * SECOND)).into_iter();
+        let periods: Vec<_> = periods.chain([Period::Days(1), Period::Days(2)]).collect();
+        for zone in zones.iter().chain(&odd) {
+            let zone = TimeZone::get(zone).unwrap();
+            for change in zone.following(jiff::Timestamp::UNIX_EPOCH) {
+                let change = change.timestamp().as_nanosecond() as u64;
+                if change > 70 * 365 * DAY {
+                    break;
+                }
+                for period in &periods {
+                    check_around(change, *period, &zone);
+                }
+            }
+        }
+    }
+
+    fn check_around(change: u64, period: Period, zone: &TimeZone) {
+        let (calendar, grain) = (Calendar::new(period, zone), grain(period, zone));
+        let mut at = change.saturating_sub(2 * period.nanos());
+        let mut last = None;
+        while at < change + 2 * period.nanos() {
+            let window = calendar.window(Timestamp::clamped(at));
+            let id = window.start.div_ceil(grain);
+            assert!(last < Some(id), "{period:?}, {zone:?}: {window:?} is another one, too");
+            assert!(id * grain < window.end, "{period:?}, {zone:?}: {window:?} is too short");
+            (last, at) = (Some(id), window.end);
+        }
     }
 }
