@@ -360,8 +360,8 @@ impl Bucket {
             (State::Permits(_), _) | (_, State::Permits(_)) => {}
             (State::Gcra(used), State::Gcra(new)) => *new = self.carry_gcra(old, *used, at),
             (State::Fixed(window), State::Fixed(new)) if same_windows => {
-                let live = window.filter(|window| at < window.end);
-                *new = live.map(|window| Window { used: window.used.min(most), ..window });
+                let in_use = window.filter(|window| at < window.end && window.used > 0);
+                *new = in_use.map(|window| Window { used: window.used.min(most), ..window });
             }
             (State::Sliding { .. }, State::Sliding { .. }) if same_windows => {
                 let (number, previous, current, _) = old.pair(state, at);
@@ -371,8 +371,10 @@ impl Bucket {
                 }
             }
             (State::Strict(parts), State::Strict(new)) if same_windows => {
-                let counted = old.counted(parts, at).into_iter();
-                *new = counted.map(|(part, used)| (part, used.min(most))).collect();
+                let counted = old.counted(parts, at);
+                if counted.iter().any(|&(_, used)| used > 0) {
+                    *new = counted.iter().map(|&(part, used)| (part, used.min(most))).collect();
+                }
             }
             _ => self.charge(&mut new, at, old.used(state, at)),
         }

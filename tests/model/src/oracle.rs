@@ -38,11 +38,13 @@ pub struct Reservation {
     pub answer: Answer,
     cost: Units,
     paid: Vec<Payment>,
+    /// Updates before it.
+    updates: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Payment {
-    limit: usize,
+    lineage: usize,
     bucket: usize,
     units: Units,
     mark: Mark,
@@ -51,6 +53,9 @@ struct Payment {
 #[derive(Clone, Debug)]
 struct Limit {
     name: String,
+    named: bool,
+    /// The same from one policy to the next while the limit goes on; no other limit ever has it.
+    lineage: usize,
     method: Method,
     buckets: Vec<Bucket>,
     shown: Vec<String>,
@@ -71,10 +76,13 @@ const LAST: Time = (1 << 62) - 1;
 pub struct Oracle {
     limits: Vec<Limit>,
     keys: HashMap<Vec<u8>, Key>,
+    /// How many there were so far.
+    lineages: usize,
+    updates: usize,
 }
 
 impl Limit {
-    fn new(limit: &crate::policy::Limit) -> Limit {
+    fn new(limit: &crate::policy::Limit, lineage: usize) -> Limit {
         let (buckets, shown) = match limit.method {
             Method::Concurrency(permits) => {
                 (vec![Bucket::permits(permits)], vec![limit.name.clone()])
@@ -84,7 +92,12 @@ impl Limit {
                 limit.rates.iter().map(|rate| rate.shown(method)).collect(),
             ),
         };
-        Limit { name: limit.name.clone(), method: limit.method, buckets, shown }
+        let (name, named, method) = (limit.name.clone(), limit.named, limit.method);
+        Limit { name, named, lineage, method, buckets, shown }
+    }
+
+    fn same_method(&self, other: &Limit) -> bool {
+        crate::policy::word(self.method) == crate::policy::word(other.method)
     }
 
     fn is_concurrency(&self) -> bool {
@@ -194,7 +207,22 @@ impl Limit {
 
 impl Oracle {
     pub fn new(policy: &Policy) -> Oracle {
-        Oracle { limits: policy.limits.iter().map(Limit::new).collect(), keys: HashMap::new() }
+        let mut oracle =
+            Oracle { limits: Vec::new(), keys: HashMap::new(), lineages: 0, updates: 0 };
+        oracle.limits = oracle.planned(policy);
+        oracle
+    }
+
+    /// Limits of lineages that there never were.
+    fn planned(&mut self, policy: &Policy) -> Vec<Limit> {
+        let first = self.lineages;
+        self.lineages += policy.limits.len();
+        policy
+            .limits
+            .iter()
+            .zip(first..)
+            .map(|(limit, lineage)| Limit::new(limit, lineage))
+            .collect()
     }
 
     fn key(&self, key: &[u8]) -> Key {
@@ -268,14 +296,14 @@ impl Oracle {
 
     fn pay(&self, key: &mut Key, at: Time, cost: Units) -> Vec<Payment> {
         let mut payments = Vec::new();
-        for (index, (limit, states)) in self.limits.iter().zip(&mut key.states).enumerate() {
+        for (limit, states) in self.limits.iter().zip(&mut key.states) {
             match limit.method {
                 Method::Latency => {}
                 Method::Concurrency(_) => limit.buckets[0].charge(&mut states[0], at, 1),
                 Method::Count => {
                     let (paid, _) = limit.spread(states, at, cost);
                     payments.extend(paid.into_iter().map(|(bucket, units, mark)| Payment {
-                        limit: index,
+                        lineage: limit.lineage,
                         bucket,
                         units,
                         mark,
@@ -324,7 +352,8 @@ impl Oracle {
         if answer.allowed {
             self.keys.insert(key.to_owned(), state);
         }
-        Reservation { key: key.to_owned(), answer, cost: cost.into(), paid }
+        let (key, cost, updates) = (key.to_owned(), cost.into(), self.updates);
+        Reservation { key, answer, cost, paid, updates }
     }
 
     pub fn settle(&mut self, reservation: &Reservation, actual: u64, at: Time) {
@@ -336,15 +365,20 @@ impl Oracle {
             self.charge_late(&reservation.key, at, Method::Count, difference);
             return;
         }
+        let updated = self.updates > reservation.updates;
         self.change(&reservation.key, |limits, key| {
-            for (index, limit) in limits.iter().enumerate() {
+            for (limit, states) in limits.iter().zip(&mut key.states) {
                 let mut left = -difference;
                 let payments = reservation.paid.iter().rev();
-                for payment in payments.filter(|payment| payment.limit == index) {
+                for payment in payments.filter(|payment| payment.lineage == limit.lineage) {
                     let part = left.min(payment.units);
-                    let state = &mut key.states[index][payment.bucket];
-                    limit.buckets[payment.bucket].refund(state, at, part, Some(payment.mark));
                     left -= part;
+                    // What a bucket had paid that is no more is gone.
+                    if let Some(bucket) = limit.buckets.get(payment.bucket) {
+                        // The windows of two policies are not compared.
+                        let mark = if updated { None } else { Some(payment.mark) };
+                        bucket.refund(&mut states[payment.bucket], at, part, mark);
+                    }
                 }
             }
         });
@@ -432,19 +466,19 @@ impl Oracle {
         ((key.blocked_until - at).max(0), shown)
     }
 
-    /// Limits are matched by name (of the same method), their buckets by position.
+    /// Limits go on, their buckets by position; all else starts full.
     pub fn update(&mut self, policy: &Policy, at: Time) {
+        self.updates += 1;
+        let mut limits = self.planned(policy);
+        let before = continued(&self.limits, &limits);
         let old = std::mem::take(&mut self.limits);
-        self.limits = policy.limits.iter().map(Limit::new).collect();
+        for (limit, before) in limits.iter_mut().zip(&before) {
+            limit.lineage = before.map_or(limit.lineage, |index| old[index].lineage);
+        }
         for key in self.keys.values_mut() {
-            let carried = |limit: &Limit| {
-                let same_method = |before: &&Limit| {
-                    before.name == limit.name
-                        && crate::policy::word(before.method) == crate::policy::word(limit.method)
-                };
-                let before = old.iter().position(|before| same_method(&before));
+            let carried = |(limit, before): (&Limit, &Option<usize>)| {
                 let mut states: Vec<_> = limit.buckets.iter().map(Bucket::full).collect();
-                if let Some(index) = before {
+                if let Some(index) = *before {
                     let earlier = old[index].each(&key.states[index]);
                     for ((bucket, state), (was, words)) in
                         limit.buckets.iter().zip(&mut states).zip(earlier)
@@ -454,7 +488,26 @@ impl Oracle {
                 }
                 states
             };
-            key.states = self.limits.iter().map(carried).collect();
+            key.states = limits.iter().zip(&before).map(carried).collect();
+        }
+        self.limits = limits;
+    }
+}
+
+/// For each new limit the old one that it goes on from: of the same method and name, or, where
+/// neither policy gave a name, the first that is left.
+fn continued(old: &[Limit], new: &[Limit]) -> Vec<Option<usize>> {
+    let mut before: Vec<_> = new
+        .iter()
+        .map(|limit| old.iter().position(|old| old.same_method(limit) && old.name == limit.name))
+        .collect();
+    for (index, limit) in new.iter().enumerate() {
+        if before[index].is_none() && !limit.named {
+            before[index] = (0..old.len()).find(|&candidate| {
+                let (other, taken) = (&old[candidate], before.contains(&Some(candidate)));
+                !taken && !other.named && other.same_method(limit)
+            });
         }
     }
+    before
 }

@@ -14,6 +14,8 @@ pub struct Policy {
 #[derive(Clone, Debug)]
 pub struct Limit {
     pub name: String,
+    /// Does the policy name it? If not, the name is the text of its rate, or its method.
+    pub named: bool,
     pub method: Method,
     /// In the order in which they pay; empty for concurrency.
     pub rates: Vec<Rate>,
@@ -184,24 +186,41 @@ fn amount(units: u64, method: Method) -> String {
 }
 
 impl Limit {
+    pub fn named(name: &str, method: Method, rates: Vec<Rate>) -> Limit {
+        Limit { name: name.to_owned(), named: true, method, rates }
+    }
+
+    /// A limit that the policy gives no name.
+    pub fn unnamed(method: Method, rates: impl Into<Vec<Rate>>) -> Limit {
+        let rates = rates.into();
+        let name = match rates.as_slice() {
+            [rate] if rate.name.is_none() => rate.text(method),
+            _ => word(method).to_owned(),
+        };
+        Limit { name, named: false, method, rates }
+    }
+
     /// A count limit.
     pub fn count(name: &str, rates: impl Into<Vec<Rate>>) -> Limit {
-        Limit { name: name.to_owned(), method: Method::Count, rates: rates.into() }
+        Limit::named(name, Method::Count, rates.into())
     }
 
     /// A latency limit.
     pub fn latency(name: &str, rates: impl Into<Vec<Rate>>) -> Limit {
-        Limit { name: name.to_owned(), method: Method::Latency, rates: rates.into() }
+        Limit::named(name, Method::Latency, rates.into())
     }
 
     /// A concurrency limit.
     pub fn permits(name: &str, permits: u64) -> Limit {
-        Limit { name: name.to_owned(), method: Method::Concurrency(permits), rates: Vec::new() }
+        Limit::named(name, Method::Concurrency(permits), Vec::new())
     }
 
     fn toml(&self) -> String {
-        let head =
-            format!("[[limit]]\nname = \"{}\"\nmethod = \"{}\"\n", self.name, word(self.method));
+        let mut head = "[[limit]]\n".to_owned();
+        if self.named {
+            writeln!(head, "name = \"{}\"", self.name).unwrap();
+        }
+        writeln!(head, "method = \"{}\"", word(self.method)).unwrap();
         let entry = |rate: &Rate| rate.fields(self.method);
         let rest = match (self.method, self.rates.as_slice()) {
             (Method::Concurrency(permits), _) => format!("quota = {permits}\n"),

@@ -33,6 +33,7 @@ enum Op {
     Reset(u8),
     Block(u8, Step),
     Update(Box<Policy>),
+    Change(policies::Change),
 }
 
 /// A span of time, told by the policy's own periods.
@@ -76,29 +77,32 @@ fn op(back: u32) -> impl Strategy<Value = Op> {
         1 => key.clone().prop_map(Op::Reset),
         1 => (key, step()).prop_map(|(key, span)| Op::Block(key, span)),
         2 => policies::policy().prop_map(|policy| Op::Update(Box::new(policy))),
+        2 => policies::change().prop_map(Op::Change),
     ]
 }
 
 /// Where a script begins: the epoch, an ordinary day, and nights on which clocks change.
 fn start() -> impl Strategy<Value = Time> {
     let nights = [
-        "1971-01-01T00:00:00Z",
+        "1970-01-01T00:00:00Z",
+        "1970-03-29T00:30:00Z",
         "2023-11-14T22:13:20.000000007Z",
         "2026-03-29T00:30:00Z",
         "2026-10-25T00:30:00Z",
         "2018-11-04T02:30:00Z",
+        "2011-03-13T03:20:00Z",
+        "2026-04-23T21:30:00Z",
+        "2026-10-29T20:30:00Z",
+        "2011-12-30T09:00:00Z",
         "2026-10-03T15:00:00Z",
         "2005-10-30T02:00:00Z",
         "2024-02-28T12:00:00Z",
     ];
     prop_oneof![
         prop::sample::select(nights.to_vec()).prop_map(tidegate_model::script::utc),
-        31_536_000_000_000_000i128..3_000_000_000_000_000_000,
+        0i128..3_000_000_000_000_000_000,
     ]
 }
-
-/// Late enough that every window that is asked for began after the epoch.
-const EARLIEST: Time = 31_536_000_000_000_000;
 
 struct World {
     policy: Policy,
@@ -146,7 +150,7 @@ impl World {
         let at = time(self.now);
         match op {
             Op::Pass(step) => self.now = (self.now + self.span(*step)).min((1 << 62) - 1),
-            Op::Back(step) => self.now = (self.now - self.span(*step)).max(EARLIEST),
+            Op::Back(step) => self.now = (self.now - self.span(*step)).max(0),
             Op::Acquire(key, cost) => self.acquire(*key, self.units(*cost))?,
             Op::TryAcquire(key, cost) => {
                 let cost = self.units(*cost);
@@ -205,16 +209,17 @@ impl World {
                 self.oracle.block(&[*key], span, self.now);
                 self.engine.block_at([*key], Duration::from_nanos(span), at).unwrap();
             }
-            Op::Update(policy) => {
-                // What a reservation of an older policy gives back is not defined.
-                self.reservations.clear();
-                self.oracle.update(policy, self.now);
-                let updated = self.engine.update_at(policy.toml().as_str(), at);
-                updated.unwrap_or_else(|error| panic!("{error}\n{}", policy.toml()));
-                self.policy = Policy::clone(policy);
-            }
+            Op::Update(policy) => self.update(policy),
+            Op::Change(change) => self.update(&policies::changed(&self.policy, *change)),
         }
         self.compare()
+    }
+
+    fn update(&mut self, policy: &Policy) {
+        self.oracle.update(policy, self.now);
+        let updated = self.engine.update_at(policy.toml().as_str(), time(self.now));
+        updated.unwrap_or_else(|error| panic!("{error}\n{}", policy.toml()));
+        self.policy = policy.clone();
     }
 
     fn acquire(&mut self, key: u8, cost: u64) -> Result<(), TestCaseError> {

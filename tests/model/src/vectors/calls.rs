@@ -1,5 +1,7 @@
 //! The operator's hand, reservations, late charges, live updates.
 
+mod updates;
+
 use super::START;
 use crate::policy::Algorithm::{self, Clock, FirstRequest, Gcra, Sliding, Strict};
 use crate::policy::{Limit, Period, Policy, Rate};
@@ -23,15 +25,15 @@ fn kinds() -> [(&'static str, Algorithm); 5] {
 }
 
 pub fn all() -> Vec<Script> {
-    let mut scripts = vec![block(), update_limits(), update_bursts()];
+    let mut scripts = vec![block()];
     for (name, algorithm) in kinds() {
         scripts.push(debt(name, algorithm.clone()));
         scripts.push(refunds(name, algorithm.clone()));
-        scripts.push(reservations(name, algorithm.clone()));
-        scripts.push(updates(name, algorithm));
+        scripts.push(reservations(name, algorithm));
     }
     scripts.push(reservations_on_a_cascade());
     scripts.push(reservation_with_permit());
+    scripts.extend(updates::all());
     scripts
 }
 
@@ -131,60 +133,5 @@ fn reservation_with_permit() -> Script {
     script.reserve("a", "k", 600).reserve("b", "k", 300).reserve("c", "k", 1).settle("a", 412);
     script.snapshot("k").acquire("k", 1).cancel("b").snapshot("k").acquire("k", 1).cancel("c");
     script.snapshot("k").release("k").snapshot("k");
-    script
-}
-
-fn updates(name: &str, algorithm: Algorithm) -> Script {
-    let about =
-        "Limits changed while running: larger, smaller, with debt, to every algorithm and back";
-    let mut script =
-        Script::toml(&format!("update-{name}"), about, &count(10, algorithm.clone()), START + 7);
-    script.acquire("k", 6).update(&count(20, algorithm.clone())).snapshot("k").acquire("full", 1);
-    script.after(SECOND).update(&count(4, algorithm.clone())).snapshot("k").acquire("k", 1);
-    script.penalize("k", 9).snapshot("k").update(&count(3, algorithm.clone())).snapshot("k");
-    script.obey("k", 1).after(5 * MINUTE).update(&count(10, algorithm.clone())).snapshot("k");
-    for (_, other) in kinds() {
-        script.acquire("k", 3).after(7 * SECOND).update(&count(10, other)).snapshot("k");
-        script.snapshot("unseen").update(&count(10, algorithm.clone())).snapshot("k").after(MINUTE);
-    }
-    let hourly = Rate::new(10, Period::Nanos(HOUR)).with(algorithm.clone());
-    let hourly = Policy::new([Limit::count("requests", [hourly])]);
-    script.after(5 * MINUTE).acquire("k", 4).update(&hourly).snapshot("k").acquire("k", 7);
-    script.acquire("k", 6).update(&count(10, algorithm)).snapshot("k");
-    script
-}
-
-fn update_bursts() -> Script {
-    let about = "gcra: what was left is left, a full bucket is full, debt stays debt";
-    let mut script = Script::toml("update-bursts", about, &count(60, Gcra(Some(10))), START);
-    script.acquire("k", 4).snapshot("full").update(&count(60, Gcra(Some(50)))).snapshot("k");
-    script.snapshot("full").update(&count(60, Gcra(Some(2)))).snapshot("k");
-    script.update(&count(600, Gcra(Some(100)))).snapshot("k").penalize("k", 70).snapshot("k");
-    script.update(&count(6, Gcra(Some(3)))).snapshot("k").obey("k", 1).after(MINUTE);
-    script.update(&count(7, Gcra(Some(5)))).snapshot("k").acquire("k", 1);
-    script
-}
-
-fn update_limits() -> Script {
-    let requests = || Rate::new(10, PER_MINUTE).with(FirstRequest);
-    let hourly = || Rate::new(30, Period::Nanos(HOUR)).with(FirstRequest);
-    let first = Policy::new([
-        Limit::count("requests", [requests(), hourly()]),
-        Limit::permits("open", 3),
-        Limit::latency("time", [Rate::new(10 * SECOND, PER_MINUTE)]),
-    ]);
-    let about = "Limits come and go by name, buckets by position; permits in flight stay";
-    let mut script = Script::toml("update-limits", about, &first, START);
-    script.acquire("k", 15).acquire("k", 2).record_latency("k", 4 * SECOND).snapshot("k");
-    let second = Policy::new([
-        Limit::latency("time", [Rate::new(20 * SECOND, PER_MINUTE)]),
-        Limit::count("requests", [requests()]),
-        Limit::permits("open", 1),
-        Limit::count("new", [Rate::new(5, PER_MINUTE)]),
-    ]);
-    script.update(&second).snapshot("k").acquire("k", 1).release("k").release("k").acquire("k", 1);
-    script.after(MINUTE).acquire("k", 1).release("k").update(&first).snapshot("k").acquire("k", 1);
-    let other_method = Policy::new([Limit::latency("requests", [Rate::new(SECOND, PER_MINUTE)])]);
-    script.update(&other_method).snapshot("k").acquire("k", 1);
     script
 }

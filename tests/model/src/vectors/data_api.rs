@@ -2,7 +2,7 @@
 //! server's clock. The files carry the numbers of the facts D1 to D16.
 
 use crate::policy::Algorithm::Clock;
-use crate::policy::{Limit, Period, Policy, Rate};
+use crate::policy::{Limit, Method, Period, Policy, Rate};
 use crate::script::{Script, utc};
 use crate::{HOUR, MINUTE, SECOND, Time};
 
@@ -87,6 +87,7 @@ pub fn all() -> Vec<Script> {
         d11(),
         d12(),
         d13(),
+        d13_rate_strings(),
         d14(),
         d15(),
         d16(),
@@ -266,6 +267,36 @@ fn d13() -> Script {
     script.after(SECOND).update_text(&text(smaller, "1.0"), &policy(smaller, 1, 1)).snapshot("app");
     script.acquire("app", 1).obey("app", 1).snapshot("app");
     script.update_text(&text(FULL, "1.0"), &policy(FULL, 1, 1)).snapshot("app").acquire("app", 1);
+    script
+}
+
+/// The same as parallel limits that nobody named.
+fn d13_rate_strings() -> Script {
+    let policy = |Amounts(count, latency): Amounts| {
+        let counts = count
+            .iter()
+            .zip(PERIODS)
+            .map(|(quota, period)| Limit::unnamed(Method::Count, [Rate::new(*quota, period)]));
+        let latencies = latency
+            .iter()
+            .zip(PERIODS)
+            .map(|(ms, period)| Limit::unnamed(Method::Latency, [Rate::new(ms * MILLI, period)]));
+        Policy::new(counts.chain(latencies).collect::<Vec<_>>())
+    };
+    let text = |policy: &Policy| {
+        let names: Vec<_> = policy.limits.iter().map(|limit| limit.name.as_str()).collect();
+        names.join("; ")
+    };
+    let first = policy(Amounts(FULL.0, [30_000, 390_000, 172_000]));
+    let about = "Limits change while running, as rate strings: none of them has a name";
+    let mut script = Script::new("d13-rate-strings", about, &text(&first), &first, utc(NOON));
+    script.acquire("app", 90).record_latency("app", 40 * SECOND).snapshot("app");
+    let larger = policy(Amounts([200, 5_200, 2_300], [60_000, 390_000, 172_000]));
+    script.after(SECOND).update_text(&text(&larger), &larger).snapshot("app").acquire("app", 1);
+    script.after(10 * SECOND).acquire("app", 20).acquire("other", 200).acquire("other", 1);
+    let smaller = policy(Amounts([10, 20, 5], [1_000, 2_000, 5_000]));
+    script.after(SECOND).update_text(&text(&smaller), &smaller).snapshot("app").obey("app", 1);
+    script.update_text(&text(&first), &first).snapshot("app").acquire("app", 1);
     script
 }
 

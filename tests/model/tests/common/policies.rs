@@ -3,8 +3,17 @@
 use proptest::prelude::*;
 use tidegate_model::{Algorithm, DAY, HOUR, Limit, MINUTE, Method, Period, Policy, Rate, SECOND};
 
-pub const ZONES: [&str; 5] =
-    ["UTC", "Europe/Amsterdam", "America/Sao_Paulo", "Australia/Lord_Howe", "America/St_Johns"];
+/// Changes at night, at midnight and a minute past it, by half an hour, of whole days.
+pub const ZONES: [&str; 8] = [
+    "UTC",
+    "Europe/Amsterdam",
+    "America/Sao_Paulo",
+    "Australia/Lord_Howe",
+    "America/St_Johns",
+    "Africa/Cairo",
+    "Asia/Kathmandu",
+    "Pacific/Apia",
+];
 
 fn method() -> impl Strategy<Value = Method> {
     prop_oneof![
@@ -31,8 +40,12 @@ fn period() -> impl Strategy<Value = Period> {
         prop::sample::select(vec![
             Period::Nanos(SECOND),
             Period::Nanos(MINUTE),
+            Period::Nanos(5 * MINUTE),
+            Period::Nanos(15 * MINUTE),
+            Period::Nanos(24 * MINUTE),
             Period::Nanos(HOUR),
             Period::Nanos(2 * HOUR),
+            Period::Nanos(7 * HOUR),
             Period::Nanos(12 * HOUR),
             Period::Days(1),
             Period::Weeks(1),
@@ -82,13 +95,10 @@ fn rate(method: Method) -> impl Strategy<Value = Rate> {
         })
 }
 
-/// Times of day are those that divide it, in zones whose clocks change at full or half hours
-/// of the night; where a change leaves a window of minutes, the engine may count it with the next.
+/// Whole days at the clock are days, however they are written.
 fn at_the_clock(zone: String, period: Period) -> (Algorithm, Period) {
-    let at_midnight = ZONES[5..].contains(&zone.as_str());
     let period = match period {
-        Period::Nanos(_) if at_midnight => Period::Days(1),
-        Period::Nanos(nanos) if !DAY.is_multiple_of(nanos) || nanos == DAY => Period::Nanos(HOUR),
+        Period::Nanos(nanos) if nanos.is_multiple_of(DAY) => Period::Days((nanos / DAY) as u32),
         period => period,
     };
     (Algorithm::Clock(zone), period)
@@ -110,29 +120,87 @@ fn quota_of(method: Method, period: u64, seed: u64) -> u64 {
 }
 
 fn limit(index: usize) -> impl Strategy<Value = Limit> {
-    method().prop_flat_map(move |method| {
+    (method(), prop::bool::weighted(0.4)).prop_flat_map(move |(method, unnamed)| {
         let rates = prop::collection::vec(rate(method), 1..4);
         rates.prop_map(move |mut rates| {
             if let Method::Concurrency(_) = method {
                 rates.clear();
             }
+            if let ([_], true) = (rates.as_slice(), unnamed) {
+                return Limit::unnamed(method, rates);
+            }
             for (index, rate) in rates.iter_mut().enumerate() {
                 rate.name = Some(format!("bucket {index}"));
             }
-            Limit { name: format!("limit {index}"), method, rates }
+            match unnamed {
+                true => Limit::unnamed(method, rates),
+                false => Limit::named(&format!("limit {index}"), method, rates),
+            }
         })
     })
 }
 
-/// One to three limits, of `limit 0` to `limit 2`.
+/// One to three limits, of `limit 0` to `limit 2` and unnamed ones.
 pub fn policy() -> impl Strategy<Value = Policy> {
     (limit(0), limit(1), limit(2), 1usize..8).prop_map(|(first, second, third, which)| {
         let limits = [first, second, third].into_iter().enumerate();
-        Policy::new(
-            limits
-                .filter(|(bit, _)| which >> bit & 1 == 1)
-                .map(|(_, limit)| limit)
-                .collect::<Vec<_>>(),
-        )
+        distinct(limits.filter(|(bit, _)| which >> bit & 1 == 1).map(|(_, limit)| limit).collect())
     })
+}
+
+/// Gives a name to a limit whose own is taken.
+fn distinct(mut limits: Vec<Limit>) -> Policy {
+    for index in 1..limits.len() {
+        let (earlier, later) = limits.split_at_mut(index);
+        if earlier.iter().any(|limit| limit.name == later[0].name) {
+            (later[0].name, later[0].named) = (format!("another {index}"), true);
+        }
+    }
+    Policy::new(limits)
+}
+
+/// How an operator changes a policy in force: most of it stays.
+#[derive(Clone, Copy, Debug)]
+pub enum Change {
+    /// Put in force again as it is.
+    Nothing,
+    /// Half of each quota; the names of unnamed limits follow.
+    Halve,
+    /// The first limit becomes the last.
+    Rotate,
+    DropFirst,
+    /// Each unnamed limit gets a name.
+    Name,
+}
+
+pub fn change() -> impl Strategy<Value = Change> {
+    use Change::{DropFirst, Halve, Name, Nothing, Rotate};
+    prop::sample::select(vec![Nothing, Halve, Halve, Rotate, DropFirst, Name])
+}
+
+pub fn changed(policy: &Policy, change: Change) -> Policy {
+    let mut limits = policy.limits.clone();
+    match change {
+        Change::Nothing => {}
+        Change::Halve => limits = limits.into_iter().map(halved).collect(),
+        Change::Rotate => limits.rotate_left(1),
+        Change::DropFirst if limits.len() == 1 => {}
+        Change::DropFirst => drop(limits.remove(0)),
+        Change::Name => {
+            for (index, limit) in limits.iter_mut().enumerate().filter(|(_, limit)| !limit.named) {
+                (limit.name, limit.named) = (format!("new {index}"), true);
+            }
+        }
+    }
+    distinct(limits)
+}
+
+fn halved(mut limit: Limit) -> Limit {
+    for rate in &mut limit.rates {
+        rate.quota = rate.quota.div_ceil(2);
+    }
+    match limit.named {
+        true => limit,
+        false => Limit::unnamed(limit.method, limit.rates),
+    }
 }
