@@ -178,9 +178,9 @@ def main():
     parser.add_argument("--quick", action="store_true", help="tiny sizes, no figure means anything")
     parser.add_argument("--json", metavar="PATH", help="also write the table as JSON")
     parser.add_argument("--check", action="store_true", help="fail when a bar is not reached")
-    parser.add_argument("--rounds", type=int, default=15, help="turns of each side, at least 7")
+    parser.add_argument("--rounds", type=int, default=151, help="turns of each side, at least 7")
     options = parser.parse_args()
-    rounds, calls = (7, 2_000) if options.quick else (max(options.rounds, 7), 100_000)
+    rounds, calls = (7, 2_000) if options.quick else (max(options.rounds, 7), 10_000)
     rows = [row(*measured) for measured in measure(rounds, calls)]
     show(rows)
     if options.quick:

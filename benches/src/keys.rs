@@ -34,6 +34,31 @@ pub fn requests(count: u64) -> Vec<String> {
     numbers.into_iter().map(key).collect()
 }
 
+/// Users who ask in turn, from the start again after the last.
+#[derive(Debug)]
+pub struct Stream<'a> {
+    requests: &'a [String],
+    next: usize,
+}
+
+impl<'a> Stream<'a> {
+    /// Starts with the first.
+    #[must_use]
+    pub fn new(requests: &'a [String]) -> Stream<'a> {
+        Stream { requests, next: 0 }
+    }
+
+    /// The next few, all of them at most.
+    pub fn take(&mut self, calls: u64) -> &'a [String] {
+        let calls = usize::try_from(calls).unwrap_or(usize::MAX).min(self.requests.len());
+        if self.next + calls > self.requests.len() {
+            self.next = 0;
+        }
+        self.next += calls;
+        &self.requests[self.next - calls..self.next]
+    }
+}
+
 /// xorshift64*: shuffles, nothing more.
 struct Random(u64);
 

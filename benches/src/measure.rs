@@ -1,7 +1,7 @@
 //! Measuring by turns: all sides alternate in short slices of one run, so that whatever else the
 //! machine does meets all of them.
 
-use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// One thing that is measured: makes its calls once, and returns what one of them cost.
@@ -23,9 +23,9 @@ pub fn side_by_threads<'a>(
     work: impl Fn(usize, u64) + Sync + 'a,
 ) -> Side<'a> {
     Box::new(move || {
-        let barrier = Barrier::new(threads);
+        let waiting = AtomicUsize::new(threads);
         let run = |number: usize| {
-            barrier.wait();
+            wait_for_all(&waiting);
             let start = Instant::now();
             work(number, calls);
             (start, Instant::now())
@@ -42,6 +42,14 @@ pub fn side_by_threads<'a>(
         let end = spans.iter().map(|span| span.1).max().expect("a thread");
         (end - start).as_nanos() as f64 / (calls * threads as u64) as f64
     })
+}
+
+/// Returns when as many threads have called it as `waiting` says. Spins: a thread that sleeps would start late.
+pub fn wait_for_all(waiting: &AtomicUsize) {
+    waiting.fetch_sub(1, Ordering::AcqRel);
+    while waiting.load(Ordering::Acquire) > 0 {
+        std::hint::spin_loop();
+    }
 }
 
 /// Medians of what each side cost, and of the ratio of the first two within a round.

@@ -38,7 +38,6 @@ pub fn check_each(limiter: &DefaultKeyedRateLimiter<String>, keys: &[String]) {
 }
 
 /// The crate `ratelimit`: one bucket, no keys.
-#[must_use]
 pub fn ratelimit() -> ratelimit::Ratelimiter {
     let builder = ratelimit::Ratelimiter::builder(1_000_000_000);
     builder.initial_available(1_000_000_000).build().expect("a good rate")

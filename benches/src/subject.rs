@@ -128,3 +128,10 @@ pub fn check_charges(limiter: &Limiter, key: &str, calls: u64, minute: u64) {
 pub fn minute_of(limiter: &Limiter) -> u64 {
     limiter.clock().now().as_nanos() / 60_000_000_000
 }
+
+/// Does a limiter with room for `keys` keys remember them all? A handful may have met full sets.
+pub fn check_kept(limiter: &Limiter, keys: u64) {
+    let stats = limiter.stats();
+    assert_eq!(stats.keys + stats.evictions, keys, "every key was remembered");
+    assert!(stats.evictions <= keys / 1_000, "{} of {keys} keys evicted", stats.evictions);
+}

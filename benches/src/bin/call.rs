@@ -4,7 +4,8 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use tidegate_benches::keys::{HOT, key, requests};
+use tidegate_benches::keys::{HOT, Stream, key, requests};
+use tidegate_benches::measure::quantile;
 use tidegate_benches::subject::{self, DATA_API, ENDLESS, limiter, spent};
 
 const HELP: &str = "\
@@ -40,22 +41,31 @@ fn measure(what: &str, calls: u64) -> Option<f64> {
     })
 }
 
-fn timed(calls: u64, work: impl FnOnce()) -> f64 {
-    let start = Instant::now();
-    work();
-    start.elapsed().as_nanos() as f64 / calls as f64
+/// The median over slices of a few thousand calls, so short that most are not interrupted.
+fn timed(calls: u64, mut work: impl FnMut(u64)) -> f64 {
+    const SLICE: u64 = 5_000;
+    let mut slices = Vec::new();
+    let mut left = calls;
+    while left > 0 {
+        let some = left.min(SLICE);
+        let start = Instant::now();
+        work(some);
+        slices.push(start.elapsed().as_nanos() as f64 / some as f64);
+        left -= some;
+    }
+    quantile(&mut slices, 0.5)
 }
 
 fn hot(policy: &str, calls: u64, call: fn(&tidegate::Limiter, &str, u64)) -> f64 {
     let limiter = limiter(policy, 1_000);
-    let nanos = timed(calls, || call(&limiter, HOT, calls));
+    let nanos = timed(calls, |calls| call(&limiter, HOT, calls));
     assert_eq!(limiter.stats().allowed, calls, "every request was admitted");
     nanos
 }
 
 fn denied(calls: u64, call: fn(&tidegate::Limiter, &str, u64)) -> f64 {
     let limiter = spent(&[HOT]);
-    let nanos = timed(calls, || call(&limiter, HOT, calls));
+    let nanos = timed(calls, |calls| call(&limiter, HOT, calls));
     assert_eq!((limiter.stats().allowed, limiter.stats().limited), (1, calls));
     nanos
 }
@@ -63,7 +73,7 @@ fn denied(calls: u64, call: fn(&tidegate::Limiter, &str, u64)) -> f64 {
 fn record_latency(calls: u64) -> f64 {
     let limiter = limiter(DATA_API, 1_000);
     let minute = subject::minute_of(&limiter);
-    let nanos = timed(calls, || subject::record_latency(&limiter, HOT, calls));
+    let nanos = timed(calls, |calls| subject::record_latency(&limiter, HOT, calls));
     subject::check_charges(&limiter, HOT, calls, minute);
     nanos
 }
@@ -76,12 +86,8 @@ fn random(calls: u64) -> f64 {
         assert!(limiter.try_acquire(key(number), 1));
     }
     let requests = requests(KEYS);
-    let calls = calls.next_multiple_of(KEYS);
-    let nanos = timed(calls, || {
-        for _ in 0..calls / KEYS {
-            subject::acquire_each(&limiter, &requests);
-        }
-    });
+    let mut stream = Stream::new(&requests);
+    let nanos = timed(calls, |calls| subject::acquire_each(&limiter, stream.take(calls)));
     assert_eq!(limiter.stats().allowed, calls + KEYS);
     nanos
 }

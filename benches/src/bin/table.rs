@@ -15,7 +15,7 @@ Measures Tidegate beside its peers, by turns, and prints one table of medians.
   --quick       tiny sizes: everything runs, no figure means anything
   --json PATH   also writes the table as JSON
   --check       fails when a row does not reach its bar
-  --rounds N    turns of each side, at least 7 (21)
+  --rounds N    turns of each side, at least 7 (301; of the C programs a tenth)
 
 Ratios: beside a bar `≥` the peer's time by ours (throughput: ours by the peer's), beside `≤` ours by the peer's.";
 
@@ -89,6 +89,6 @@ fn run(options: &Options) -> Result<ExitCode, String> {
 
 fn c_rows(program: &Path, options: &Options) -> Result<Vec<table::Row>, String> {
     let here = std::env::current_exe().map_err(|error| error.to_string())?;
-    let calls = if options.quick { 10_000 } else { 2_000_000 };
-    c::rows(&here.with_file_name("call"), program, options.size.rounds, calls)
+    let calls = if options.quick { 10_000 } else { 500_000 };
+    c::rows(&here.with_file_name("call"), program, (options.size.rounds / 10).max(7), calls)
 }
