@@ -86,6 +86,11 @@ impl Bucket {
         each!(self, bucket => bucket.room(words, at), permits => bucket.room(words))
     }
 
+    /// Does its room only change when a window ends?
+    pub(crate) fn is_fixed_window(&self) -> bool {
+        matches!(self, Bucket::Clock(_) | Bucket::FirstRequest(_))
+    }
+
     /// Debits units, beyond the capacity too, up to the most debt. A permit is one, whatever the units.
     #[inline]
     pub(crate) fn charge(&self, words: &mut [u64], at: Moment, units: Units) {
@@ -102,10 +107,11 @@ impl Bucket {
         each!(self, bucket => bucket.full_after(words, at), permits => bucket.full_after(words))
     }
 
-    /// Names the window that is paid in now, for [`Bucket::refund`].
+    /// Names the payment just made, for [`Bucket::refund`]: the window it was made in, or the word after it.
     pub(crate) fn mark(&self, words: &[u64], at: Moment) -> u64 {
         match self {
-            Bucket::Gcra(_) | Bucket::Permits(_) => 0,
+            Bucket::Gcra(_) => words[0],
+            Bucket::Permits(_) => 0,
             Bucket::Clock(bucket) => bucket.mark(words, at),
             Bucket::FirstRequest(bucket) => bucket.mark(words, at),
             Bucket::Sliding(bucket) => bucket.mark(words, at),
@@ -113,7 +119,8 @@ impl Bucket {
         }
     }
 
-    /// Gives units back, never more than are in use; with a mark, only those paid in that window.
+    /// Gives units back, never more than are in use; with a mark, only those of that payment that still
+    /// count.
     /// Returns how many were given.
     pub(crate) fn refund(
         &self,
@@ -123,7 +130,7 @@ impl Bucket {
         mark: Option<u64>,
     ) -> Units {
         match self {
-            Bucket::Gcra(bucket) => bucket.refund(words, at, units),
+            Bucket::Gcra(bucket) => bucket.refund(words, at, units, mark),
             Bucket::Clock(bucket) => bucket.refund(words, at, units, mark),
             Bucket::FirstRequest(bucket) => bucket.refund(words, at, units, mark),
             Bucket::Sliding(bucket) => bucket.refund(words, at, units, mark),

@@ -1,19 +1,20 @@
 //! Keys that the operator blocked, until when.
 //!
 //! Kept apart from the records, so that a block costs no word of every key; while nobody is
-//! blocked a decision pays one load for it.
+//! blocked (or no longer) a decision pays one load for it.
 
 use std::collections::HashMap;
 
 use parking_lot::RwLock;
 
 use crate::clock::Moment;
-use crate::sync::{AtomicUsize, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 
 /// Blocks by tag.
 #[derive(Debug, Default)]
 pub(crate) struct Blocks {
-    count: AtomicUsize,
+    /// No block ends later than this.
+    latest: AtomicU64,
     until: RwLock<HashMap<u64, u64>>,
 }
 
@@ -22,7 +23,7 @@ impl Blocks {
     #[inline]
     pub(crate) fn left(&self, tag: u64, at: Moment) -> u64 {
         // Acquire pairs with the Release of `set`: a block is seen from the next call on.
-        if self.count.load(Ordering::Acquire) == 0 {
+        if self.latest.load(Ordering::Acquire) <= at.now.as_nanos() {
             return 0;
         }
         let until = self.until.read().get(&tag).copied().unwrap_or(0);
@@ -34,14 +35,18 @@ impl Blocks {
         let mut until = self.until.write();
         if span == 0 {
             until.remove(&tag);
+            if until.is_empty() {
+                self.latest.store(0, Ordering::Release);
+            }
         } else {
             if until.len() == until.capacity() {
                 let now = at.now.as_nanos();
                 until.retain(|_, end| *end > now);
             }
-            until.insert(tag, at.after(span).now.as_nanos());
+            let end = at.after(span).now.as_nanos();
+            until.insert(tag, end);
+            // Release: see `left`.
+            self.latest.fetch_max(end, Ordering::Release);
         }
-        // Release: see `left`.
-        self.count.store(until.len(), Ordering::Release);
     }
 }

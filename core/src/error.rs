@@ -160,8 +160,16 @@ impl fmt::Debug for Error {
     }
 }
 
-// No `source`: the message says all that there is.
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    /// Of a file that cannot be read: the I/O error. (Its text is part of the message too, for
+    /// hosts that show nothing else.)
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &*self.0 {
+            Kind::File { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
 
 impl From<std::convert::Infallible> for Error {
     fn from(never: std::convert::Infallible) -> Error {

@@ -123,12 +123,27 @@ impl PlannedLimit {
         self.wait_for_sum(words, at, wanted)
     }
 
-    /// The first nanosecond at which the rooms add up; without use, rooms only grow.
+    /// The first nanosecond at which the rooms add up; without use, rooms only grow. A fixed window's
+    /// room changes at its end alone, so that no calendar is asked about the future.
     fn wait_for_sum(&self, words: &[u64], at: Moment, wanted: Units) -> u64 {
-        let (mut early, mut late) = (0, self.full_after(words, at));
+        let now: Vec<(u64, Units)> = self
+            .buckets
+            .iter()
+            .map(|bucket| (bucket.full_after(words, at), bucket.room(words, at)))
+            .collect();
+        let room_after = |span: u64| {
+            sum(self.buckets.iter().zip(&now).map(|(bucket, &(full_after, room))| {
+                match span >= full_after {
+                    true => bucket.bucket.capacity(),
+                    false if bucket.bucket.is_fixed_window() => room,
+                    false => bucket.room(words, at.after(span)),
+                }
+            }))
+        };
+        let (mut early, mut late) = (0, now.iter().map(|&(span, _)| span).max().unwrap_or(0));
         while early < late {
             let middle = early + (late - early) / 2;
-            if self.room(words, at.after(middle)) >= wanted {
+            if room_after(middle) >= wanted {
                 late = middle;
             } else {
                 early = middle + 1;
@@ -236,6 +251,11 @@ impl Plan {
             .collect();
         if let Some(before) = before {
             continue_limits(&mut limits, &before.limits);
+        }
+        // Permits are given back in any order, so that a word may return to what it was: their record
+        // needs the sequence number of a line.
+        if policy.limits.iter().any(|limit| limit.method == Method::Concurrency) {
+            words = words.max(2);
         }
         if words > most_words {
             return Err(Error::policy(

@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 use std::task::Waker;
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::clock::Moment;
 use crate::decision::{Decision, Reason};
@@ -28,6 +28,8 @@ pub(crate) struct Waiters {
 struct Queues {
     by_tag: HashMap<u64, VecDeque<Place>>,
     next: u64,
+    /// The process whose waiters these are.
+    process: u32,
 }
 
 #[derive(Debug)]
@@ -37,8 +39,21 @@ struct Place {
 }
 
 impl Waiters {
-    fn join(&self, tag: u64) -> u64 {
+    /// The queues of this process: those of a parent it was forked from are not waited in here.
+    fn queues(&self) -> MutexGuard<'_, Queues> {
         let mut queues = self.queues.lock();
+        let process = std::process::id();
+        if queues.process != process {
+            queues.process = process;
+            // Not dropped: the parent's wakers are not ours to touch.
+            std::mem::forget(std::mem::take(&mut queues.by_tag));
+            self.waiting.store(0, Ordering::SeqCst);
+        }
+        queues
+    }
+
+    fn join(&self, tag: u64) -> u64 {
+        let mut queues = self.queues();
         let number = queues.next;
         queues.next += 1;
         queues.by_tag.entry(tag).or_default().push_back(Place { number, waker: None });
@@ -49,33 +64,35 @@ impl Waiters {
 
     /// Leaves the waker at the place; tells whether it is the head.
     fn stand(&self, tag: u64, number: u64, waker: &Waker) -> bool {
-        let mut queues = self.queues.lock();
+        let mut queues = self.queues();
         let Some(queue) = queues.by_tag.get_mut(&tag) else { return false };
         // Numbers ascend in a queue.
         let Ok(index) = queue.binary_search_by_key(&number, |place| place.number) else {
             return false;
         };
-        match &mut queue[index].waker {
-            Some(known) => known.clone_from(waker),
-            none => *none = Some(waker.clone()),
-        }
+        let before = queue[index].waker.replace(waker.clone());
         // SeqCst: the waker is left before the record is looked at; pairs with `wake_head`.
         fence(Ordering::SeqCst);
+        // Dropped after the lock: a waker may own a task that owns a ticket.
+        drop(queues);
+        drop(before);
         index == 0
     }
 
     fn leave(&self, tag: u64, number: u64) {
-        let mut queues = self.queues.lock();
+        let mut queues = self.queues();
         let Some(queue) = queues.by_tag.get_mut(&tag) else { return };
         let Ok(index) = queue.binary_search_by_key(&number, |place| place.number) else { return };
-        queue.remove(index);
+        let left = queue.remove(index);
         self.waiting.fetch_sub(1, Ordering::Relaxed);
         let next =
             if index == 0 { queue.front_mut().and_then(|place| place.waker.take()) } else { None };
         if queue.is_empty() {
             queues.by_tag.remove(&tag);
         }
+        // Wakers are dropped and woken after the lock: they may come back here.
         drop(queues);
+        drop(left);
         if let Some(waker) = next {
             waker.wake();
         }
@@ -89,7 +106,7 @@ impl Waiters {
             return;
         }
         let waker = {
-            let mut queues = self.queues.lock();
+            let mut queues = self.queues();
             let head = queues.by_tag.get_mut(&tag).and_then(VecDeque::front_mut);
             head.and_then(|place| place.waker.take())
         };
@@ -102,7 +119,7 @@ impl Waiters {
     pub(crate) fn wake_heads(&self) {
         fence(Ordering::SeqCst);
         let wakers: Vec<Waker> = {
-            let mut queues = self.queues.lock();
+            let mut queues = self.queues();
             let heads = queues.by_tag.values_mut().filter_map(VecDeque::front_mut);
             heads.filter_map(|place| place.waker.take()).collect()
         };
@@ -168,24 +185,30 @@ impl Ticket {
     /// The head asks for a decision. `left`: ns until the deadline.
     fn ask(&self, at: Moment, left: Option<u64>) -> Result<Turn> {
         let decision = self.limiter.decide(self.tag, at, self.cost);
-        if decision.allowed || decision.reason == Reason::Impossible || left == Some(0) {
+        let is_over = decision.allowed || decision.reason == Reason::Impossible || left == Some(0);
+        if is_over || self.is_hopeless(&decision, left) {
             return Ok(Turn::Done(decision));
         }
-        let wait = nanos(decision.retry_after);
-        match left {
-            // Time alone will not do; permits may come back any time.
-            Some(left) if wait > left && !self.limiter.is_concurrency(decision.name) => {
-                Ok(Turn::Done(decision))
-            }
-            _ => Ok(Turn::Wait(Some(Duration::from_nanos(wait.min(left.unwrap_or(u64::MAX)))))),
-        }
+        let wait = nanos(decision.retry_after).min(left.unwrap_or(u64::MAX));
+        Ok(Turn::Wait(Some(Duration::from_nanos(wait))))
     }
 
+    /// Somebody is before us: what can be known already is that it is hopeless.
     fn queued(&self, at: Moment, left: Option<u64>) -> Turn {
-        match left {
-            Some(0) => Turn::Done(self.limiter.denied_in_queue(self.tag, at, self.cost)),
-            left => Turn::Wait(left.map(Duration::from_nanos)),
+        let foreseen = self.limiter.denied_in_queue(self.tag, at, self.cost);
+        if foreseen.reason == Reason::Impossible
+            || left == Some(0)
+            || self.is_hopeless(&foreseen, left)
+        {
+            return Turn::Done(foreseen);
         }
+        Turn::Wait(left.map(Duration::from_nanos))
+    }
+
+    /// Does the advised wait go beyond the deadline? Permits, though, may come back any time.
+    fn is_hopeless(&self, decision: &Decision, left: Option<u64>) -> bool {
+        let wait = nanos(decision.retry_after);
+        left.is_some_and(|left| wait > left) && !self.limiter.is_concurrency(decision.name)
     }
 
     fn finish(&mut self, decision: Decision) -> Turn {

@@ -235,3 +235,22 @@ fn an_update_of_a_rate_string_keeps_the_use() {
     limiter.update(named).unwrap();
     assert_eq!(left(&limiter), [500], "a name of its own is a limit of its own");
 }
+
+/// What time has given back is not given back again by a cancelled reservation.
+#[test]
+fn a_late_cancel_gives_nothing_twice() {
+    let (limiter, clock) = limiter("10/hour", 10);
+    let mut open = Vec::new();
+    for _ in 0..5 {
+        let reservation = limiter.reserve("key", 10).unwrap();
+        assert!(reservation.decision().allowed);
+        open.push(reservation);
+        clock.advance(Duration::from_secs(3_600));
+    }
+    let mut admitted = 0;
+    for reservation in open {
+        reservation.cancel().unwrap();
+        admitted += (0..100).filter(|_| limiter.try_acquire("key", 1)).count();
+    }
+    assert_eq!(admitted, 10);
+}

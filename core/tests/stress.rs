@@ -123,3 +123,52 @@ fn permits_come_and_go() {
     });
     assert_eq!(limiter.snapshot("room").unwrap().buckets[0].used, 0);
 }
+
+/// Permits in a table too small for its keys, with others' units given back at the same time: no key has more
+/// than its two, and none is lost.
+#[test]
+fn permits_in_a_crowd() {
+    let policies = [
+        r#"{"limit": [{"name": "rooms", "method": "concurrency", "quota": 2}]}"#,
+        r#"{"limit": [{"name": "rooms", "method": "concurrency", "quota": 2}, {"rate": "5/second"}]}"#,
+    ];
+    for (policy, max_keys, updates) in [(0, 4, false), (1, 4, false), (1, 1, false), (1, 8, true)] {
+        let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));
+        let builder = Limiter::builder(policies[policy]).clock(clock.clone());
+        let limiter = builder.max_keys(max_keys).build().unwrap();
+        let inside: Vec<AtomicU64> = (0..24).map(|_| AtomicU64::new(0)).collect();
+        let (limiter, inside, clock) = (&limiter, &inside, &clock);
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                scope.spawn(move || {
+                    let mut random = Random(thread + 1);
+                    for turn in 0..turns(20_000) {
+                        let key = random.below(inside.len() as u64) as usize;
+                        if turn % 1_000 == 0 {
+                            clock.advance(Duration::from_millis(300));
+                        }
+                        if limiter.acquire(key.to_le_bytes(), 1).unwrap().allowed {
+                            assert!(inside[key].fetch_add(1, Ordering::SeqCst) < 2);
+                            if random.below(8) == 0 {
+                                std::thread::yield_now();
+                            }
+                            inside[key].fetch_sub(1, Ordering::SeqCst);
+                            limiter.release(key.to_le_bytes()).unwrap();
+                        }
+                    }
+                });
+            }
+            if updates {
+                (0..turns(40) as usize)
+                    .for_each(|turn| limiter.update(policies[turn % 2]).unwrap());
+            }
+        });
+        for key in 0..inside.len() {
+            assert_eq!(
+                limiter.snapshot(key.to_le_bytes()).unwrap().buckets[0].used,
+                0,
+                "key {key}"
+            );
+        }
+    }
+}

@@ -175,3 +175,39 @@ fn ten_thousand_waiters_are_ten_thousand_places_in_a_queue() {
         assert_eq!(done, second * 1_000);
     }
 }
+
+#[test]
+fn what_is_hopeless_is_told_in_the_queue_too() {
+    let (limiter, _) = limiter("1/minute");
+    assert!(limiter.try_acquire("key", 1));
+    let (waker, _) = waker();
+    let mut first = limiter.queue("key", 1, None);
+    assert!(!admitted(&mut first, &waker));
+    assert_eq!(limiter.wait("key", 1_000, None).unwrap().reason, Reason::Impossible);
+    let decision = limiter.wait("key", 1, Some(Duration::from_secs(59))).unwrap();
+    assert_eq!((decision.allowed, decision.retry_after), (false, Duration::from_secs(60)));
+}
+
+/// A waker may own a task that owns a ticket of the same queue: dropping it comes back into the queue.
+#[test]
+fn a_waker_that_owns_a_ticket_is_dropped_outside_the_locks() {
+    struct Owner(Option<Ticket>);
+    impl Wake for Owner {
+        fn wake(self: Arc<Self>) {
+            assert!(self.0.is_some());
+        }
+    }
+    let (limiter, clock) = limiter("1/minute");
+    assert!(limiter.try_acquire("key", 1));
+    let owner =
+        |limiter: &Limiter| Waker::from(Arc::new(Owner(Some(limiter.queue("key", 1, None)))));
+    let mut replaced = limiter.queue("key", 1, None);
+    assert!(!admitted(&mut replaced, &owner(&limiter)));
+    assert!(!admitted(&mut replaced, Waker::noop()));
+    let mut dropped = limiter.queue("key", 1, None);
+    assert!(!admitted(&mut dropped, &owner(&limiter)));
+    drop(dropped);
+    let mut woken = limiter.queue("key", 1, None);
+    assert!(!admitted(&mut woken, &owner(&limiter)));
+    clock.advance(Duration::from_secs(60));
+}

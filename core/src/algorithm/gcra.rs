@@ -138,10 +138,19 @@ impl Gcra {
         self.in_use(words, at).div_ceil(1 << self.fine) << self.coarse
     }
 
-    /// Gives back up to `units`; returns how many there were.
-    pub(crate) fn refund(&self, words: &mut [u64], at: Moment, units: Units) -> Units {
-        let given = units.min(self.used(words, at));
-        words[0] -= self.steps(given).min(self.in_use(words, at));
+    /// Gives back up to `units`; returns how many there were. `mark` is the word after the payment that is
+    /// refunded: what time has given back since is not given back again.
+    pub(crate) fn refund(
+        &self,
+        words: &mut [u64],
+        at: Moment,
+        units: Units,
+        mark: Option<u64>,
+    ) -> Units {
+        let paid = [mark.unwrap_or(u64::MAX)];
+        let steps = self.in_use(words, at).min(self.in_use(&paid, at));
+        let given = units.min(steps.div_ceil(1 << self.fine) << self.coarse);
+        words[0] -= self.steps(given).min(steps);
         given
     }
 
@@ -246,7 +255,7 @@ mod tests {
                 rate.charge(&mut words, at(now), u64::MAX);
                 assert_eq!(rate.room(&words, at(now)), 0);
                 assert!(rate.wait_for(&words, at(now), 1) > 0);
-                rate.refund(&mut words, at(now), u64::MAX);
+                rate.refund(&mut words, at(now), u64::MAX, None);
                 assert_eq!(rate.full_after(&words, at(now)), 0);
             }
         }

@@ -62,9 +62,33 @@ impl Scale {
     }
 }
 
-/// A literal such as `2`, `0.5` or `+1_000.25` in billionths; nothing when it is no such literal.
+/// `m.n` × 10^exponent with the point moved; the exponent is small.
+fn without_exponent(mantissa: &str, exponent: &str) -> Option<String> {
+    let exponent: i32 = exponent.parse().ok().filter(|exponent| (-18..=18).contains(exponent))?;
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
+    if whole.is_empty() || fraction.is_empty() {
+        return None;
+    }
+    let zeros = "0".repeat(18);
+    let digits = format!("{zeros}{whole}{fraction}{zeros}");
+    let point = zeros.len() + whole.len();
+    let (whole, fraction) =
+        digits.split_at_checked(point.checked_add_signed(exponent as isize)?)?;
+    Some(format!("{whole}.{fraction}"))
+}
+
+/// A literal such as `2`, `0.5`, `+1_000.25` or `5e-05` (as hosts write small floats) in billionths; nothing
+/// when it is no such literal.
 fn billionths(literal: &str) -> Option<u64> {
     let literal = literal.strip_prefix('+').unwrap_or(literal);
+    let moved;
+    let literal = match literal.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => {
+            moved = without_exponent(mantissa, exponent)?;
+            moved.as_str()
+        }
+        None => literal,
+    };
     let (whole, fraction) = literal.split_once('.').unwrap_or((literal, "0"));
     let fraction = match fraction.trim_end_matches('0') {
         "" if !fraction.is_empty() => "0",
@@ -95,7 +119,14 @@ mod tests {
             ("0.0000000010", Some(1)),
             ("1000000.000", Some(MOST)),
             ("0.0000000001", None),
-            ("1e3", None),
+            ("1e3", Some(1_000 * ONE)),
+            ("5e-05", Some(50_000)),
+            ("1.25E+2", Some(125 * ONE)),
+            ("1e-10", None),
+            ("1e19", None),
+            ("1e", None),
+            ("e3", None),
+            ("1e3e3", None),
             ("-1", None),
             ("inf", None),
             ("nan", None),

@@ -6,9 +6,12 @@
 //! | state | `GONE` (all ones) | `take`, before the tag changes | `put`, `free`; in a table that is left behind never |
 //! |       | anything else: the algorithm's word | `transact`, `put` | `take` |
 //!
-//! A reader takes the tag, the state, and the tag again: the state belongs to the tag. A replacement in
-//! between passes through `GONE`, and what is put then always differs from what was there (a newcomer is
-//! written only with a charge, on top of what it inherits), so that a late compare-and-swap fails.
+//! A reader takes the state and then the tag (again): the state belongs to the tag. A replacement passes
+//! through `GONE`, and what is put then differs from what was there (a newcomer is written only with a
+//! charge, on top of what it inherits), so that a late compare-and-swap fails. One case is left: a thread that
+//! stalls between its load and its swap while its key is evicted, another key takes the slot, and a *refund*
+//! brings that key's word back to the very bits that were read. Then one charge lands on the other key.
+//! Permits, which come back all the time, never live in this layout (see `Plan::new`).
 
 use super::{Attempt, EMPTY};
 use crate::sync::{AtomicU64, Ordering};

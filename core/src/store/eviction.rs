@@ -8,7 +8,9 @@ use super::{EMPTY, GHOST, Judge};
 use crate::sync::{MutexGuard, Ordering};
 
 /// Sets looked at for records that are full again, when the table is full.
-const SWEEP: usize = 16;
+const SWEEP: usize = 4;
+/// Up to so many sets, all are looked at.
+const SMALL: usize = 32;
 
 /// Sets looked at for a record that may be evicted, when the newcomer's own sets have none.
 const SEARCH: usize = 64;
@@ -25,6 +27,19 @@ pub(super) enum Place {
     Elsewhere(usize),
 }
 
+/// The sets of these slots, in the order in which they come first.
+fn sets_by_closest(slots: impl Iterator<Item = usize>) -> Vec<usize> {
+    let mut sets: Vec<usize> = slots.map(|index| index / WAYS).collect();
+    let mut seen = Vec::with_capacity(2);
+    sets.retain(|set| {
+        !seen.contains(set) && {
+            seen.push(*set);
+            true
+        }
+    });
+    sets
+}
+
 impl Table {
     /// A newcomer starts from the larger use of what it displaces and of both sets' ghosts.
     pub(super) fn inherit(
@@ -38,8 +53,10 @@ impl Table {
         let Place::Evict(victims) = place else { return };
         let mut victim = [0; MAX_WORDS];
         for &index in victims {
-            if self.peek(index, &mut victim) {
-                judge.merge(words, &victim[..self.words]);
+            let victim = &mut victim[..self.words];
+            // A permit that went out meanwhile stays with its record, which will not be evicted.
+            if self.peek(index, victim) && !judge.is_held(victim) {
+                judge.merge(words, victim);
             }
         }
     }
@@ -88,15 +105,18 @@ impl Table {
         }
         candidates.sort_unstable();
         candidates.dedup();
-        let Some(set) = candidates.first().map(|&(_, index)| index / WAYS) else {
+        if candidates.is_empty() {
             return free.filter(|_| self.victim_elsewhere(judge).is_some()).map(Place::Elsewhere);
-        };
-        // With no empty slot, a set without a ghost loses a second record to make room for one.
-        let wanted = if free.is_none() && self.ghost(set).is_none() { 2 } else { 1 };
-        let of_set =
-            candidates.into_iter().map(|(_, index)| index).filter(|index| index / WAYS == set);
-        let victims: Vec<usize> = of_set.take(wanted).collect();
-        (victims.len() == wanted).then_some(Place::Evict(victims))
+        }
+        let closest = candidates.iter().map(|&(_, index)| index);
+        let mut of_both = sets_by_closest(closest.clone()).into_iter().map(|set| {
+            // With no empty slot, a set without a ghost loses a second record to make room for one.
+            let wanted = if free.is_none() && self.ghost(set).is_none() { 2 } else { 1 };
+            let victims: Vec<usize> =
+                closest.clone().filter(|index| index / WAYS == set).take(wanted).collect();
+            (victims.len() == wanted).then_some(Place::Evict(victims))
+        });
+        of_both.find_map(|place| place)
     }
 
     /// An empty slot: in the first set until that is nearly full, then in the emptier one.
@@ -125,15 +145,20 @@ impl Table {
             Place::Elsewhere(index) => Some(index),
         };
         let sets = self.sets_of(tag);
-        let any = || {
-            sets.into_iter()
-                .flat_map(|set| self.ways(set))
-                .find(|&index| self.tag_at(index) == EMPTY)
-        };
-        if let Some(index) = slot.or_else(any) {
+        let empty = || self.empty_slot(sets, tag);
+        if let Some(index) = slot.or_else(empty).or_else(|| self.clear_slot(sets, judge)) {
             self.claim(judge);
             self.put(index, tag, words);
         }
+    }
+
+    /// Evicts until there is an empty slot: what was planned was charged or held meanwhile.
+    fn clear_slot(&self, sets: [usize; 2], judge: &impl Judge) -> Option<usize> {
+        let keys = sets.into_iter().flat_map(|set| self.ways(set));
+        keys.filter(|&index| self.tag_at(index) != GHOST).find(|&index| {
+            self.evict(index, judge);
+            self.tag_at(index) == EMPTY
+        })
     }
 
     /// Counts one more key. When others took the last places meanwhile, or the newcomer has only a slot,
@@ -215,7 +240,8 @@ impl Table {
     /// Frees the records that are full again in the next few sets. Skips sets that are locked.
     fn sweep(&self, judge: &impl Judge) {
         let mut words = [0; MAX_WORDS];
-        for _ in 0..SWEEP.min(self.sets) {
+        let sets = if self.sets <= SMALL { self.sets } else { SWEEP };
+        for _ in 0..sets {
             let set = self.hand.fetch_add(1, Ordering::Relaxed) % self.sets;
             let Some(_guard) = self.locks[set % self.locks.len()].try_lock() else { continue };
             for index in self.ways(set).filter(|&index| self.tag_at(index) != EMPTY) {
