@@ -32,7 +32,7 @@ pub struct Window {
     pub used: Units,
 }
 
-/// Which window paid, for a refund to the payer.
+/// What paid, for a refund to the payer: the window, or gcra's use after the payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark(Time);
 
@@ -290,7 +290,8 @@ impl Bucket {
     /// Names the window that pays now.
     pub fn mark(&self, state: &State, at: Time) -> Mark {
         Mark(match state {
-            State::Permits(_) | State::Gcra(_) => 0,
+            State::Permits(_) => 0,
+            State::Gcra(used) => self.used_steps(*used, at),
             State::Fixed(window) => self.fixed_window(window, at).start,
             State::Sliding { .. } => self.pair(state, at).0,
             State::Strict(parts) => self.part(parts, at),
@@ -298,7 +299,8 @@ impl Bucket {
     }
 
     /// Gives back at most `units`, and at most what is in use; with a mark only what was paid in
-    /// that window. Returns how many units were given. (gcra: a broken unit counts as one.)
+    /// that window, or (gcra) what time has not given back since. Returns how many units were
+    /// given. (gcra: a broken unit counts as one.)
     pub fn refund(&self, state: &mut State, at: Time, units: Units, mark: Option<Mark>) -> Units {
         let may = |window: Time| mark.is_none_or(|Mark(paid)| paid == window);
         match state {
@@ -309,9 +311,11 @@ impl Bucket {
             State::Gcra(used) => {
                 let before = self.used_steps(*used, at);
                 let idle = self.supply(at) - self.whole_steps(self.capacity);
-                let given = units.min(self.units(before - idle, true));
+                let paid = mark.map_or(before, |Mark(paid)| paid.max(idle));
+                let steps = before.min(paid) - idle;
+                let given = units.min(self.units(steps, true));
                 if given > 0 {
-                    *used = Some((before - self.steps(given)).max(idle));
+                    *used = Some(before - self.steps(given).min(steps));
                 }
                 given
             }
@@ -341,9 +345,8 @@ impl Bucket {
                         left -= given;
                     }
                 }
-                // As any change, it brings the key to now's part.
-                if left < units && parts.last().is_some_and(|&(part, _)| part < newest) {
-                    parts.push((newest, 0));
+                if left < units {
+                    move_on(parts, newest);
                 }
                 units - left
             }
@@ -374,6 +377,7 @@ impl Bucket {
                 let counted = old.counted(parts, at);
                 if counted.iter().any(|&(_, used)| used > 0) {
                     *new = counted.iter().map(|&(part, used)| (part, used.min(most))).collect();
+                    move_on(new, old.part(parts, at));
                 }
             }
             _ => self.charge(&mut new, at, old.used(state, at)),
@@ -419,6 +423,13 @@ enum Balance {
     Steps(i128),
     /// Shares, and how many of them make a unit.
     Shares(i128, i128),
+}
+
+/// As any change, an update and a refund bring the key to now's part.
+fn move_on(parts: &mut Vec<(Time, Units)>, newest: Time) {
+    if parts.last().is_some_and(|&(part, _)| part < newest) {
+        parts.push((newest, 0));
+    }
 }
 
 fn in_use(window: &Option<Window>, at: Time) -> Units {
