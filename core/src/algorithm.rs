@@ -97,6 +97,22 @@ impl Bucket {
         each!(self, bucket => bucket.charge(words, at, units), permits => bucket.take(words));
     }
 
+    /// Charges `units` if they fit; of no units, if there is no debt.
+    #[inline]
+    pub(crate) fn take(&self, words: &mut [u64], at: Moment, units: Units) -> bool {
+        if let Bucket::Gcra(bucket) = self {
+            return bucket.take(words, at, units);
+        }
+        let fits = match units {
+            0 => self.wait_for(words, at, 0) == 0,
+            _ => self.room(words, at) >= units,
+        };
+        if fits && units > 0 {
+            self.charge(words, at, units);
+        }
+        fits
+    }
+
     /// Nanoseconds until `units` (at most the capacity) fit; 0: they do now.
     pub(crate) fn wait_for(&self, words: &[u64], at: Moment, units: Units) -> u64 {
         each!(self, bucket => bucket.wait_for(words, at, units), permits => bucket.wait_for(words, units))

@@ -65,20 +65,27 @@ impl Calendar {
     }
 
     /// The window that holds `wall`.
+    #[inline]
     pub(crate) fn window(&self, wall: Timestamp) -> Window {
+        match self.latest.holding(wall) {
+            Some(window) => window,
+            None => self.find(wall),
+        }
+    }
+
+    #[cold]
+    fn find(&self, wall: Timestamp) -> Window {
         let at = nanos_of(wall);
-        match &self.rule {
+        let window = match &self.rule {
             Rule::Even { period, shift } => {
                 let start = at - (at + shift).rem_euclid(*period);
                 between(start, start + period)
             }
-            Rule::Dial { period, zone } => {
-                self.latest.or_find(wall, || dial_window(zone, *period, at))
-            }
-            Rule::Dates { step, zone } => {
-                self.latest.or_find(wall, || date_window(zone, *step, at))
-            }
-        }
+            Rule::Dial { period, zone } => dial_window(zone, *period, at),
+            Rule::Dates { step, zone } => date_window(zone, *step, at),
+        };
+        self.latest.offer(window);
+        window
     }
 }
 
@@ -272,14 +279,7 @@ struct LatestWindow {
 }
 
 impl LatestWindow {
-    fn or_find(&self, wall: Timestamp, find: impl FnOnce() -> Window) -> Window {
-        self.holding(wall).unwrap_or_else(|| {
-            let window = find();
-            self.offer(window);
-            window
-        })
-    }
-
+    #[inline]
     fn holding(&self, wall: Timestamp) -> Option<Window> {
         // Acquire pairs with the Release of `offer`: the words of this version are visible.
         let version = self.version.load(Ordering::Acquire);

@@ -165,7 +165,7 @@ impl PlannedLimit {
         words: &mut [u64],
         at: Moment,
         units: Units,
-        mut paid: impl FnMut(usize, Units, u64),
+        mut paid: impl FnMut(usize, Units, &[u64]),
     ) -> Units {
         let mut left = units;
         for (index, bucket) in self.buckets.iter().enumerate() {
@@ -176,7 +176,7 @@ impl PlannedLimit {
             if part > 0 {
                 bucket.bucket.charge(bucket.of_mut(words), at, part);
                 left -= part;
-                paid(index, part, bucket.bucket.mark(bucket.of(words), at));
+                paid(index, part, words);
             }
         }
         left
@@ -271,8 +271,18 @@ impl Plan {
     /// May the request pass? If so, `words` are those after it; if not, they are untouched.
     #[inline]
     pub(crate) fn admit(&self, words: &mut [u64], at: Moment, cost: Units) -> Reason {
+        // One bucket: asked and charged in one go.
+        if let [PlannedLimit { method: Method::Count, buckets, capacity, .. }] = &self.limits[..]
+            && let [bucket] = &buckets[..]
+        {
+            return match bucket.bucket.take(bucket.of_mut(words), at, cost) {
+                true => Reason::Ok,
+                false if cost > *capacity => Reason::Impossible,
+                false => Reason::Limited,
+            };
+        }
         if self.limits.iter().all(|limit| limit.admits(words, at, cost)) {
-            self.pay(words, at, cost, |_| ());
+            self.pay(words, at, cost, |_, _, _, _| ());
             Reason::Ok
         } else if self.limits.iter().any(|limit| limit.wanted(cost) > limit.capacity) {
             Reason::Impossible
@@ -282,33 +292,48 @@ impl Plan {
     }
 
     /// As [`Plan::admit`], with the answer in full.
+    #[inline]
     pub(crate) fn acquire(&self, words: &mut [u64], at: Moment, cost: Units) -> Decision {
-        self.acquire_with_receipt(words, at, cost, |_| ())
+        match self.admit(words, at, cost) {
+            Reason::Ok => self.tightest(words, at),
+            _ => self.denial(words, at, cost),
+        }
     }
 
-    #[inline]
+    /// As [`Plan::acquire`]; writes down who paid.
     pub(crate) fn acquire_with_receipt(
         &self,
         words: &mut [u64],
         at: Moment,
         cost: Units,
-        paid: impl FnMut(Payment),
+        receipt: &mut Vec<Payment>,
     ) -> Decision {
+        receipt.clear();
         if !self.limits.iter().all(|limit| limit.admits(words, at, cost)) {
             return self.denial(words, at, cost);
         }
-        self.pay(words, at, cost, paid);
+        self.pay(words, at, cost, |limit, bucket, units, words| {
+            let paying = &limit.buckets[bucket];
+            let mark = paying.bucket.mark(paying.of(words), at);
+            receipt.push(Payment { lineage: limit.lineage, bucket, units, mark });
+        });
         self.tightest(words, at)
     }
 
     #[inline]
-    fn pay(&self, words: &mut [u64], at: Moment, cost: Units, mut paid: impl FnMut(Payment)) {
+    fn pay(
+        &self,
+        words: &mut [u64],
+        at: Moment,
+        cost: Units,
+        mut paid: impl FnMut(&PlannedLimit, usize, Units, &[u64]),
+    ) {
         for limit in &self.limits {
             match limit.method {
                 Method::Latency => {}
                 Method::Count => {
-                    limit.spread(words, at, cost, |bucket, units, mark| {
-                        paid(Payment { lineage: limit.lineage, bucket, units, mark });
+                    limit.spread(words, at, cost, |bucket, units, words| {
+                        paid(limit, bucket, units, words);
                     });
                 }
                 Method::Concurrency => {

@@ -21,6 +21,7 @@
 use jiff::tz::TimeZone;
 
 use super::Units;
+use super::ratio::Ratio;
 use crate::calendar::{Calendar, Window};
 use crate::clock::Moment;
 use crate::rate::{DAY, Period, Rate, SECOND};
@@ -36,6 +37,7 @@ pub(crate) struct ClockWindow {
     calendar: Calendar,
     /// Makes ids of window starts: see [`grain`].
     grain: u64,
+    grains_per_nano: Ratio,
     /// 0: wide.
     used_bits: u32,
 }
@@ -82,6 +84,7 @@ impl ClockWindow {
             zone: zone.clone(),
             calendar: Calendar::new(rate.period, zone),
             grain,
+            grains_per_nano: Ratio::new(1, grain),
             used_bits: if most < (1 << used_bits) - 1 { used_bits } else { 0 },
         }
     }
@@ -117,10 +120,17 @@ impl ClockWindow {
         }
     }
 
+    /// The window's start in grains, rounded up.
+    #[inline]
+    fn id(&self, window: Window) -> u64 {
+        // Starts stay below 2^62, grains at ten years: no overflow.
+        self.grains_per_nano.floor(window.start + (self.grain - 1))
+    }
+
     #[inline]
     fn current(&self, words: &[u64], at: Moment) -> (u64, Units) {
         let (id, used) = self.unpack(words);
-        let now = self.calendar.window(at.wall).start.div_ceil(self.grain);
+        let now = self.id(self.calendar.window(at.wall));
         if now > id { (now, 0) } else { (id, used) }
     }
 
@@ -128,7 +138,7 @@ impl ClockWindow {
     fn end(&self, words: &[u64], at: Moment) -> u64 {
         let window = self.calendar.window(at.wall);
         let (id, _) = self.unpack(words);
-        if id <= window.start.div_ceil(self.grain) {
+        if id <= self.id(window) {
             return window.end;
         }
         self.calendar.window(self.inside(id)).end

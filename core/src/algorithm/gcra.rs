@@ -110,6 +110,18 @@ impl Gcra {
         words[0] = used.saturating_add(self.steps(units)).min(most);
     }
 
+    /// Charges `units` if they fit.
+    #[inline]
+    pub(crate) fn take(&self, words: &mut [u64], at: Moment, units: Units) -> bool {
+        let supply = self.supply(at);
+        let wanted = self.since_idle(words[0], supply).saturating_add(self.steps(units));
+        let fits = wanted <= supply;
+        if fits && units > 0 {
+            words[0] = wanted;
+        }
+        fits
+    }
+
     /// Nanoseconds until `units` fit; the caller has ruled out what never fits.
     pub(crate) fn wait_for(&self, words: &[u64], at: Moment, units: Units) -> u64 {
         let supply = self.supply(at);

@@ -114,6 +114,12 @@ impl Table {
 
     #[inline]
     fn find(&self, tag: u64) -> Option<usize> {
+        let [first, _] = self.sets_of(tag);
+        let preferred = first * WAYS + tag as usize % WAYS;
+        if self.tag_at(preferred) == tag { Some(preferred) } else { self.search(tag) }
+    }
+
+    fn search(&self, tag: u64) -> Option<usize> {
         let mut slots = self.sets_of(tag).into_iter().flat_map(|set| self.ways_from(set, tag));
         slots.find(|&index| self.tag_at(index) == tag)
     }
