@@ -12,7 +12,8 @@
 
 /**
  * Who is limited: a string (its UTF-8; a lone surrogate counts as U+FFFD) or bytes, so also a
- * `Buffer`. Equal bytes are equal keys. Bytes in shared memory are refused.
+ * `Buffer`. Equal bytes are equal keys. Refused: bytes in shared memory, and an array whose
+ * buffer was transferred or has shrunk below it.
  */
 export type Key = string | Uint8Array
 

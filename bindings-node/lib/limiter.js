@@ -8,26 +8,10 @@ const { RateLimitedError, readingPolicy } = require('./errors.js')
 const { nativeOf } = require('./clock.js')
 const { Reservation } = require('./reservation.js')
 const { checked, explicit, wrongType } = require('./options.js')
+const { PolicyFile, sourceOf } = require('./policy.js')
 const { wait, askAgain } = require('./waiting.js')
 
 const OPTIONS = { clock: 'any', maxKeys: 'number', onFull: 'string', store: 'string', name: 'string' }
-
-// Says that a policy is in a file, to the constructor alone.
-class PolicyFile {
-  constructor(path) {
-    this.path = path
-  }
-}
-
-// A policy's text, and what it is.
-function sourceOf(policy) {
-  if (typeof policy === 'string') return [policy, 'text']
-  if (policy instanceof PolicyFile) return [policy.path, 'file']
-  if (policy === null || typeof policy !== 'object' || Array.isArray(policy)) {
-    throw wrongType('policy', "a rate string such as '100/minute', a document or an object", policy)
-  }
-  return [JSON.stringify(policy), 'object']
-}
 
 // A clock of this package, or the name of one.
 function clockOf(clock) {

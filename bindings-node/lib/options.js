@@ -16,21 +16,26 @@ function wrongType(name, wanted, value) {
   return error
 }
 
-// An options object of which every field is known. `known` gives each field's type: what
-// `typeof` says, or 'any' for one that is checked elsewhere.
+// A copy of an options object, each option read once, of which every field is known. `known`
+// gives each field's type: what `typeof` says, or 'any' for one that is checked elsewhere.
 function checked(options, known) {
   if (options === undefined) return {}
   if (options === null || typeof options !== 'object' || Array.isArray(options)) {
     throw wrongType('options', 'an object', options)
   }
-  for (const [name, value] of Object.entries(options)) {
+  // Inherited ones are read below, so their names are checked here, too.
+  for (const name in options) {
     if (!Object.hasOwn(known, name)) throw unknown(name, Object.keys(known))
-    const wanted = known[name]
+  }
+  const copy = {}
+  for (const [name, wanted] of Object.entries(known)) {
+    const value = options[name]
     if (value !== undefined && wanted !== 'any' && typeof value !== wanted) {
       throw wrongType(name, `a ${wanted}`, value)
     }
+    copy[name] = value
   }
-  return options
+  return copy
 }
 
 function unknown(name, known) {

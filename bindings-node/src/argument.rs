@@ -104,11 +104,38 @@ unsafe fn bytes(env: sys::napi_env, value: sys::napi_value) -> Result<Vec<u8>, R
         ));
     }
     if length == 0 || data.is_null() {
-        return Ok(Vec::new());
+        // SAFETY: as promised by the caller; `value` is a typed array.
+        return unsafe { check_memory(env, value) }.map(|()| Vec::new());
     }
     // SAFETY: `data` and `length` describe the array's own memory, which is not shared with
     // other threads, and no JavaScript runs until the copy is made.
     Ok(unsafe { std::slice::from_raw_parts(data.cast::<u8>(), length) }.to_vec())
+}
+
+/// A typed array without bytes: is it empty, or did it lose its memory (transferred to another
+/// thread, or shrunk)? Node tells both alike, the array's own methods throw in the latter case.
+///
+/// # Safety
+/// As `with_key`; `value` is a typed array.
+#[cold]
+unsafe fn check_memory(env: sys::napi_env, value: sys::napi_value) -> Result<(), Refusal> {
+    let (mut at, mut zero, mut element) = (null_mut(), null_mut(), null_mut());
+    // SAFETY: as promised by the caller; the name ends in a NUL, and there is one argument.
+    let status = unsafe {
+        check(sys::napi_create_uint32(env, 0, &mut zero), "a number")?;
+        check(sys::napi_get_named_property(env, value, c"at".as_ptr(), &mut at), "a key")?;
+        sys::napi_call_function(env, value, at, 1, &zero, &mut element)
+    };
+    if status != sys::Status::napi_pending_exception {
+        return check(status, "a key");
+    }
+    // SAFETY: as promised by the caller. What was thrown is put in clearer words below.
+    unsafe { sys::napi_get_and_clear_last_exception(env, &mut element) };
+    Err(Refusal::Type(
+        "key: the bytes of this Uint8Array are gone (its buffer was transferred or has shrunk); \
+         give one that still has them"
+            .to_owned(),
+    ))
 }
 
 /// A count of units: a whole number, or a bigint.

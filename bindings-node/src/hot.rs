@@ -18,11 +18,12 @@
 //!   memory V8 does not move and frees only with the buffer; a strong reference keeps the buffer
 //!   until the last function is gone. Only a detached buffer could lose its memory: it is made
 //!   here for `lib/limiter.js`, which never hands it to anyone.
-//! - **Keys are copied** before they are used (see `with_key`), and no JavaScript runs inside.
+//! - **Keys are copied** before they are used (see `with_key`), and no JavaScript runs meanwhile.
 //! - **No panic crosses**: each body runs in `catch_unwind`. Every Node call that can fail is
 //!   checked; after a failure an exception is thrown and null (undefined) is returned.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ffi::{CStr, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, null_mut};
@@ -47,22 +48,40 @@ struct Hot {
     /// `NUMBERS` doubles inside the buffer that `buffer` keeps.
     numbers: *mut f64,
     buffer: sys::napi_ref,
-    /// The limits' names that JavaScript knows, in the order in which it got them.
-    names: RefCell<Vec<&'static str>>,
+    names: RefCell<Names>,
+}
+
+/// The limits' names that JavaScript knows, numbered in the order in which it got them.
+///
+/// The engine keeps one copy of a name for ever, so that a name is known by where it lies. (An
+/// equal one elsewhere would only be told twice.)
+#[derive(Default)]
+struct Names {
+    /// The last one that was asked for: mostly it is asked for again.
+    last: Option<(&'static str, usize)>,
+    numbers: HashMap<*const str, usize>,
+}
+
+impl Names {
+    /// The number of a name, and whether it is a new one.
+    fn number(&mut self, name: &'static str) -> (usize, bool) {
+        if let Some((last, number)) = self.last
+            && ptr::eq(last, name)
+        {
+            return (number, false);
+        }
+        // However many there were before: a limiter may get new names with every update.
+        let next = self.numbers.len();
+        let number = *self.numbers.entry(ptr::from_ref(name)).or_insert(next);
+        self.last = Some((name, number));
+        (number, number == next)
+    }
 }
 
 impl Hot {
     /// Writes a decision; its name is returned when JavaScript does not know it yet.
     fn write(&self, decision: &Decision) -> Option<&'static str> {
-        let mut names = self.names.borrow_mut();
-        // Names are the same few for ever: mostly the first comparison of pointers hits.
-        let known = names
-            .iter()
-            .position(|name| ptr::eq(*name, decision.name))
-            .or_else(|| names.iter().position(|name| *name == decision.name));
-        let fresh = known.is_none().then_some(decision.name);
-        let name = known.unwrap_or(names.len());
-        names.extend(fresh);
+        let (name, is_fresh) = self.names.borrow_mut().number(decision.name);
         let mut flags = u32::from(decision.allowed) | (decision.reason as u32) << REASON_SHIFT;
         flags |= if decision.limit > MAX_SAFE { BIG_LIMIT } else { 0 };
         flags |= if decision.remaining > MAX_SAFE { BIG_REMAINING } else { 0 };
@@ -76,7 +95,7 @@ impl Hot {
         ];
         // SAFETY: the buffer holds NUMBERS doubles and lives (see the top of the file).
         unsafe { self.numbers.cast::<[f64; NUMBERS]>().write(numbers) };
-        fresh
+        is_fresh.then_some(decision.name)
     }
 }
 

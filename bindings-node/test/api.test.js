@@ -57,6 +57,37 @@ test('a decision is not changed by the next one', () => {
   assert.deepEqual([first.limit, first.remaining], [5, 4])
 })
 
+test('decisions stay fast after thousands of updates with names of their own', () => {
+  const { limiter } = at('1000000000/second', { maxKeys: 64 })
+  const named = (name) => ({ limit: [{ name, rate: '1000000000/second' }] })
+  // The fastest of some rounds, whatever else the machine does meanwhile.
+  const fastest = () => {
+    let best = Infinity
+    for (let round = 0; round < 20; round++) {
+      const begun = process.hrtime.bigint()
+      for (let i = 0; i < 200; i++) limiter.acquire('a')
+      best = Math.min(best, Number(process.hrtime.bigint() - begun))
+    }
+    return best
+  }
+  limiter.update(named('first'))
+  assert.equal(limiter.acquire('a').name, 'first')
+  fastest()
+  const few = fastest()
+  for (let i = 0; i < 10_000; i++) {
+    limiter.update(named(`name ${i}`))
+    assert.equal(limiter.acquire('a').name, `name ${i}`)
+  }
+  const newest = fastest()
+  assert.ok(newest < 4 * few, `${newest} ns with many names, ${few} ns with few`)
+  limiter.update(named('first'))
+  assert.equal(limiter.acquire('a').name, 'first')
+  const oldest = fastest()
+  assert.ok(oldest < 4 * few, `${oldest} ns with many names, ${few} ns with few`)
+  limiter.update(named('name 9999'))
+  assert.equal(limiter.acquire('a').name, 'name 9999')
+})
+
 test('names follow the limit that decides, also after an update', () => {
   const policy = (first, second) => ({
     limit: [

@@ -45,6 +45,33 @@ test('keys of other types are refused by name, in every call', () => {
   refuses(() => limiter.acquire(unshared(3)), TYPE, /shared memory/)
 })
 
+test('a key whose bytes are gone is refused, an empty one is a key', () => {
+  const transferred = new Uint8Array(3)
+  structuredClone(transferred.buffer, { transfer: [transferred.buffer] })
+  const gone = [transferred]
+  const empty = [new Uint8Array(0), Buffer.alloc(0), new Uint8Array(new ArrayBuffer(8), 4, 0)]
+  const resizable = new ArrayBuffer(8, { maxByteLength: 16 })
+  if (resizable.resizable) {
+    gone.push(new Uint8Array(resizable, 0, 4), new Uint8Array(resizable, 4), new Uint8Array(resizable, 4, 2))
+    empty.push(new Uint8Array(resizable, 1, 0), new Uint8Array(resizable, 2))
+    resizable.resize(2)
+  }
+  for (const key of gone) {
+    for (const call of [
+      () => limiter.tryAcquire(key),
+      () => limiter.acquire(key),
+      () => limiter.recordLatency(key, 1),
+      () => limiter.peek(key),
+      () => limiter.acquireAt(key, 1, NOW),
+    ]) {
+      refuses(call, TYPE, /^key: .*gone.*transferred or has shrunk/)
+    }
+  }
+  assert.equal(limiter.peek('', 0).remaining, 100)
+  for (const key of empty) assert.equal(limiter.tryAcquire(key), true)
+  assert.equal(limiter.peek('', 0).remaining, 100 - empty.length)
+})
+
 test('costs that cannot be are refused by name, in every call', () => {
   const wrong = [
     [-1, RANGE, /-1 is negative/],
@@ -144,6 +171,29 @@ test('options are known, of the right type, and possible', () => {
     refuses(() => new Limiter(policy), TYPE, /^policy: /)
     refuses(() => limiter.update(policy), TYPE, /^policy: /)
   }
+})
+
+test('options are read once, also inherited ones and getters', async () => {
+  const make = (options) => () => new Limiter('1/second', options)
+  refuses(make(Object.create({ onFull: 3 })), TYPE, /^onFull: /)
+  refuses(make(Object.create({ name: null })), TYPE, /^name: /)
+  assert.throws(make(Object.create({ onfull: 'deny' })), { message: /did you mean onFull\?/ })
+  assert.equal(make(Object.create({ name: 'inherited' }))().name, 'inherited')
+  class Options {
+    reads = 0
+    get name() {
+      return this.reads++ === 0 ? 'first' : 5
+    }
+  }
+  Object.defineProperty(Options.prototype, 'name', { enumerable: true })
+  const options = new Options()
+  Object.defineProperty(options, 'reads', { enumerable: false })
+  assert.equal(make(options)().name, 'first')
+  assert.equal(options.reads, 1)
+  const failing = { get store() { throw new RangeError('mine') } }
+  assert.throws(make(failing), { name: 'RangeError', message: 'mine' })
+  const inherited = Object.create({ timeoutMs: '3' })
+  await assert.rejects(limiter.wait('a', inherited), { message: /^timeoutMs: must be a number, / })
 })
 
 test('options of wait and measure, too', async () => {

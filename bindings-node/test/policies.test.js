@@ -89,6 +89,48 @@ test('a mistake in an object has a field, and no line of a text that nobody wrot
   )
 })
 
+test('what JSON cannot say is refused by field', () => {
+  const limit = (fields) => ({ limit: [{ quota: 5, period: 'minute', ...fields }] })
+  const loop = limit({})
+  loop.limit[0].burst = loop.limit
+  const refused = [
+    [limit({ quota: 5n }), TypeError, /^policy: limit\[0\]\.quota: must be .*, not a bigint/],
+    [limit({ burst: () => 3 }), TypeError, /^policy: limit\[0\]\.burst: must be .*, not a function/],
+    [{ scale: Symbol('a'), ...limit() }, TypeError, /^policy: scale: must be .*, not a symbol/],
+    [limit({ quota: NaN }), PolicyError, /^policy: limit\[0\]\.quota: NaN is not an amount; /],
+    [loop, PolicyError, /^policy: limit\[0\]\.burst: the object holds itself; /],
+    [{ toJSON() {} }, TypeError, /^policy: must be a rate string .*, not undefined/],
+    [{ toJSON: () => 5n }, TypeError, /^policy: must be .*, not a bigint/],
+    [{ toJSON: () => '5/minute' }, PolicyError, /^policy: document: /],
+  ]
+  const limiter = new Limiter('1/second')
+  for (const [policy, kind, message] of refused) {
+    for (const call of [() => new Limiter(policy), () => limiter.update(policy)]) {
+      assert.throws(call, (error) => {
+        assert.ok(error instanceof kind, String(error))
+        assert.match(error.message, message)
+        assert.match(error.code, /^ERR_(INVALID_ARG_TYPE|TIDEGATE_POLICY)$/)
+        return true
+      })
+    }
+  }
+  assert.throws(
+    () => new Limiter({ get limit() { throw new RangeError('mine') } }),
+    { name: 'RangeError', message: 'mine' },
+  )
+  // The same object twice is no circle, and what is undefined is left out.
+  const period = { toJSON: () => 'minute' }
+  const limits = ['a', 'b'].map((name) => ({ name, quota: 5, period, burst: undefined }))
+  assert.equal(new Limiter({ limit: limits }).snapshot('key').buckets.length, 2)
+})
+
+test('a small scale, which JSON writes with an exponent', () => {
+  const limit = [{ rate: '50000000/minute' }]
+  assert.equal(JSON.stringify(1e-7), '1e-7')
+  assert.equal(new Limiter({ scale: 1e-7, limit }).peek('key', 0).limit, 5)
+  assert.throws(() => new Limiter({ scale: 1e-10, limit }), { field: 'scale' })
+})
+
 test('a policy file that is wrong is named, and so is one that is not there', () => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tidegate-'))
   try {
