@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyBytes, PyDelta, PyDeltaAccess, PyFloat, PyInt, PyString};
 use tidegate::Timestamp;
 
@@ -111,9 +112,12 @@ fn whole(name: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
     if !value.is_exact_instance_of::<PyInt>() && value.is_instance_of::<PyBool>() {
         return Err(wrong_type(name, "an int", value));
     }
+    if !value.is_instance_of::<PyInt>() {
+        return whole(name, &index(name, value)?);
+    }
     value.extract::<u64>().map_err(|error| {
         if !error.is_instance_of::<PyOverflowError>(value.py()) {
-            return wrong_type(name, "an int", value);
+            return error;
         }
         let problem = match value.lt(0) {
             Ok(true) => "the number is negative",
@@ -121,6 +125,16 @@ fn whole(name: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
         };
         argument(name, problem, "give a whole number from 0 to 18446744073709551615")
     })
+}
+
+/// The int that another type (numpy's, say) gives itself out for. What its `__index__` raises is
+/// the caller's own, and comes through.
+fn index<'py>(name: &str, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    static INDEX: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    if !value.get_type().hasattr("__index__")? {
+        return Err(wrong_type(name, "an int", value));
+    }
+    INDEX.import(value.py(), "operator", "index")?.call1((value,))
 }
 
 const SECONDS: &str = "give seconds as int or float, or a timedelta, not negative";

@@ -2,9 +2,10 @@
 //! (`tidegate/_errors.py`) so that users can read, catch, pickle and subclass them.
 
 use std::error::Error as _;
+use std::path::Path;
 
-use pyo3::PyErr;
 use pyo3::exceptions::PyOSError;
+use pyo3::prelude::*;
 
 pyo3::import_exception!(tidegate._errors, Error);
 pyo3::import_exception!(tidegate._errors, PolicyError);
@@ -21,18 +22,21 @@ pub(crate) fn raise(error: tidegate::Error) -> PyErr {
     if error.is_argument() {
         return ArgumentError::new_err((message, field, remedy));
     }
-    match error.source().and_then(|source| source.downcast_ref::<std::io::Error>()) {
-        Some(cause) => unreadable(cause, message),
-        None => Error::new_err(message),
+    if error.is_file() {
+        // Not the system's complaint (see `raise_of_file`): the file was read, but is not UTF-8.
+        return PolicyError::new_err((message, "file", "save the policy as UTF-8 text"));
     }
+    Error::new_err(message)
 }
 
+/// As `raise`, of a file that was to be read: with number, text and name as Python's own, so that
 /// `OSError` chooses its own subclass (`FileNotFoundError`, …) from the number.
-fn unreadable(cause: &std::io::Error, message: String) -> PyErr {
-    match cause.raw_os_error() {
-        Some(number) => PyOSError::new_err((number, message)),
-        // Not the system's complaint: the file was read, but it is not UTF-8.
-        None => PolicyError::new_err((message, "file", "save the policy as UTF-8 text")),
+pub(crate) fn raise_of_file(py: Python<'_>, error: tidegate::Error, path: &Path) -> PyErr {
+    let cause = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
+    let Some(number) = cause.and_then(std::io::Error::raw_os_error) else { return raise(error) };
+    match py.import("os").and_then(|os| os.call_method1("strerror", (number,))) {
+        Ok(text) => PyOSError::new_err((number, text.unbind(), path.as_os_str().to_owned())),
+        Err(error) => error,
     }
 }
 

@@ -12,7 +12,7 @@ use tidegate::{Policy, Timestamp};
 use crate::clock::ManualClock;
 use crate::convert::{self, Key, one_of};
 use crate::decision::Decision;
-use crate::error::{PolicyError, raise};
+use crate::error::{PolicyError, raise, raise_of_file};
 use crate::request::{Admission, Reservation};
 use crate::snapshot::{Snapshot, Stats};
 use crate::wait::{self, Ticket};
@@ -340,7 +340,10 @@ impl Limiter {
 /// A policy from the text of one (`"text"`), the JSON of a dict (`"json"`) or a path (`"file"`).
 fn read(policy: &Bound<'_, PyAny>, form: &str) -> PyResult<Policy> {
     match form {
-        "file" => Policy::from_file(policy.extract::<PathBuf>()?),
+        "file" => {
+            let path = policy.extract::<PathBuf>()?;
+            return Policy::from_file(&path).map_err(|e| raise_of_file(policy.py(), e, &path));
+        }
         // The user never saw this JSON: its lines and columns would only puzzle.
         "json" => Policy::from_json(text(policy)?).map_err(tidegate::Error::without_position),
         _ => Policy::parse(text(policy)?),

@@ -1,6 +1,7 @@
 """Bad input: the right exception, and a message that names the argument."""
 
 import math
+from collections import UserDict
 from datetime import timedelta
 
 import pytest
@@ -116,6 +117,10 @@ BAD_OPTIONS = [
     ({"clock": 5}, TypeError, "clock: expected None, 'system' or a ManualClock, got int"),
     ({"name": 5}, TypeError, "name: expected a str, got int"),
     ({"max_key": 5}, TypeError, "max_key"),
+    ({"name": "a\ud800"}, tidegate.ArgumentError, "^name: the string has lone surrogates"),
+    ({"store": "memory:\udfff"}, tidegate.ArgumentError, "^store: the string has lone surrogates"),
+    ({"on_full": "\ud800"}, tidegate.ArgumentError, "^on_full: the string has lone surrogates"),
+    ({"clock": "\ud800"}, tidegate.ArgumentError, "^clock: the string has lone surrogates"),
 ]
 
 
@@ -123,6 +128,51 @@ BAD_OPTIONS = [
 def test_bad_options(options, error, message):
     with pytest.raises(error, match=message):
         tidegate.Limiter("5/minute", **options)
+
+
+class Number:
+    """Stands for an int, or raises what it was given."""
+
+    def __init__(self, outcome):
+        self.outcome = outcome
+
+    def __index__(self):
+        if isinstance(self.outcome, BaseException):
+            raise self.outcome
+        return self.outcome
+
+    def __float__(self):
+        raise ZeroDivisionError("never asked")
+
+
+def test_numbers_of_other_types(clock):
+    limiter = tidegate.Limiter("5/minute", clock=clock)
+    assert limiter.acquire("a", Number(3), now_ns=Number(clock.now_ns())).remaining == 2
+    with pytest.raises(tidegate.ArgumentError, match="^cost: the number is negative"):
+        limiter.acquire("a", Number(-1))
+    with pytest.raises(tidegate.ArgumentError, match="^cost: the number is more than 64 bits"):
+        limiter.acquire("a", Number(BIG))
+    with pytest.raises(TypeError, match="^duration: expected seconds .*got Number"):
+        limiter.record_latency("a", Number(1))
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [TypeError("mine"), OverflowError("mine"), KeyboardInterrupt("mine"), LookupError("mine")],
+    ids=repr,
+)
+def test_what_a_number_raises_comes_through(clock, raised):
+    limiter = tidegate.Limiter("5/minute", clock=clock)
+    for call in (
+        lambda: limiter.acquire("a", Number(raised)),
+        lambda: limiter.try_acquire("a", cost=Number(raised)),
+        lambda: limiter.peek("a", now_ns=Number(raised)),
+        lambda: limiter.penalize("a", Number(raised)),
+        lambda: tidegate.Limiter("1/minute", max_keys=Number(raised)),
+    ):
+        with pytest.raises(type(raised)) as caught:
+            call()
+        assert caught.value is raised
 
 
 def test_options_are_keywords_only():
@@ -133,7 +183,10 @@ def test_options_are_keywords_only():
 
 
 BAD_MAPPINGS = [
-    ({"limit": [{"rate": math.nan}]}, tidegate.PolicyError, "NaN or infinite"),
+    ({"limit": [{"rate": math.nan}]}, tidegate.PolicyError, r"limit\[0\]\.rate: nan is NaN or inf"),
+    ({"scale": -math.inf}, tidegate.PolicyError, "policy: scale: -inf is NaN or infinite"),
+    ({"limit": [{"quota": 10**5000}]}, tidegate.PolicyError, r"limit\[0\]\.quota: .*64 bits"),
+    ({"limit": [{"quota": 2**64}]}, tidegate.PolicyError, r"limit\[0\]\.quota: .*64 bits"),
     ({1: "x"}, TypeError, "policy: field names are str, got int 1"),
     ({"limit": [{2: "x"}]}, TypeError, r"limit\[0\]: field names are str"),
     ({"limit": [{"rate": b"1/minute"}]}, TypeError, r"limit\[0\]\.rate: .*got bytes"),
@@ -150,6 +203,23 @@ BAD_MAPPINGS = [
 def test_bad_mappings(policy, error, message):
     with pytest.raises(error, match=message):
         tidegate.Limiter(policy)
+
+
+def test_what_a_mapping_raises_comes_through():
+    class Own(UserDict):
+        reads = 0
+
+        def __getitem__(self, name):
+            self.reads += 1
+            if self.reads > self.allowed:
+                raise ValueError("mine")
+            return super().__getitem__(name)
+
+    for allowed in (0, 1):  # a policy is looked over, and then read
+        policy = Own(limit=[])
+        policy.allowed = allowed
+        with pytest.raises(ValueError, match="^mine$"):
+            tidegate.Limiter(policy)
 
 
 def test_a_circle_is_refused():
@@ -184,8 +254,12 @@ def test_bad_clock_moves(clock):
 
 
 def test_files(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nowhere.toml"):
+    with pytest.raises(FileNotFoundError, match="nowhere.toml") as missing:
         tidegate.Limiter.from_file(tmp_path / "nowhere.toml")
+    with pytest.raises(FileNotFoundError) as expected:
+        (tmp_path / "nowhere.toml").open()
+    assert str(missing.value) == str(expected.value)
+    assert missing.value.filename == str(tmp_path / "nowhere.toml")
     with pytest.raises(IsADirectoryError):
         tidegate.Limiter.from_file(tmp_path)
     (tmp_path / "latin.toml").write_bytes(b"# \xe9\n")

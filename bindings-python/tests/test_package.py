@@ -1,6 +1,7 @@
 """The package itself: its stubs' documentation, what importing it costs, free threads."""
 
 import ast
+import doctest
 import gc
 import inspect
 import subprocess
@@ -42,6 +43,12 @@ def test_everything_public_is_documented(name):
     for attribute, member in inspect.getmembers(public):
         if not attribute.startswith("_") and not hasattr(BaseException, attribute):
             assert inspect.getdoc(member), attribute
+
+
+def test_the_examples_of_the_documentation():
+    names = {"tidegate": tidegate}
+    for example in doctest.DocTestFinder().find(tidegate.Limiter, "Limiter", globs=names):
+        assert doctest.DocTestRunner().run(example).failed == 0, example.name
 
 
 def test_version():

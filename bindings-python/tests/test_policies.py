@@ -63,3 +63,12 @@ def test_the_position_of_a_mistake():
     assert caught.value.line == 3
     assert caught.value.field == "limit[0].rate.period"
     assert isinstance(caught.value, ValueError) and isinstance(caught.value, tidegate.Error)
+
+
+def test_a_small_scale_which_json_writes_with_an_exponent():
+    policy = {"scale": 0.00005, "limit": [{"rate": "100000/minute"}]}
+    assert "5e-05" in json.dumps(policy)
+    assert tidegate.Limiter(policy).peek("a").limit == 5
+    with pytest.raises(tidegate.PolicyError) as caught:
+        tidegate.Limiter({**policy, "scale": 1e-10})
+    assert caught.value.field == "scale"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tidegate import _native, _policy
+from tidegate._errors import ArgumentError
 from tidegate._measure import Measure
 
 TYPE_CHECKING = False
@@ -53,6 +54,9 @@ class Limiter(_native.Limiter):
     A limiter lives in one process: after `os.fork` parent and child count for themselves, and
     pickling or copying one is a `TypeError`.
 
+    A limiter is complete when it is made, so a subclass that takes arguments of its own takes
+    them in `__new__`, not in `__init__` alone: Python hands them to both.
+
     Examples
     --------
     >>> limiter = tidegate.Limiter("100/minute; 30s/minute")
@@ -60,6 +64,16 @@ class Limiter(_native.Limiter):
     ...     limiter.record_latency("user:42", 0.153)
     ... else:
     ...     print(f"retry after {decision.retry_after} s")
+
+    A subclass with an argument of its own:
+
+    >>> class TenantLimiter(tidegate.Limiter):
+    ...     def __new__(cls, policy, *, tenant, **options):
+    ...         limiter = super().__new__(cls, policy, **options)
+    ...         limiter.tenant = tenant
+    ...         return limiter
+    >>> TenantLimiter("100/minute", tenant="acme").tenant
+    'acme'
     """
 
     __slots__ = ()
@@ -117,10 +131,13 @@ class Limiter(_native.Limiter):
         store: str,
         name: str,
     ) -> Self:
+        chosen = "system" if clock is None else clock
         for option, value in (("on_full", on_full), ("store", store), ("name", name)):
             if not isinstance(value, str):
                 raise TypeError(f"{option}: expected a str, got {type(value).__name__}")
-        chosen = "system" if clock is None else clock
+            _check_utf8(option, value)
+        if isinstance(chosen, str):
+            _check_utf8("clock", chosen)
         return super().__new__(cls, policy, form, chosen, max_keys, on_full, store, name)
 
     def update(self, policy: str | Mapping[str, Any], *, now_ns: int | None = None) -> None:
@@ -197,6 +214,15 @@ class Limiter(_native.Limiter):
             "a Limiter cannot be pickled or copied: its state lives in this process; "
             "give the other process the policy and make a limiter there"
         )
+
+
+def _check_utf8(option: str, value: str) -> None:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        remedy = "give text that has a UTF-8 form"
+        message = f"{option}: the string has lone surrogates; {remedy}"
+        raise ArgumentError(message, option, remedy) from None
 
 
 Limiter.__module__ = "tidegate"

@@ -25,41 +25,39 @@ def read(policy: str | Mapping[str, Any]) -> tuple[str, str]:
 def _as_json(policy: Mapping[str, Any]) -> str:
     import json
 
-    _check_names(policy, "policy")
-    try:
-        return json.dumps(policy, allow_nan=False, default=_plain)
-    except ValueError:
-        # json refuses only numbers that are not numbers; circles end in _check_names.
-        raise PolicyError(
-            "policy: a number is NaN or infinite; give finite numbers",
-            "policy",
-            "give finite numbers",
-        ) from None
+    _check(policy, "policy")
+    return json.dumps(policy, allow_nan=False, default=_plain)
 
 
-def _check_names(value: Any, where: str, depth: int = 0) -> None:
-    """Refuses field names that json would quietly turn into strings, and circles."""
+def _check(value: Any, where: str, depth: int = 0) -> None:
+    """Refuses, by field, what json would quietly change or refuse without a field, and circles."""
     if depth > 20:
-        raise PolicyError(
-            f"{where}: nested too deeply; a policy has a few levels",
-            where,
-            "a policy has a few levels",
-        )
+        raise _refused(where, "nested too deeply", "a policy has a few levels")
     if isinstance(value, Mapping):
         for name, inner in value.items():
             if not isinstance(name, str):
                 raise TypeError(
                     f"{where}: field names are str, got {type(name).__name__} {name!r}"
                 )
-            _check_names(inner, f"{where}.{name}" if depth else name, depth + 1)
+            _check(inner, f"{where}.{name}" if depth else name, depth + 1)
     elif isinstance(value, (list, tuple)):
         for index, inner in enumerate(value):
-            _check_names(inner, f"{where}[{index}]", depth + 1)
-    elif not isinstance(value, (str, int, float, type(None))):
+            _check(inner, f"{where}[{index}]", depth + 1)
+    elif isinstance(value, float):
+        if value - value != 0:
+            raise _refused(where, f"{value} is NaN or infinite", "give a finite number")
+    elif isinstance(value, int):
+        if value.bit_length() > 64:
+            raise _refused(where, "the number is more than 64 bits hold", "give a smaller one")
+    elif not isinstance(value, (str, type(None))):
         raise TypeError(
             f"{where}: expected a str, number, bool, list or mapping, got {type(value).__name__}"
         )
 
 
+def _refused(where: str, problem: str, remedy: str) -> PolicyError:
+    return PolicyError(f"policy: {where}: {problem}; {remedy}", where, remedy)
+
+
 def _plain(value: Any) -> Any:
-    return dict(value)  # the one foreign kind that _check_names lets through: mappings
+    return dict(value)  # the one foreign kind that _check lets through: mappings
