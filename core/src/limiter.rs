@@ -1,9 +1,13 @@
 //! Where policy, algorithms, store and clock meet: the only such place.
+//!
+//! Here: how a limiter is made, decides, and is looked at. `afterwards`: what is charged or given back when
+//! a request is done, and the operator's hand. `under_way`: what is held while one runs, and waiting.
+
+mod afterwards;
+mod under_way;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::task::{Wake, Waker};
-use std::thread::Thread;
 use std::time::Duration;
 
 use ahash::RandomState;
@@ -19,12 +23,11 @@ use crate::options::{Builder, OnFull};
 use crate::plan::Plan;
 use crate::policy::Policy;
 use crate::rate::Method;
-use crate::reservation::{Admission, Reservation};
 use crate::snapshot::{Snapshot, Stats};
 use crate::store::{self, MAX_WORDS, OnPressure};
 use crate::sync::{AtomicU64, Ordering};
-use crate::time::{Timestamp, nanos};
-use crate::waiters::{Ticket, Turn, Waiters};
+use crate::time::Timestamp;
+use crate::waiters::Waiters;
 
 /// A policy, the state of its keys, and a clock.
 ///
@@ -170,246 +173,6 @@ impl Limiter {
     /// As [`acquire`](Limiter::acquire).
     pub fn peek_at(&self, key: impl AsRef<[u8]>, cost: u64, now: Timestamp) -> Result<Decision> {
         Ok(self.foresee(self.tag(key.as_ref()), now.into(), cost))
-    }
-
-    /// Charges time spent to the latency limits, after the fact: it may overdraw them.
-    ///
-    /// # Errors
-    /// As [`acquire`](Limiter::acquire).
-    #[inline]
-    pub fn record_latency(&self, key: impl AsRef<[u8]>, latency: Duration) -> Result<()> {
-        self.charge(self.tag(key.as_ref()), self.moment(), Method::Latency, nanos(latency))
-    }
-
-    /// As [`record_latency`](Limiter::record_latency), at an explicit time.
-    ///
-    /// # Errors
-    /// As [`acquire`](Limiter::acquire).
-    #[inline]
-    pub fn record_latency_at(
-        &self,
-        key: impl AsRef<[u8]>,
-        latency: Duration,
-        now: Timestamp,
-    ) -> Result<()> {
-        self.charge(self.tag(key.as_ref()), now.into(), Method::Latency, nanos(latency))
-    }
-
-    /// Charges units to the count limits, whatever is left: the operator's hand.
-    ///
-    /// # Errors
-    /// As [`acquire`](Limiter::acquire).
-    pub fn penalize(&self, key: impl AsRef<[u8]>, units: u64) -> Result<()> {
-        self.charge(self.tag(key.as_ref()), self.moment(), Method::Count, units)
-    }
-
-    /// As [`penalize`](Limiter::penalize), at an explicit time.
-    ///
-    /// # Errors
-    /// As [`acquire`](Limiter::acquire).
-    pub fn penalize_at(&self, key: impl AsRef<[u8]>, units: u64, now: Timestamp) -> Result<()> {
-        self.charge(self.tag(key.as_ref()), now.into(), Method::Count, units)
-    }
-
-    #[inline]
-    fn charge(&self, tag: u64, at: Moment, method: Method, units: u64) -> Result<()> {
-        self.change(tag, at, |plan, words| plan.charge(words, at, method, units));
-        Ok(())
-    }
-
-    /// Gives units back to the count limits: at most what is in use. Which bucket of a cascade paid is
-    /// a guess (the one that pays now, then the earlier ones); a [`Reservation`] knows.
-    ///
-    /// # Errors
-    /// As [`acquire`](Limiter::acquire).
-    pub fn refund(&self, key: impl AsRef<[u8]>, cost: u64) -> Result<()> {
-        self.refund_in(self.tag(key.as_ref()), self.moment(), cost)
-    }
-
-    /// As [`refund`](Limiter::refund), at an explicit time.
-    ///
-    /// # Errors
-    /// As [`acquire`](Limiter::acquire).
-    pub fn refund_at(&self, key: impl AsRef<[u8]>, cost: u64, now: Timestamp) -> Result<()> {
-        self.refund_in(self.tag(key.as_ref()), now.into(), cost)
-    }
-
-    fn refund_in(&self, tag: u64, at: Moment, cost: u64) -> Result<()> {
-        self.change(tag, at, |plan, words| plan.refund(words, at, cost));
-        self.0.waiters.wake_head(tag);
-        Ok(())
-    }
-
-    /// Gives back one permit of every concurrency limit; never more than are out.
-    ///
-    /// # Errors
-    /// As [`acquire`](Limiter::acquire).
-    pub fn release(&self, key: impl AsRef<[u8]>) -> Result<()> {
-        self.release_in(self.tag(key.as_ref()), self.moment())
-    }
-
-    /// As [`release`](Limiter::release), at an explicit time.
-    ///
-    /// # Errors
-    /// As [`acquire`](Limiter::acquire).
-    pub fn release_at(&self, key: impl AsRef<[u8]>, now: Timestamp) -> Result<()> {
-        self.release_in(self.tag(key.as_ref()), now.into())
-    }
-
-    fn release_in(&self, tag: u64, at: Moment) -> Result<()> {
-        self.change(tag, at, |plan, words| plan.release(words, at));
-        self.0.waiters.wake_head(tag);
-        Ok(())
-    }
-
-    /// Fills every count and latency bucket of the key and lifts its block; permits stay out.
-    ///
-    /// # Errors
-    /// As [`acquire`](Limiter::acquire).
-    pub fn reset(&self, key: impl AsRef<[u8]>) -> Result<()> {
-        self.reset_in(self.tag(key.as_ref()), self.moment())
-    }
-
-    /// As [`reset`](Limiter::reset), at an explicit time.
-    ///
-    /// # Errors
-    /// As [`acquire`](Limiter::acquire).
-    pub fn reset_at(&self, key: impl AsRef<[u8]>, now: Timestamp) -> Result<()> {
-        self.reset_in(self.tag(key.as_ref()), now.into())
-    }
-
-    fn reset_in(&self, tag: u64, at: Moment) -> Result<()> {
-        self.0.blocks.set(tag, at, 0);
-        self.change(tag, at, |plan, words| plan.reset(words));
-        self.0.waiters.wake_head(tag);
-        Ok(())
-    }
-
-    /// Denies the key everything for `duration` from now; zero lifts a block.
-    ///
-    /// # Errors
-    /// As [`acquire`](Limiter::acquire).
-    pub fn block(&self, key: impl AsRef<[u8]>, duration: Duration) -> Result<()> {
-        self.block_in(self.tag(key.as_ref()), self.moment(), duration)
-    }
-
-    /// As [`block`](Limiter::block), at an explicit time.
-    ///
-    /// # Errors
-    /// As [`acquire`](Limiter::acquire).
-    pub fn block_at(
-        &self,
-        key: impl AsRef<[u8]>,
-        duration: Duration,
-        now: Timestamp,
-    ) -> Result<()> {
-        self.block_in(self.tag(key.as_ref()), now.into(), duration)
-    }
-
-    fn block_in(&self, tag: u64, at: Moment, duration: Duration) -> Result<()> {
-        self.0.blocks.set(tag, at, nanos(duration));
-        self.0.waiters.wake_head(tag);
-        Ok(())
-    }
-
-    /// Debits an estimate now, to be settled when the true cost is known.
-    ///
-    /// # Errors
-    /// As [`acquire`](Limiter::acquire).
-    pub fn reserve(&self, key: impl AsRef<[u8]>, cost: u64) -> Result<Reservation> {
-        self.reserve_in(self.tag(key.as_ref()), self.moment(), cost)
-    }
-
-    /// As [`reserve`](Limiter::reserve), at an explicit time.
-    ///
-    /// # Errors
-    /// As [`acquire`](Limiter::acquire).
-    pub fn reserve_at(
-        &self,
-        key: impl AsRef<[u8]>,
-        cost: u64,
-        now: Timestamp,
-    ) -> Result<Reservation> {
-        self.reserve_in(self.tag(key.as_ref()), now.into(), cost)
-    }
-
-    fn reserve_in(&self, tag: u64, at: Moment, cost: u64) -> Result<Reservation> {
-        let (mut receipt, mut plan_number) = (Vec::new(), 0);
-        let decision = self.decide_by(tag, at, cost, |plan, words| {
-            plan_number = plan.number;
-            plan.acquire_with_receipt(words, at, cost, &mut receipt)
-        });
-        self.count(decision.reason);
-        Ok(Reservation { limiter: self.clone(), tag, cost, decision, receipt, plan: plan_number })
-    }
-
-    /// Decides now; the [`Admission`], when finished or dropped, charges the time since to the
-    /// latency limits and gives the permit back.
-    ///
-    /// # Errors
-    /// As [`acquire`](Limiter::acquire).
-    pub fn admit(&self, key: impl AsRef<[u8]>, cost: u64) -> Result<Admission> {
-        let (tag, at) = (self.tag(key.as_ref()), self.moment());
-        let decision = self.acquire_in(tag, at, cost)?;
-        Ok(Admission::new(self.clone(), tag, at.now, decision))
-    }
-
-    /// Runs `work` when the key has room, and charges the time it took.
-    ///
-    /// # Errors
-    /// As [`acquire`](Limiter::acquire).
-    ///
-    /// ```
-    /// # let limiter = tidegate::Limiter::new("30s/minute")?;
-    /// use tidegate::Measured;
-    ///
-    /// match limiter.measure("app:7", || "the answer")? {
-    ///     Measured::Done(answer) => println!("{answer}"),
-    ///     Measured::Denied(decision) => println!("wait {:?}", decision.retry_after),
-    /// }
-    /// # Ok::<(), tidegate::Error>(())
-    /// ```
-    pub fn measure<T>(
-        &self,
-        key: impl AsRef<[u8]>,
-        work: impl FnOnce() -> T,
-    ) -> Result<Measured<T>> {
-        let admission = self.admit(key, 1)?;
-        if !admission.decision().allowed {
-            return Ok(Measured::Denied(admission.decision()));
-        }
-        let result = work();
-        admission.finish()?;
-        Ok(Measured::Done(result))
-    }
-
-    /// Blocks the calling thread until the request is admitted: first come, first served among those who wait for
-    /// the key. Returns a denial when `timeout` has passed or cannot be kept, and at once when the
-    /// cost is impossible. Nothing is debited before it is admitted.
-    ///
-    /// # Errors
-    /// As [`acquire`](Limiter::acquire).
-    pub fn wait(
-        &self,
-        key: impl AsRef<[u8]>,
-        cost: u64,
-        timeout: Option<Duration>,
-    ) -> Result<Decision> {
-        let mut ticket = self.queue(key, cost, timeout);
-        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-        loop {
-            match ticket.poll(&waker)? {
-                Turn::Done(decision) => return Ok(decision),
-                Turn::Wait(None) => std::thread::park(),
-                Turn::Wait(Some(span)) => std::thread::park_timeout(span),
-            }
-        }
-    }
-
-    /// Takes a place in the key's queue, for hosts with an event loop of their own.
-    #[must_use = "a ticket that is dropped gives its place up"]
-    pub fn queue(&self, key: impl AsRef<[u8]>, cost: u64, timeout: Option<Duration>) -> Ticket {
-        Ticket::new(self.clone(), self.tag(key.as_ref()), cost, timeout)
     }
 
     /// Puts another policy in force while running. Limits are matched by name; use so far is kept, nothing
@@ -613,14 +376,5 @@ impl std::fmt::Debug for Limiter {
             .field("name", &self.0.name)
             .field("stats", &self.stats())
             .finish_non_exhaustive()
-    }
-}
-
-/// Wakes a thread that waits.
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
     }
 }

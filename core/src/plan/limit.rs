@@ -1,0 +1,187 @@
+//! One limit of a plan: a bucket, or a cascade of which the first with room pays.
+
+use super::NEVER;
+use crate::algorithm::{Bucket, Units};
+use crate::clock::Moment;
+use crate::rate::Method;
+
+/// One limit: its buckets, in the order in which they pay.
+#[derive(Debug)]
+pub(crate) struct PlannedLimit {
+    pub(crate) name: &'static str,
+    pub(super) named: bool,
+    /// The same from one plan to the next as long as the limit goes on, whatever it is called.
+    pub(super) lineage: u64,
+    pub(crate) method: Method,
+    pub(crate) buckets: Vec<PlannedBucket>,
+    /// Sums over the buckets.
+    pub(super) quota: Units,
+    pub(super) capacity: Units,
+}
+
+#[derive(Debug)]
+pub(crate) struct PlannedBucket {
+    pub(crate) name: String,
+    pub(crate) bucket: Bucket,
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+impl PlannedBucket {
+    #[inline]
+    pub(super) fn of<'a>(&self, words: &'a [u64]) -> &'a [u64] {
+        &words[self.start..self.end]
+    }
+
+    #[inline]
+    pub(super) fn of_mut<'a>(&self, words: &'a mut [u64]) -> &'a mut [u64] {
+        &mut words[self.start..self.end]
+    }
+
+    #[inline]
+    pub(crate) fn room(&self, words: &[u64], at: Moment) -> Units {
+        self.bucket.room(self.of(words), at)
+    }
+
+    pub(crate) fn used(&self, words: &[u64], at: Moment) -> Units {
+        self.bucket.used(self.of(words), at)
+    }
+
+    pub(crate) fn full_after(&self, words: &[u64], at: Moment) -> u64 {
+        self.bucket.full_after(self.of(words), at)
+    }
+
+    pub(super) fn wait_for(&self, words: &[u64], at: Moment, units: Units) -> u64 {
+        self.bucket.wait_for(self.of(words), at, units)
+    }
+}
+
+impl PlannedLimit {
+    #[inline]
+    pub(super) fn room(&self, words: &[u64], at: Moment) -> Units {
+        sum(self.buckets.iter().map(|bucket| bucket.room(words, at)))
+    }
+
+    /// What the request asks of this limit's room.
+    #[inline]
+    pub(super) fn wanted(&self, cost: Units) -> Units {
+        match self.method {
+            Method::Count => cost,
+            Method::Latency | Method::Concurrency => 1,
+        }
+    }
+
+    #[inline]
+    pub(super) fn admits(&self, words: &[u64], at: Moment, cost: Units) -> bool {
+        match self.wanted(cost) {
+            0 => self.buckets.iter().any(|bucket| bucket.wait_for(words, at, 0) == 0),
+            wanted => self.room(words, at) >= wanted,
+        }
+    }
+
+    /// Nanoseconds until the request passes this limit.
+    pub(super) fn wait(&self, words: &[u64], at: Moment, cost: Units) -> u64 {
+        let wanted = self.wanted(cost);
+        if wanted > self.capacity {
+            return NEVER;
+        }
+        if let [bucket] = self.buckets.as_slice() {
+            return bucket.wait_for(words, at, wanted);
+        }
+        if wanted <= 1 {
+            let waits = self.buckets.iter().map(|bucket| bucket.wait_for(words, at, wanted));
+            return waits.min().unwrap_or(NEVER);
+        }
+        self.wait_for_sum(words, at, wanted)
+    }
+
+    /// The first nanosecond at which the rooms add up; without use, rooms only grow. A fixed window's
+    /// room changes at its end alone, so that no calendar is asked about the future.
+    pub(super) fn wait_for_sum(&self, words: &[u64], at: Moment, wanted: Units) -> u64 {
+        let now: Vec<(u64, Units)> = self
+            .buckets
+            .iter()
+            .map(|bucket| (bucket.full_after(words, at), bucket.room(words, at)))
+            .collect();
+        let room_after = |span: u64| {
+            sum(self.buckets.iter().zip(&now).map(|(bucket, &(full_after, room))| {
+                match span >= full_after {
+                    true => bucket.bucket.capacity(),
+                    false if bucket.bucket.is_fixed_window() => room,
+                    false => bucket.room(words, at.after(span)),
+                }
+            }))
+        };
+        let (mut early, mut late) = (0, now.iter().map(|&(span, _)| span).max().unwrap_or(0));
+        while early < late {
+            let middle = early + (late - early) / 2;
+            if room_after(middle) >= wanted {
+                late = middle;
+            } else {
+                early = middle + 1;
+            }
+        }
+        late
+    }
+
+    pub(super) fn full_after(&self, words: &[u64], at: Moment) -> u64 {
+        let spans = self.buckets.iter().map(|bucket| bucket.full_after(words, at));
+        spans.max().unwrap_or(0)
+    }
+
+    /// Spreads units over the buckets in order, each taking what it has room for; tells `paid`
+    /// of each part, and returns what no bucket had room for.
+    #[inline]
+    pub(super) fn spread(
+        &self,
+        words: &mut [u64],
+        at: Moment,
+        units: Units,
+        mut paid: impl FnMut(usize, Units, &[u64]),
+    ) -> Units {
+        let mut left = units;
+        for (index, bucket) in self.buckets.iter().enumerate() {
+            if left == 0 {
+                break;
+            }
+            let part = left.min(bucket.room(words, at));
+            if part > 0 {
+                bucket.bucket.charge(bucket.of_mut(words), at, part);
+                left -= part;
+                paid(index, part, words);
+            }
+        }
+        left
+    }
+
+    /// A late charge: what has no room is debt of the bucket that has room first.
+    pub(super) fn charge(&self, words: &mut [u64], at: Moment, units: Units) {
+        let debt = self.spread(words, at, units, |_, _, _| ());
+        if debt == 0 {
+            return;
+        }
+        let first = self.buckets.iter().min_by_key(|bucket| bucket.wait_for(words, at, 1));
+        if let Some(bucket) = first {
+            bucket.bucket.charge(bucket.of_mut(words), at, debt);
+        }
+    }
+
+    /// Gives back to the bucket that pays now, then to the earlier ones in reverse (they paid
+    /// before it), then to the later ones.
+    pub(super) fn refund(&self, words: &mut [u64], at: Moment, units: Units) {
+        let last = self.buckets.len() - 1;
+        let paying = self.buckets.iter().position(|bucket| bucket.room(words, at) > 0);
+        let paying = paying.unwrap_or(last);
+        let mut left = units;
+        for index in (0..=paying).rev().chain(paying + 1..=last) {
+            let bucket = &self.buckets[index];
+            left -= bucket.bucket.refund(bucket.of_mut(words), at, left, None);
+        }
+    }
+}
+
+/// Thirty-two budgets of 2^59 ns would just not fit.
+#[inline]
+pub(super) fn sum(units: impl Iterator<Item = Units>) -> Units {
+    units.fold(0, Units::saturating_add)
+}
