@@ -860,7 +860,8 @@ tidegate_status tidegate_cancel_at(tidegate_reservation *reservation, uint64_t n
  * `wake` (NULL: none) is called with `context` when it may have become this ticket's turn, on
  * any thread, during any call on the limiter or its clock. It must only send a signal to the
  * event loop, and must not call this library. It is not called any more when
- * tidegate_ticket_free has returned.
+ * tidegate_ticket_free has returned: that waits for a call under way on another thread, and so
+ * must not be called while holding a lock that `wake` takes.
  *
  * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
  * Thread safety: concurrent calls on one limiter are fine.
@@ -889,10 +890,11 @@ tidegate_status tidegate_ticket_poll(tidegate_ticket *ticket,
                                      tidegate_decision *decision);
 
 /**
- * Gives a ticket back, and its place in the queue. NULL is a no-op.
+ * Gives a ticket back, and its place in the queue, after waiting for a call of its `wake` that is
+ * under way on another thread. NULL is a no-op.
  *
- * Thread safety: no other call may use this ticket now or later; not to be called from
- * the ticket's own `wake`.
+ * Thread safety: no other call may use this ticket now or later. Not to be called from
+ * a `wake`, nor while holding a lock that this ticket's `wake` takes: either would wait for ever.
  */
 void tidegate_ticket_free(tidegate_ticket *ticket);
 

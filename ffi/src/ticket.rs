@@ -40,7 +40,8 @@ impl Wake for Alarm {
     }
 
     fn wake_by_ref(self: &Arc<Alarm>) {
-        // The lock is held while the callback runs, so that `off` waits for it.
+        // The lock is held while the callback runs, so that `off` waits for it: the context is
+        // C's, and C frees it after the ticket. No lock of the engine is held (see `Waiters`).
         let callback = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(callback) = &*callback {
             // SAFETY: the header's contract; the context is valid until the ticket is freed.
@@ -62,7 +63,8 @@ impl Alarm {
 /// `wake` (NULL: none) is called with `context` when it may have become this ticket's turn, on
 /// any thread, during any call on the limiter or its clock. It must only send a signal to the
 /// event loop, and must not call this library. It is not called any more when
-/// tidegate_ticket_free has returned.
+/// tidegate_ticket_free has returned: that waits for a call under way on another thread, and so
+/// must not be called while holding a lock that `wake` takes.
 ///
 /// Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
 /// Thread safety: concurrent calls on one limiter are fine.
@@ -127,10 +129,11 @@ pub unsafe extern "C" fn tidegate_ticket_poll(
     })
 }
 
-/// Gives a ticket back, and its place in the queue. NULL is a no-op.
+/// Gives a ticket back, and its place in the queue, after waiting for a call of its `wake` that is
+/// under way on another thread. NULL is a no-op.
 ///
-/// Thread safety: no other call may use this ticket now or later; not to be called from
-/// the ticket's own `wake`.
+/// Thread safety: no other call may use this ticket now or later. Not to be called from
+/// a `wake`, nor while holding a lock that this ticket's `wake` takes: either would wait for ever.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tidegate_ticket_free(ticket: *mut tidegate_ticket) {
     guard(|| {

@@ -339,7 +339,8 @@ static void files(const char *folder)
 
     CHECK(tidegate_limiter_new_from_file("/no/such/policy.toml", NULL, &limiter)
           == TIDEGATE_ERROR_FILE);
-    CHECK(strstr(tidegate_last_error(), "/no/such/policy.toml") != NULL);
+    CHECK(strstr(tidegate_last_error(), "/no/such/policy.toml: No such file") != NULL);
+    CHECK_TEXT(tidegate_last_error_field(), "");
     remove(path);
 }
 

@@ -2,6 +2,7 @@
  * waiters admitted by a clock that another thread moves. */
 
 #include <pthread.h>
+#include <sched.h>
 
 #include "test.h"
 
@@ -129,10 +130,67 @@ static void waiters(void)
     tidegate_clock_free(clock);
 }
 
+/* A `wake` that takes its time on another thread; the context is gone when the ticket is. */
+typedef struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int begun;
+    int ended;
+} slow_wake;
+
+static void wake_slowly(void *context)
+{
+    slow_wake *slow = (slow_wake *)context;
+    int i;
+    pthread_mutex_lock(&slow->lock);
+    slow->begun = 1;
+    pthread_cond_signal(&slow->changed);
+    pthread_mutex_unlock(&slow->lock);
+    for (i = 0; i < 10000; i++)
+        sched_yield();
+    slow->ended = 1; /* read without the lock: freeing the ticket came after */
+}
+
+static void *advance(void *argument)
+{
+    CHECK_OK(tidegate_clock_advance((tidegate_clock *)argument, SECOND));
+    return NULL;
+}
+
+static void freeing_waits_for_a_wake_under_way(void)
+{
+    tidegate_clock *clock = clock_at(T0);
+    tidegate_decision decision = TIDEGATE_DECISION_INIT;
+    tidegate_ticket *ticket = NULL;
+    pthread_t mover;
+    uint64_t after = 0;
+    slow_wake slow;
+    memset(&slow, 0, sizeof slow);
+    CHECK(pthread_mutex_init(&slow.lock, NULL) == 0);
+    CHECK(pthread_cond_init(&slow.changed, NULL) == 0);
+    limiter = limiter_of("1/hour", clock);
+    CHECK(tidegate_try_acquire(limiter, "a", 1, 1));
+    CHECK_OK(tidegate_queue(limiter, "a", 1, 1, TIDEGATE_NEVER, wake_slowly, &slow, &ticket));
+    CHECK_OK(tidegate_ticket_poll(ticket, &after, &decision));
+    CHECK(pthread_create(&mover, NULL, advance, clock) == 0);
+    pthread_mutex_lock(&slow.lock);
+    while (!slow.begun)
+        pthread_cond_wait(&slow.changed, &slow.lock);
+    pthread_mutex_unlock(&slow.lock); /* never freed while holding what `wake` takes */
+    tidegate_ticket_free(ticket);
+    CHECK(slow.ended);
+    CHECK(pthread_join(mover, NULL) == 0);
+    pthread_cond_destroy(&slow.changed);
+    pthread_mutex_destroy(&slow.lock);
+    tidegate_limiter_free(limiter);
+    tidegate_clock_free(clock);
+}
+
 int main(void)
 {
     shared_and_own_keys();
     errors_of_each_thread();
     waiters();
+    freeing_waits_for_a_wake_under_way();
     return result("threads");
 }
