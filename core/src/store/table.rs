@@ -52,6 +52,8 @@ pub(crate) struct Table {
     pub(super) keys: AtomicU64,
     pub(super) evictions: AtomicU64,
     pub(super) locks: Box<[Mutex<()>]>,
+    /// A bit a set: was a record ever put in it? So that a table of few keys is left behind quickly.
+    used_sets: Box<[AtomicU64]>,
     /// The table is being left behind: no record enters it any more.
     frozen: AtomicBool,
     /// The next set to sweep.
@@ -72,6 +74,7 @@ impl Table {
             keys: AtomicU64::new(0),
             evictions: AtomicU64::new(0),
             locks: (0..sets.min(LOCKS)).map(|_| Mutex::new(())).collect(),
+            used_sets: (0..sets.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
             frozen: AtomicBool::new(false),
             hand: AtomicUsize::new(0),
         })
@@ -182,6 +185,11 @@ impl Table {
     }
 
     pub(super) fn put(&self, index: usize, tag: u64, words: &[u64]) {
+        let (word, bit) = (index / WAYS / 64, 1 << (index / WAYS % 64));
+        // Relaxed: read under the set's lock, or after `freeze` went through all locks.
+        if self.used_sets[word].load(Ordering::Relaxed) & bit == 0 {
+            self.used_sets[word].fetch_or(bit, Ordering::Relaxed);
+        }
         let words = &words[..self.words];
         if self.words == 1 {
             compact::put(self.slot(index), tag, words)
@@ -267,7 +275,9 @@ impl Table {
 
     /// Every tag of a frozen table, once; `None` stands for a ghost, with the number of its set.
     pub(crate) fn each_tag(&self, mut visit: impl FnMut(Option<u64>, usize, usize)) {
-        for index in 0..self.sets * WAYS {
+        let used =
+            |set: &usize| self.used_sets[set / 64].load(Ordering::Relaxed) & (1 << (set % 64)) != 0;
+        for index in (0..self.sets).filter(used).flat_map(|set| self.ways(set)) {
             match self.tag_at(index) {
                 EMPTY => {}
                 GHOST => visit(None, index / WAYS, index),
