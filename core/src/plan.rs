@@ -337,3 +337,51 @@ fn continue_limits(limits: &mut [PlannedLimit], before: &[PlannedLimit]) {
 fn span(nanos: u64) -> Duration {
     if nanos == NEVER { Duration::MAX } else { Duration::from_nanos(nanos) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Timestamp;
+
+    const SECOND: u64 = 1_000_000_000;
+    const HOUR: u64 = 3_600 * SECOND;
+    /// 2023-11-14T22:00:00Z.
+    const NOW: u64 = 1_699_999_200 * SECOND;
+
+    fn at(now: u64, wall: u64) -> Moment {
+        Moment { now: Timestamp::clamped(now), wall: Timestamp::clamped(wall) }
+    }
+
+    fn plan(limit: &str) -> Plan {
+        let text = format!(r#"{{"limit": [{limit}]}}"#);
+        let policy: Policy = text.parse().expect("a good policy");
+        Plan::new(&policy, 62, None).expect("few words")
+    }
+
+    /// A step of the wall clock moves clock-aligned windows, and nothing else.
+    #[test]
+    fn the_wall_clock_steps() {
+        let others = [
+            r#"{"rate": "2/hour"}"#,
+            r#"{"rate": "2/hour", "algorithm": "sliding_window"}"#,
+            r#"{"rate": "2/hour", "algorithm": "sliding_window", "strict": true}"#,
+            r#"{"rate": "2/hour", "algorithm": "fixed_window", "align": "first_request"}"#,
+        ];
+        for limit in others {
+            let plan = plan(limit);
+            let mut words = vec![0; plan.words];
+            assert!(plan.acquire(&mut words, at(NOW, NOW), 2).allowed);
+            let still = plan.acquire(&mut words, at(NOW + SECOND, NOW + SECOND), 1);
+            for wall in [NOW - HOUR, NOW + HOUR, NOW + 100 * HOUR] {
+                assert_eq!(plan.acquire(&mut words, at(NOW + SECOND, wall), 1), still, "{limit}");
+            }
+        }
+        let plan = plan(r#"{"rate": "2/hour", "algorithm": "fixed_window"}"#);
+        let mut words = vec![0; plan.words];
+        assert!(plan.acquire(&mut words, at(NOW, NOW), 2).allowed);
+        // An hour forth: another window, full. And back: the key stays in the later one.
+        assert!(plan.acquire(&mut words, at(NOW + 1, NOW + HOUR), 2).allowed);
+        let back = plan.acquire(&mut words, at(NOW + 2, NOW), 1);
+        assert_eq!((back.allowed, back.retry_after), (false, Duration::from_nanos(2 * HOUR)));
+    }
+}
