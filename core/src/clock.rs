@@ -79,7 +79,9 @@ impl Clock {
         match &self.0 {
             Source::System(_) => true,
             Source::Manual(clock) => {
-                clock.0.sleepers.lock().insert(sleeper, waker.clone());
+                let before = clock.0.sleepers.lock().insert(sleeper, waker.clone());
+                // After the lock: a waker may own a task that owns a ticket.
+                drop(before);
                 false
             }
         }
@@ -88,7 +90,8 @@ impl Clock {
     /// The sleeper waits no more.
     pub(crate) fn forget(&self, sleeper: u64) {
         if let Source::Manual(clock) = &self.0 {
-            clock.0.sleepers.lock().remove(&sleeper);
+            let waker = clock.0.sleepers.lock().remove(&sleeper);
+            drop(waker);
         }
     }
 }
