@@ -80,10 +80,10 @@ impl Engine {
         let found = old.table.take_out(tag, before);
         if !found {
             before.fill(0);
+            old.table.ghosts_of(tag, &judge, before);
         }
-        if found || old.table.ghosts_of(tag, &judge, before) {
-            self.plan.carry(&old.plan, before, words, at);
-        }
+        // Of a key that never was, zeros become zeros.
+        self.plan.carry(&old.plan, before, words, at);
         found
     }
 

@@ -27,19 +27,6 @@ pub(super) enum Place {
     Elsewhere(usize),
 }
 
-/// The sets of these slots, in the order in which they come first.
-fn sets_by_closest(slots: impl Iterator<Item = usize>) -> Vec<usize> {
-    let mut sets: Vec<usize> = slots.map(|index| index / WAYS).collect();
-    let mut seen = Vec::with_capacity(2);
-    sets.retain(|set| {
-        !seen.contains(set) && {
-            seen.push(*set);
-            true
-        }
-    });
-    sets
-}
-
 impl Table {
     /// A newcomer starts from the larger use of what it displaces and of both sets' ghosts.
     pub(super) fn inherit(
@@ -105,18 +92,19 @@ impl Table {
         }
         candidates.sort_unstable();
         candidates.dedup();
-        if candidates.is_empty() {
+        let Some(&(_, closest)) = candidates.first() else {
             return free.filter(|_| self.victim_elsewhere(judge).is_some()).map(Place::Elsewhere);
-        }
-        let closest = candidates.iter().map(|&(_, index)| index);
-        let mut of_both = sets_by_closest(closest.clone()).into_iter().map(|set| {
+        };
+        let [one, other] = sets;
+        let nearer_first = if closest / WAYS == one { [one, other] } else { [other, one] };
+        nearer_first.into_iter().find_map(|set| {
             // With no empty slot, a set without a ghost loses a second record to make room for one.
             let wanted = if free.is_none() && self.ghost(set).is_none() { 2 } else { 1 };
-            let victims: Vec<usize> =
-                closest.clone().filter(|index| index / WAYS == set).take(wanted).collect();
+            let of_set =
+                candidates.iter().map(|&(_, index)| index).filter(|index| index / WAYS == set);
+            let victims: Vec<usize> = of_set.take(wanted).collect();
             (victims.len() == wanted).then_some(Place::Evict(victims))
-        });
-        of_both.find_map(|place| place)
+        })
     }
 
     /// An empty slot: in the first set until that is nearly full, then in the emptier one.

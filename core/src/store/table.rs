@@ -267,10 +267,8 @@ impl Table {
     }
 
     /// The larger use of the ghosts that a frozen table has for `tag`.
-    pub(crate) fn ghosts_of(&self, tag: u64, judge: &impl Judge, words: &mut [u64]) -> bool {
-        let sets = self.sets_of(tag);
-        self.inherit_ghosts(sets, judge, words);
-        sets.into_iter().any(|set| self.ghost(set).is_some())
+    pub(crate) fn ghosts_of(&self, tag: u64, judge: &impl Judge, words: &mut [u64]) {
+        self.inherit_ghosts(self.sets_of(tag), judge, words);
     }
 
     /// Every tag of a frozen table, once; `None` stands for a ghost, with the number of its set.
