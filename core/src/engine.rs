@@ -3,19 +3,16 @@
 //! An update makes a new engine beside the old one: the old table is frozen, the new one published, and
 //! every record is carried over, by whoever needs it first or by the updater. Requests go on meanwhile:
 //! they find their key's record in the new table, or carry it over, exactly once (the old record is taken out
-//! under the new set's lock). Nobody waits for the whole of it. The old engine is freed when no request can
-//! be looking at it any more.
-
-use std::sync::atomic::AtomicPtr;
-
-use seize::{Collector, Guard};
+//! under the new set's lock). Nobody waits for the whole of it. The old engine is freed when nobody who may be
+//! looking at it is inside any more (see `lanes`).
 
 use crate::clock::Moment;
 use crate::error::{Error, Result};
+use crate::lanes::{Lanes, Seen, Visit};
 use crate::plan::Plan;
 use crate::policy::Policy;
 use crate::store::{Found, Inserted, Judge, MAX_WORDS, OnPressure, Table};
-use crate::sync::{AtomicU64, Mutex, Ordering, spin};
+use crate::sync::{AtomicPtr, AtomicU64, Mutex, Ordering, spin};
 
 pub(crate) struct Engine {
     plan: Plan,
@@ -45,9 +42,10 @@ impl Judge for At<'_> {
 }
 
 impl Engine {
-    fn new(policy: &Policy, max_keys: u64, before: Option<&Plan>) -> Result<Engine> {
-        let plan = Plan::new(policy, MAX_WORDS, before)?;
-        let table = Table::new(plan.words, max_keys).ok_or_else(|| {
+    fn new(policy: &Policy, max_keys: u64, before: Option<&Engine>) -> Result<Engine> {
+        let plan = Plan::new(policy, MAX_WORDS, before.map(|before| &before.plan))?;
+        let like = before.map(|before| &before.table);
+        let table = Table::new(plan.words, max_keys, like).ok_or_else(|| {
             Error::argument(
                 "max_keys",
                 format!("there is no memory for {max_keys} keys"),
@@ -112,26 +110,40 @@ impl Engine {
 /// The engine in force, and the way from one to the next.
 pub(crate) struct Engines {
     current: AtomicPtr<Engine>,
-    collector: Collector,
     max_keys: u64,
-    /// One update at a time.
-    updating: Mutex<()>,
+    /// One update at a time; the engines that were replaced and may still be looked at.
+    replaced: Mutex<Vec<Replaced>>,
     /// Evictions of engines that are gone.
     past_evictions: AtomicU64,
 }
 
+/// An engine out of reach of everybody who comes now, and who was inside when it became so (`None`: unknown).
+struct Replaced {
+    engine: AtomicPtr<Engine>,
+    seen: Option<Seen>,
+}
+
+impl Drop for Replaced {
+    fn drop(&mut self) {
+        // SAFETY: made by `Box::into_raw`, freed here alone; dropped when all who were inside have left, or with
+        // the limiter, when nobody is inside.
+        drop(unsafe { Box::from_raw(self.engine.load(Ordering::Relaxed)) });
+    }
+}
+
 /// The store has no place for the key.
 pub(crate) struct Full;
+
+/// How often an update looks whether all who were inside have left; the next update looks again.
+const LOOKS: usize = 64;
 
 impl Engines {
     pub(crate) fn new(policy: &Policy, max_keys: u64) -> Result<Engines> {
         let engine = Box::new(Engine::new(policy, max_keys, None)?);
         Ok(Engines {
             current: AtomicPtr::new(Box::into_raw(engine)),
-            // Engines are few and large: free each as soon as it can be.
-            collector: Collector::new().batch_size(1),
             max_keys,
-            updating: Mutex::new(()),
+            replaced: Mutex::new(Vec::new()),
             past_evictions: AtomicU64::new(0),
         })
     }
@@ -141,18 +153,36 @@ impl Engines {
     #[inline]
     pub(crate) fn transact<R>(
         &self,
+        visit: &Visit<'_>,
+        tag: u64,
+        at: Moment,
+        pressure: OnPressure,
+        mut change: impl FnMut(&Plan, &mut [u64]) -> R,
+    ) -> std::result::Result<R, Full> {
+        let engine = self.engine(visit);
+        // Most keys are where they like to be, and nobody interferes.
+        match engine.table.transact_at_home(tag, |words| change(&engine.plan, words)) {
+            Some(result) => Ok(result),
+            None => self.transact_anywhere(visit, tag, at, pressure, change),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn transact_anywhere<R>(
+        &self,
+        visit: &Visit<'_>,
         tag: u64,
         at: Moment,
         pressure: OnPressure,
         mut change: impl FnMut(&Plan, &mut [u64]) -> R,
     ) -> std::result::Result<R, Full> {
         loop {
-            let guard = self.collector.enter();
-            let engine = self.engine(&guard);
+            let engine = self.engine(visit);
             match engine.table.transact(tag, |words| change(&engine.plan, words)) {
                 Found::Done(result) => return Ok(result),
                 Found::Absent => match engine.insert(
-                    self.previous(engine, &guard),
+                    Self::previous(engine, visit),
                     tag,
                     at,
                     pressure,
@@ -169,71 +199,76 @@ impl Engines {
     }
 
     #[inline]
-    fn engine<'g>(&self, guard: &'g impl Guard) -> &'g Engine {
+    fn engine<'v>(&self, _inside: &'v Visit<'_>) -> &'v Engine {
         // Acquire pairs with the Release of `update`: the engine is whole.
-        let engine = guard.protect(&self.current, Ordering::Acquire);
-        // SAFETY: never null; an engine is retired only after another took its place, and freed only
-        // when no guard that was entered before lives.
+        let engine = self.current.load(Ordering::Acquire);
+        // SAFETY: never null; an engine is freed only after another took its place and everybody who
+        // was inside then has left.
         unsafe { &*engine }
     }
 
-    fn previous<'g>(&self, engine: &'g Engine, guard: &'g impl Guard) -> Option<&'g Engine> {
-        let previous = guard.protect(&engine.previous, Ordering::Acquire);
-        // SAFETY: null, or an engine that is retired only after this pointer was made null, and
-        // freed only when no guard that was entered before lives.
+    fn previous<'v>(engine: &'v Engine, _inside: &'v Visit<'_>) -> Option<&'v Engine> {
+        let previous = engine.previous.load(Ordering::Acquire);
+        // SAFETY: null, or an engine that is freed only after this pointer was made null and everybody
+        // who was inside then has left.
         unsafe { previous.as_ref() }
     }
 
     /// Reads the plan in force.
-    pub(crate) fn with_plan<R>(&self, read: impl FnOnce(&Plan) -> R) -> R {
-        let guard = self.collector.enter();
-        read(&self.engine(&guard).plan)
+    pub(crate) fn with_plan<R>(&self, visit: &Visit<'_>, read: impl FnOnce(&Plan) -> R) -> R {
+        read(&self.engine(visit).plan)
     }
 
-    /// Puts a policy in force; use so far is kept.
-    pub(crate) fn update(&self, policy: &Policy, at: Moment) -> Result<()> {
-        let _one = self.updating.lock();
-        let guard = self.collector.enter();
-        let old_pointer = guard.protect(&self.current, Ordering::Acquire);
-        let old = self.engine(&guard);
-        let new = Box::new(Engine::new(policy, self.max_keys, Some(&old.plan))?);
+    /// Puts a policy in force; use so far is kept. The calling thread must not be inside.
+    pub(crate) fn update(&self, lanes: &Lanes, policy: &Policy, at: Moment) -> Result<()> {
+        let mut replaced = self.replaced.lock();
+        // Relaxed: only stored to under the lock.
+        let old_pointer = self.current.load(Ordering::Relaxed);
+        // SAFETY: in force until the store below, and freed by nobody else: we hold the lock.
+        let old = unsafe { &*old_pointer };
+        let new = Box::new(Engine::new(policy, self.max_keys, Some(old))?);
         // Relaxed: published by the store to `current`.
         new.previous.store(old_pointer, Ordering::Relaxed);
         old.table.freeze();
         let new_pointer = Box::into_raw(new);
         // Release: who sees the engine sees all of it.
         self.current.store(new_pointer, Ordering::Release);
-        // SAFETY: in force since the line above, and only this function (under `updating`) ends that.
+        // SAFETY: in force since the line above, and only this function (under the lock) ends that.
         let new = unsafe { &*new_pointer };
         new.take_over_all(old, at);
         self.past_evictions.fetch_add(old.table.evictions(), Ordering::Relaxed);
         // Release: who sees null finds every record in the new table.
         new.previous.store(std::ptr::null_mut(), Ordering::Release);
-        // SAFETY: made by `Box::into_raw`, and out of reach of new guards: neither `current` nor any
-        // `previous` points to it.
-        unsafe { guard.defer_retire(old_pointer, seize::reclaim::boxed) };
+        // Neither `current` nor any `previous` points to it; who may still look at it is in `seen`.
+        replaced.push(Replaced { engine: AtomicPtr::new(old_pointer), seen: lanes.look() });
+        for _ in 0..LOOKS {
+            replaced.retain_mut(|old| !old.seen.as_mut().is_some_and(|seen| lanes.have_left(seen)));
+            if replaced.is_empty() {
+                break;
+            }
+            spin();
+        }
         Ok(())
     }
 
-    pub(crate) fn keys(&self) -> u64 {
-        let guard = self.collector.enter();
-        self.engine(&guard).table.keys()
+    pub(crate) fn keys(&self, visit: &Visit<'_>) -> u64 {
+        self.engine(visit).table.keys()
     }
 
     pub(crate) fn max_keys(&self) -> u64 {
         self.max_keys
     }
 
-    pub(crate) fn evictions(&self) -> u64 {
-        let guard = self.collector.enter();
-        self.past_evictions.load(Ordering::Relaxed) + self.engine(&guard).table.evictions()
+    pub(crate) fn evictions(&self, visit: &Visit<'_>) -> u64 {
+        self.past_evictions.load(Ordering::Relaxed) + self.engine(visit).table.evictions()
     }
 }
 
 impl Drop for Engines {
     fn drop(&mut self) {
-        // SAFETY: made by `Box::into_raw`; `&mut self`: nobody looks at it any more. A previous engine, if any,
-        // was retired, and the collector frees it.
-        drop(unsafe { Box::from_raw(*self.current.get_mut()) });
+        // Relaxed: `&mut self`, nobody looks at it any more.
+        let engine = self.current.load(Ordering::Relaxed);
+        // SAFETY: made by `Box::into_raw`, and freed here alone.
+        drop(unsafe { Box::from_raw(engine) });
     }
 }

@@ -15,10 +15,10 @@ use ahash::RandomState;
 use crate::algorithm::NOMINAL_WAIT;
 use crate::blocks::Blocks;
 use crate::clock::{Clock, Moment};
-use crate::counters::Counters;
 use crate::decision::{Decision, Reason};
 use crate::engine::{Engines, Full};
 use crate::error::{Error, Result};
+use crate::lanes::{Lanes, Visit};
 use crate::options::{Builder, OnFull};
 use crate::plan::Plan;
 use crate::policy::Policy;
@@ -42,7 +42,7 @@ struct Inner {
     hasher: RandomState,
     clock: Clock,
     on_full: OnFull,
-    counters: Counters,
+    lanes: Lanes,
     saturated: AtomicU64,
     blocks: Blocks,
     waiters: Waiters,
@@ -100,7 +100,7 @@ impl Limiter {
             hasher: RandomState::new(),
             clock,
             on_full,
-            counters: Counters::new(),
+            lanes: Lanes::new(),
             saturated: AtomicU64::new(0),
             blocks: Blocks::default(),
             waiters: Waiters::default(),
@@ -128,9 +128,12 @@ impl Limiter {
         self.acquire_in(self.tag(key.as_ref()), now.into(), cost)
     }
 
+    #[inline]
     fn acquire_in(&self, tag: u64, at: Moment, cost: u64) -> Result<Decision> {
-        let decision = self.decide(tag, at, cost);
-        self.count(decision.reason);
+        let visit = self.0.lanes.enter();
+        let decide = |plan: &Plan, words: &mut [u64]| plan.acquire(words, at, cost);
+        let decision = self.decide_by(&visit, tag, at, cost, decide);
+        visit.count(decision.reason);
         Ok(decision)
     }
 
@@ -148,14 +151,15 @@ impl Limiter {
 
     #[inline]
     fn try_acquire_in(&self, tag: u64, at: Moment, cost: u64) -> bool {
+        let visit = self.0.lanes.enter();
         let reason = if self.0.blocks.left(tag, at) > 0 {
             Reason::Blocked
         } else {
             let admit = |plan: &Plan, words: &mut [u64]| plan.admit(words, at, cost);
-            let answer = self.0.engines.transact(tag, at, self.pressure(), admit);
-            answer.unwrap_or_else(|Full| self.decide_full(at, cost).reason)
+            let answer = self.0.engines.transact(&visit, tag, at, self.pressure(), admit);
+            answer.unwrap_or_else(|Full| self.decide_full(&visit, at, cost).reason)
         };
-        self.count(reason);
+        visit.count(reason);
         matches!(reason, Reason::Ok | Reason::Bypass)
     }
 
@@ -201,7 +205,7 @@ impl Limiter {
     }
 
     fn update_in(&self, policy: Policy, at: Moment) -> Result<()> {
-        self.0.engines.update(&policy, at)?;
+        self.0.engines.update(&self.0.lanes, &policy, at)?;
         self.0.waiters.wake_heads();
         Ok(())
     }
@@ -225,22 +229,25 @@ impl Limiter {
     fn snapshot_in(&self, tag: u64, at: Moment) -> Snapshot {
         let blocked = Duration::from_nanos(self.0.blocks.left(tag, at));
         let see = |plan: &Plan, words: &mut [u64]| Snapshot::new(plan, words, at, blocked);
-        let seen = self.0.engines.transact(tag, at, OnPressure::Inherit, see);
-        seen.unwrap_or_else(|Full| self.0.engines.with_plan(|plan| see(plan, &mut [0; MAX_WORDS])))
+        let Inner { engines, lanes, .. } = &*self.0;
+        let visit = lanes.enter();
+        let seen = engines.transact(&visit, tag, at, OnPressure::Inherit, see);
+        seen.unwrap_or_else(|Full| engines.with_plan(&visit, |plan| see(plan, &mut [0; MAX_WORDS])))
     }
 
     /// Counts of keys and decisions since the limiter was made.
     pub fn stats(&self) -> Stats {
-        let Inner { engines, counters, .. } = &*self.0;
+        let Inner { engines, lanes, .. } = &*self.0;
+        let visit = lanes.enter();
         Stats {
-            keys: engines.keys(),
+            keys: engines.keys(&visit),
             capacity: engines.max_keys(),
-            allowed: counters.sum(Reason::Ok),
-            limited: counters.sum(Reason::Limited),
-            blocked: counters.sum(Reason::Blocked),
-            bypassed: counters.sum(Reason::Bypass),
-            impossible: counters.sum(Reason::Impossible),
-            evictions: engines.evictions(),
+            allowed: lanes.sum(Reason::Ok),
+            limited: lanes.sum(Reason::Limited),
+            blocked: lanes.sum(Reason::Blocked),
+            bypassed: lanes.sum(Reason::Bypass),
+            impossible: lanes.sum(Reason::Impossible),
+            evictions: engines.evictions(&visit),
             // Relaxed: a count publishes nothing.
             saturated: self.0.saturated.load(Ordering::Relaxed),
         }
@@ -276,7 +283,7 @@ impl Limiter {
 
     #[inline]
     pub(crate) fn count(&self, reason: Reason) {
-        self.0.counters.count(reason);
+        self.0.lanes.count(reason);
     }
 
     pub(crate) fn waiters(&self) -> &Waiters {
@@ -286,12 +293,14 @@ impl Limiter {
     /// Decides without counting.
     #[inline]
     pub(crate) fn decide(&self, tag: u64, at: Moment, cost: u64) -> Decision {
-        self.decide_by(tag, at, cost, |plan, words| plan.acquire(words, at, cost))
+        let decide = |plan: &Plan, words: &mut [u64]| plan.acquire(words, at, cost);
+        self.decide_by(&self.0.lanes.enter(), tag, at, cost, decide)
     }
 
     #[inline]
     fn decide_by(
         &self,
+        visit: &Visit<'_>,
         tag: u64,
         at: Moment,
         cost: u64,
@@ -301,18 +310,18 @@ impl Limiter {
             0 => {}
             left => return Decision::blocked(left),
         }
-        match self.0.engines.transact(tag, at, self.pressure(), decide) {
+        match self.0.engines.transact(visit, tag, at, self.pressure(), decide) {
             Ok(decision) => decision,
-            Err(Full) => self.decide_full(at, cost),
+            Err(Full) => self.decide_full(visit, at, cost),
         }
     }
 
     /// The decision about a key that the store has no place for.
     #[cold]
-    fn decide_full(&self, at: Moment, cost: u64) -> Decision {
+    fn decide_full(&self, visit: &Visit<'_>, at: Moment, cost: u64) -> Decision {
         // Relaxed: a count publishes nothing.
         self.0.saturated.fetch_add(1, Ordering::Relaxed);
-        self.0.engines.with_plan(|plan| {
+        self.0.engines.with_plan(visit, |plan| {
             let fresh = plan.acquire(&mut [0; MAX_WORDS], at, cost);
             match self.0.on_full {
                 OnFull::Allow => fresh,
@@ -331,7 +340,7 @@ impl Limiter {
 
     /// Decides on a copy.
     fn foresee(&self, tag: u64, at: Moment, cost: u64) -> Decision {
-        self.decide_by(tag, at, cost, |plan, words| {
+        self.decide_by(&self.0.lanes.enter(), tag, at, cost, |plan, words| {
             let mut copy = [0; MAX_WORDS];
             let copy = &mut copy[..words.len()];
             copy.copy_from_slice(words);
@@ -354,7 +363,7 @@ impl Limiter {
     }
 
     pub(crate) fn is_concurrency(&self, limit: &str) -> bool {
-        self.0.engines.with_plan(|plan| {
+        self.0.engines.with_plan(&self.0.lanes.enter(), |plan| {
             let named = plan.limits.iter().find(|candidate| candidate.name == limit);
             named.is_some_and(|limit| limit.method == Method::Concurrency)
         })
@@ -363,7 +372,8 @@ impl Limiter {
     /// Changes a key's words. A key that the store has no place for has nothing to change.
     #[inline]
     pub(crate) fn change(&self, tag: u64, at: Moment, change: impl FnMut(&Plan, &mut [u64])) {
-        if let Err(Full) = self.0.engines.transact(tag, at, self.pressure(), change) {
+        let visit = self.0.lanes.enter();
+        if let Err(Full) = self.0.engines.transact(&visit, tag, at, self.pressure(), change) {
             // Relaxed: a count publishes nothing.
             self.0.saturated.fetch_add(1, Ordering::Relaxed);
         }

@@ -1,8 +1,8 @@
 //! The store: a 64-bit key hash → a record of words. Knows nothing of limits.
 //!
-//! A fixed number of slots in one region, in sets of eight; a key's record lies in one of two sets that
-//! its hash names, so that a lookup chases no pointer and takes no lock. Only a change of structure
-//! (a new key, an eviction, a migration) locks the two sets.
+//! Slots in one reserved region, in sets of eight; a key's record lies in one of two sets that its hash names, so
+//! that a lookup chases no pointer and takes no lock. Only a change of structure (a new key, growth, an eviction,
+//! a migration) locks sets.
 //!
 //! ```text
 //! region   [ set 0: slot slot … slot ][ set 1: … ] …
@@ -11,6 +11,10 @@
 //!          lines (more)                  tag | header | words …          whole cache lines
 //! tag      0 empty · 1 ghost · else the key's hash
 //! ```
+//!
+//! **Memory follows the keys.** There are as many sets in use as the keys need, from the front of the region; pages beyond
+//! are never touched. One more set is made by splitting one (see `growth`): nothing else moves, nothing
+//! is freed, nobody waits for a whole table.
 //!
 //! **Memory is bounded and eviction resets nobody.** When `max_keys` records are in use, a new key takes the
 //! place of the record closest to full. What that record held goes into the set's *ghost*: a record that
@@ -23,6 +27,7 @@
 
 mod compact;
 mod eviction;
+mod growth;
 mod line;
 mod region;
 mod table;
@@ -48,16 +53,16 @@ pub(crate) fn tag(hash: u64) -> u64 {
     if hash > GHOST { hash } else { hash + 2 }
 }
 
-/// What an attempt to use a slot came to.
+/// Why an attempt to use a slot came to nothing.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Attempt {
-    /// The record was read, and written if it changed.
-    Done,
     /// Somebody was faster: try again.
     Again,
+    /// Somebody writes.
+    Locked,
     /// The slot holds another record by now.
     Replaced,
-    /// The record lives in another table by now.
+    /// The record is on its way: to another slot, or to another table.
     Gone,
 }
 

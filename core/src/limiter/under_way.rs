@@ -37,11 +37,13 @@ impl Limiter {
 
     fn reserve_in(&self, tag: u64, at: Moment, cost: u64) -> Result<Reservation> {
         let (mut receipt, mut plan_number) = (Vec::new(), 0);
-        let decision = self.decide_by(tag, at, cost, |plan, words| {
+        let visit = self.0.lanes.enter();
+        let decision = self.decide_by(&visit, tag, at, cost, |plan, words| {
             plan_number = plan.number;
             plan.acquire_with_receipt(words, at, cost, &mut receipt)
         });
-        self.count(decision.reason);
+        visit.count(decision.reason);
+        drop(visit);
         Ok(Reservation { limiter: self.clone(), tag, cost, decision, receipt, plan: plan_number })
     }
 

@@ -3,18 +3,23 @@
 //! | word | value | set by | cleared by |
 //! | --- | --- | --- | --- |
 //! | tag | 0 empty, 1 ghost, else a key's hash | `put` | `free` |
-//! | state | `GONE` (all ones) | `take`, before the tag changes | `put`, `free`; in a table that is left behind never |
-//! |       | anything else: the algorithm's word | `transact`, `put` | `take` |
+//! | state | `GONE` (all ones) xor tag | `take`, before the tag changes | `put`, `free`; in a table that is left behind never |
+//! |       | anything else: the algorithm's word xor tag | `transact`, `put` | `take` |
 //!
-//! A reader takes the state and then the tag (again): the state belongs to the tag. A replacement passes
-//! through `GONE`, and what is put then differs from what was there (a newcomer is written only with a
-//! charge, on top of what it inherits), so that a late compare-and-swap fails. One case is left: a thread that
-//! stalls between its load and its swap while its key is evicted, another key takes the slot, and a *refund*
-//! brings that key's word back to the very bits that were read. Then one charge lands on the other key.
-//! Permits, which come back all the time, never live in this layout (see `Plan::new`).
+//! The state is kept xor the tag, so that the same bits under another tag mean something else: a thread that stalls
+//! between its load and its compare-and-swap while its key's record goes elsewhere (eviction, growth) finds
+//! other bits in this slot, whatever the next key there has used. (That two keys' bits are the same is as
+//! unlikely as that their hashes are.) Under the same tag the same bits are the same record, and the swap is right.
+//!
+//! A reader looks at the tag, the state, and the tag again: the state belongs to the tag. A replacement passes through
+//! `GONE` and changes the tag in between.
 
 use super::{Attempt, EMPTY};
 use crate::sync::{AtomicU64, Ordering};
+
+/// Words of a slot.
+pub(super) const STRIDE: usize = 2;
+pub(super) type Slot = [AtomicU64; STRIDE];
 
 /// No algorithm's word is all ones: supplies stay below 2^63.6, packed windows keep one value free.
 const GONE: u64 = u64::MAX;
@@ -22,52 +27,58 @@ const GONE: u64 = u64::MAX;
 /// Runs `change` on the record of `tag` and writes it if it changed.
 #[inline]
 pub(super) fn transact<R>(
-    slot: &[AtomicU64],
+    slot: &Slot,
     tag: u64,
     change: impl FnOnce(&mut [u64]) -> R,
-) -> (Attempt, Option<R>) {
-    // Acquire: the loads below are not older than the tag, nor than each other.
+) -> Result<R, Attempt> {
+    // Acquire, three times: each load is not older than the one before.
+    let first = slot[0].load(Ordering::Acquire);
     let before = slot[1].load(Ordering::Acquire);
-    if slot[0].load(Ordering::Acquire) != tag {
-        return (Attempt::Replaced, None);
+    if first != tag || slot[0].load(Ordering::Acquire) != tag {
+        return Err(Attempt::Replaced);
     }
-    if before == GONE {
-        return (Attempt::Gone, None);
+    if before == GONE ^ tag {
+        return Err(Attempt::Gone);
     }
-    let mut words = [before];
+    let mut words = [before ^ tag];
     let result = change(&mut words);
-    if words[0] == before {
-        return (Attempt::Done, Some(result));
+    let after = words[0] ^ tag;
+    if after == before {
+        return Ok(result);
     }
     // AcqRel: a charge is seen with everything that came before it, and comes after the one it builds on.
-    match slot[1].compare_exchange(before, words[0], Ordering::AcqRel, Ordering::Relaxed) {
-        Ok(_) => (Attempt::Done, Some(result)),
-        Err(_) => (Attempt::Again, None),
+    match slot[1].compare_exchange(before, after, Ordering::AcqRel, Ordering::Relaxed) {
+        Ok(_) => Ok(result),
+        Err(_) => Err(Attempt::Again),
     }
 }
 
 /// The state as it stands; false when it is gone. Under the set's lock the tag stays as it is.
-pub(super) fn peek(slot: &[AtomicU64], words: &mut [u64]) -> bool {
-    words[0] = slot[1].load(Ordering::Acquire);
+pub(super) fn peek(slot: &Slot, words: &mut [u64]) -> bool {
+    // Relaxed: the lock orders it.
+    let tag = slot[0].load(Ordering::Relaxed);
+    words[0] = slot[1].load(Ordering::Acquire) ^ tag;
     words[0] != GONE
 }
 
 /// Takes the state out: whoever comes now finds it gone. False when it was gone already. Under the set's lock.
-pub(super) fn take(slot: &[AtomicU64], words: &mut [u64]) -> bool {
+pub(super) fn take(slot: &Slot, words: &mut [u64]) -> bool {
+    // Relaxed: the lock orders it.
+    let tag = slot[0].load(Ordering::Relaxed);
     // AcqRel: the last charge is in `words`, and no later one succeeds.
-    words[0] = slot[1].swap(GONE, Ordering::AcqRel);
+    words[0] = slot[1].swap(GONE ^ tag, Ordering::AcqRel) ^ tag;
     words[0] != GONE
 }
 
 /// Fills a slot that is empty or taken. Under the set's lock.
-pub(super) fn put(slot: &[AtomicU64], tag: u64, words: &[u64]) {
-    // Release, in this order: who sees the new state sees the new tag.
-    slot[1].store(GONE, Ordering::Release);
+pub(super) fn put(slot: &Slot, tag: u64, words: &[u64]) {
+    // Release, in this order: who sees the tag sees no older state, who sees the new state sees the tag.
+    slot[1].store(GONE ^ tag, Ordering::Release);
     slot[0].store(tag, Ordering::Release);
-    slot[1].store(words[0], Ordering::Release);
+    slot[1].store(words[0] ^ tag, Ordering::Release);
 }
 
 /// Empties a slot that was taken. Under the set's lock.
-pub(super) fn free(slot: &[AtomicU64]) {
+pub(super) fn free(slot: &Slot) {
     slot[0].store(EMPTY, Ordering::Release);
 }

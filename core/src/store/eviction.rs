@@ -12,6 +12,11 @@ const SWEEP: usize = 4;
 /// Up to so many sets, all are looked at.
 const SMALL: usize = 32;
 
+/// The two records of a set that are closest to full: (ns until they are, slot).
+type Nearest = [(u64, usize); 2];
+/// In place of a span: no record.
+const NONE: u64 = u64::MAX;
+
 /// Sets looked at for a record that may be evicted, when the newcomer's own sets have none.
 const SEARCH: usize = 64;
 
@@ -21,10 +26,18 @@ pub(super) enum Place {
     Empty(usize),
     /// A record that is full again.
     Reuse(usize),
-    /// These have to go: one, or two when their set also needs room for a ghost.
-    Evict(Vec<usize>),
+    /// This one has to go; another one too when their set also needs room for a ghost.
+    Evict(usize, Option<usize>),
     /// An empty slot, but a key of another set has to go.
     Elsewhere(usize),
+}
+
+/// Why there is no place for a newcomer.
+pub(super) enum NoPlace {
+    /// Its sets are full of records that are held.
+    Held,
+    /// Its sets are full, the table is not: it must grow.
+    Crowded,
 }
 
 impl Table {
@@ -37,9 +50,9 @@ impl Table {
         words: &mut [u64],
     ) {
         self.inherit_ghosts(sets, judge, words);
-        let Place::Evict(victims) = place else { return };
+        let Place::Evict(one, other) = *place else { return };
         let mut victim = [0; MAX_WORDS];
-        for &index in victims {
+        for index in [Some(one), other].into_iter().flatten() {
             let victim = &mut victim[..self.words];
             // A permit that went out meanwhile stays with its record, which will not be evicted.
             if self.peek(index, victim) && !judge.is_held(victim) {
@@ -66,45 +79,78 @@ impl Table {
         self.ways(set).find(|&index| self.tag_at(index) == GHOST)
     }
 
-    /// Where a newcomer goes; `None`: every record is held. Under the locks of both sets.
-    pub(super) fn place(&self, sets: [usize; 2], tag: u64, judge: &impl Judge) -> Option<Place> {
-        let free = self.empty_slot(sets, tag);
-        if let Some(index) = free.filter(|_| self.keys() < self.max_keys) {
-            return Some(Place::Empty(index));
-        }
-        let mut candidates = Vec::with_capacity(2 * WAYS);
-        let mut words = [0; MAX_WORDS];
-        for index in sets.into_iter().flat_map(|set| self.ways(set)) {
-            let occupant = self.tag_at(index);
-            let state = &mut words[..self.words];
-            if matches!(occupant, EMPTY | GHOST) || !self.peek(index, state) || judge.is_held(state)
-            {
-                continue;
+    /// Where a newcomer goes. Under the locks of both sets.
+    pub(super) fn place(
+        &self,
+        sets: [usize; 2],
+        tag: u64,
+        judge: &impl Judge,
+    ) -> Result<Place, NoPlace> {
+        let empty = || self.empty_slot(sets, tag).or_else(|| self.displace(sets));
+        if self.keys() < self.max_keys {
+            if let Some(index) = empty() {
+                return Ok(Place::Empty(index));
             }
-            match judge.full_after(state) {
-                0 => return Some(Place::Reuse(index)),
-                span => candidates.push((span, index)),
+            if self.sets() < self.most_sets {
+                return Err(NoPlace::Crowded);
             }
         }
-        self.sweep(judge);
-        if let Some(index) = self.empty_slot(sets, tag).filter(|_| self.keys() < self.max_keys) {
-            return Some(Place::Empty(index));
-        }
-        candidates.sort_unstable();
-        candidates.dedup();
-        let Some(&(_, closest)) = candidates.first() else {
-            return free.filter(|_| self.victim_elsewhere(judge).is_some()).map(Place::Elsewhere);
+        let nearest = match self.nearest(sets, judge) {
+            Ok(reusable) => return Ok(Place::Reuse(reusable)),
+            Err(nearest) => nearest,
         };
-        let [one, other] = sets;
-        let nearer_first = if closest / WAYS == one { [one, other] } else { [other, one] };
-        nearer_first.into_iter().find_map(|set| {
+        if self.sweep(SWEEP, judge)
+            && self.keys() < self.max_keys
+            && let Some(index) = empty()
+        {
+            return Ok(Place::Empty(index));
+        }
+        let free = self.empty_slot(sets, tag);
+        let victims = self.victims(sets, nearest, free.is_some());
+        let elsewhere = || free.filter(|_| self.victim_elsewhere(judge).is_some());
+        victims.or_else(|| elsewhere().map(Place::Elsewhere)).ok_or(NoPlace::Held)
+    }
+
+    /// Of the two sets' records, those that have to go.
+    fn victims(&self, sets: [usize; 2], nearest: [Nearest; 2], room: bool) -> Option<Place> {
+        let [span, span_there] = nearest.map(|[(span, _), _]| span);
+        let order = if span <= span_there { [0, 1] } else { [1, 0] };
+        order.into_iter().find_map(|which| {
+            let [first, second] =
+                nearest[which].map(|(span, index)| (span < NONE).then_some(index));
             // With no empty slot, a set without a ghost loses a second record to make room for one.
-            let wanted = if free.is_none() && self.ghost(set).is_none() { 2 } else { 1 };
-            let of_set =
-                candidates.iter().map(|&(_, index)| index).filter(|index| index / WAYS == set);
-            let victims: Vec<usize> = of_set.take(wanted).collect();
-            (victims.len() == wanted).then_some(Place::Evict(victims))
+            match room || self.ghost(sets[which]).is_some() {
+                true => Some(Place::Evict(first?, None)),
+                false => Some(Place::Evict(first?, Some(second?))),
+            }
         })
+    }
+
+    /// The two records closest to full of each set, as (ns until full, slot); or one that is full again.
+    fn nearest(&self, sets: [usize; 2], judge: &impl Judge) -> Result<usize, [Nearest; 2]> {
+        let mut nearest = [[(NONE, 0); 2]; 2];
+        let mut words = [0; MAX_WORDS];
+        let state = &mut words[..self.words];
+        for (set, nearest) in sets.into_iter().zip(&mut nearest) {
+            for index in self.ways(set) {
+                let occupant = self.tag_at(index);
+                if matches!(occupant, EMPTY | GHOST)
+                    || !self.peek(index, state)
+                    || judge.is_held(state)
+                {
+                    continue;
+                }
+                let span = judge.full_after(state).min(NONE - 1);
+                if span == 0 {
+                    return Ok(index);
+                } else if span < nearest[0].0 {
+                    *nearest = [(span, index), nearest[0]];
+                } else if span < nearest[1].0 {
+                    nearest[1] = (span, index);
+                }
+            }
+        }
+        Err(nearest)
     }
 
     /// An empty slot: in the first set until that is nearly full, then in the emptier one.
@@ -117,22 +163,28 @@ impl Table {
     }
 
     /// Puts the newcomer in its place. Under the locks of both sets.
-    pub(super) fn settle(&self, tag: u64, words: &[u64], place: Place, judge: &impl Judge) {
+    pub(super) fn settle(
+        &self,
+        sets: [usize; 2],
+        tag: u64,
+        words: &[u64],
+        place: Place,
+        judge: &impl Judge,
+    ) {
         let slot = match place {
             Place::Empty(index) => Some(index),
             Place::Reuse(index) => {
                 self.evict(index, judge);
                 (self.tag_at(index) == EMPTY).then_some(index)
             }
-            Place::Evict(victims) => {
-                for index in victims {
+            Place::Evict(one, other) => {
+                for index in [Some(one), other].into_iter().flatten() {
                     self.evict(index, judge);
                 }
                 None
             }
             Place::Elsewhere(index) => Some(index),
         };
-        let sets = self.sets_of(tag);
         let empty = || self.empty_slot(sets, tag);
         if let Some(index) = slot.or_else(empty).or_else(|| self.clear_slot(sets, judge)) {
             self.claim(judge);
@@ -190,9 +242,10 @@ impl Table {
     fn victim_elsewhere(&self, judge: &impl Judge) -> Option<(usize, MutexGuard<'_, ()>)> {
         let mut words = [0; MAX_WORDS];
         let words = &mut words[..self.words];
-        for _ in 0..SEARCH.min(self.sets) {
-            let set = self.hand.fetch_add(1, Ordering::Relaxed) % self.sets;
-            let Some(guard) = self.locks[set % self.locks.len()].try_lock() else { continue };
+        let sets = self.sets();
+        for _ in 0..SEARCH.min(sets) {
+            let set = self.hand.fetch_add(1, Ordering::Relaxed) % sets;
+            let Some(guard) = self.try_lock(set) else { continue };
             let victim = self
                 .ways(set)
                 .filter(|&index| !matches!(self.tag_at(index), EMPTY | GHOST))
@@ -225,34 +278,38 @@ impl Table {
         self.put(index, GHOST, &ghost);
     }
 
-    /// Frees the records that are full again in the next few sets. Skips sets that are locked.
-    fn sweep(&self, judge: &impl Judge) {
+    /// Frees the records that are full again in the next few sets; were there any? Skips sets that are locked.
+    pub(super) fn sweep(&self, at_most: usize, judge: &impl Judge) -> bool {
         let mut words = [0; MAX_WORDS];
-        let sets = if self.sets <= SMALL { self.sets } else { SWEEP };
-        for _ in 0..sets {
-            let set = self.hand.fetch_add(1, Ordering::Relaxed) % self.sets;
-            let Some(_guard) = self.locks[set % self.locks.len()].try_lock() else { continue };
+        let sets = self.sets();
+        let mut found = false;
+        for _ in 0..if sets <= SMALL { sets } else { at_most } {
+            let set = self.hand.fetch_add(1, Ordering::Relaxed) % sets;
+            let Some(_guard) = self.try_lock(set) else { continue };
             for index in self.ways(set).filter(|&index| self.tag_at(index) != EMPTY) {
-                self.free_if_full(index, &mut words, judge);
+                found |= self.free_if_full(index, &mut words, judge);
             }
         }
+        found
     }
 
     /// Under the set's lock.
-    fn free_if_full(&self, index: usize, words: &mut [u64], judge: &impl Judge) {
+    fn free_if_full(&self, index: usize, words: &mut [u64], judge: &impl Judge) -> bool {
         let ghost = self.tag_at(index) == GHOST;
         let idle = |words: &[u64]| judge.full_after(words) == 0 && !judge.is_held(words);
         if !self.peek(index, words) || !idle(&words[..self.words]) || !self.take(index, words) {
-            return;
+            return false;
         }
-        if idle(&words[..self.words]) {
-            self.free(index);
-            if !ghost {
-                self.keys.fetch_sub(1, Ordering::Relaxed);
-            }
-        } else {
+        let idle = idle(&words[..self.words]);
+        if !idle {
             // Charged in between: put it back.
             self.put(index, self.tag_at(index), words);
+            return false;
         }
+        self.free(index);
+        if !ghost {
+            self.keys.fetch_sub(1, Ordering::Relaxed);
+        }
+        !ghost
     }
 }

@@ -19,49 +19,54 @@ const LOCKED: u64 = 1;
 const GONE: u64 = 2;
 const ONE: u64 = 4;
 
-/// Runs `change` on the record of `tag` and writes it if it changed. `N` ≥ the words of a record.
+/// The words of a slot that is one cache line.
+pub(super) const STRIDE: usize = 8;
+/// The words of state in it.
+pub(super) const WORDS: usize = STRIDE - 2;
+
+/// Runs `change` on the record of `tag` and writes it if it changed. A slot has room for `N` words at most, the record
+/// has `count`.
 #[inline]
 pub(super) fn transact<const N: usize, R>(
     slot: &[AtomicU64],
     tag: u64,
     count: usize,
     change: impl FnOnce(&mut [u64]) -> R,
-) -> (Attempt, Option<R>) {
-    let mut before = [0; N];
+) -> Result<R, Attempt> {
     // Acquire: the words below are not older than the header.
     let header = slot[1].load(Ordering::Acquire);
     if header & LOCKED != 0 {
-        spin();
-        return (Attempt::Again, None);
+        return Err(Attempt::Locked);
     }
-    for (word, source) in before[..count].iter_mut().zip(&slot[2..]) {
+    let mut before = [0; N];
+    for (word, source) in before.iter_mut().zip(&slot[2..]) {
         *word = source.load(Ordering::Relaxed);
     }
     let seen_tag = slot[0].load(Ordering::Relaxed);
     // The loads above come before the second look at the header.
     fence(Ordering::Acquire);
     if slot[1].load(Ordering::Relaxed) != header {
-        return (Attempt::Again, None);
+        return Err(Attempt::Again);
     }
     if seen_tag != tag {
-        return (Attempt::Replaced, None);
+        return Err(Attempt::Replaced);
     }
     if header & GONE != 0 {
-        return (Attempt::Gone, None);
+        return Err(Attempt::Gone);
     }
     let mut words = before;
     let result = change(&mut words[..count]);
-    if words[..count] == before[..count] {
-        return (Attempt::Done, Some(result));
+    if words == before {
+        return Ok(result);
     }
     if !swap_lock(slot, header) {
-        return (Attempt::Again, None);
+        return Err(Attempt::Again);
     }
-    for (word, target) in words[..count].iter().zip(&slot[2..]) {
+    for (word, target) in words.iter().zip(&slot[2..]) {
         target.store(*word, Ordering::Relaxed);
     }
     unlock(slot, header);
-    (Attempt::Done, Some(result))
+    Ok(result)
 }
 
 fn swap_lock(slot: &[AtomicU64], header: u64) -> bool {

@@ -6,7 +6,7 @@ use loom::sync::Arc;
 use loom::thread;
 
 use super::region::Region;
-use super::{Attempt, Found, Inserted, Judge, OnPressure, Table, compact, line};
+use super::{Found, Inserted, Judge, OnPressure, Table, compact, line};
 
 /// Words are plain counts: full again when all are zero, the larger use is the larger count.
 struct Counts;
@@ -75,7 +75,7 @@ fn model(check: impl Fn() + Sync + Send + 'static) {
 /// Two threads take from one record: what is admitted is what is in the words, and no more than there is.
 fn charges(words: usize) {
     model(move || {
-        let table = Arc::new(Table::new(words, 1).unwrap());
+        let table = Arc::new(Table::new(words, 1, None).unwrap());
         assert_eq!(acquire(&table, 7, 2), Some(true));
         let other = {
             let table = Arc::clone(&table);
@@ -101,7 +101,7 @@ fn charges_of_two_words() {
 /// The first requests of a key, from two threads: one record.
 fn first_access(words: usize) {
     model(move || {
-        let table = Arc::new(Table::new(words, 2).unwrap());
+        let table = Arc::new(Table::new(words, 2, None).unwrap());
         let other = {
             let table = Arc::clone(&table);
             thread::spawn(move || acquire(&table, 7, 9))
@@ -127,7 +127,7 @@ fn first_access_two_words() {
 /// charge is never lost between the two.
 fn eviction_against_charge(words: usize) {
     model(move || {
-        let table = Arc::new(Table::new(words, 1).unwrap());
+        let table = Arc::new(Table::new(words, 1, None).unwrap());
         acquire(&table, 7, 9);
         let other = {
             let table = Arc::clone(&table);
@@ -165,7 +165,8 @@ fn eviction_against_charge_two_words() {
 /// A charge in a table that is left behind is carried over, or made in the new table.
 fn migration_against_charge(words: usize) {
     model(move || {
-        let tables = Arc::new([Table::new(words, 1).unwrap(), Table::new(words, 1).unwrap()]);
+        let tables =
+            Arc::new([Table::new(words, 1, None).unwrap(), Table::new(words, 1, None).unwrap()]);
         acquire(&tables[0], 7, 9);
         let other = {
             let tables = Arc::clone(&tables);
@@ -195,7 +196,7 @@ fn migration_against_charge_two_words() {
 #[test]
 fn refund_against_charge() {
     model(|| {
-        let table = Arc::new(Table::new(2, 1).unwrap());
+        let table = Arc::new(Table::new(2, 1, None).unwrap());
         acquire(&table, 7, 9);
         let other = {
             let table = Arc::clone(&table);
@@ -215,21 +216,24 @@ fn refund_against_charge() {
 #[test]
 fn replacement_against_charge_one_word() {
     model(|| {
+        fn two(slot: &Region) -> &compact::Slot {
+            slot[..].try_into().unwrap()
+        }
         let slot = Arc::new(Region::zeroed(2).unwrap());
-        compact::put(&slot, 7, &[1]);
+        compact::put(two(&slot), 7, &[1]);
         let other = {
             let slot = Arc::clone(&slot);
-            thread::spawn(move || compact::transact(&slot, 7, |words| words[0] += 1).0)
+            thread::spawn(move || compact::transact(two(&slot), 7, |words| words[0] += 1).is_ok())
         };
         let mut old = [0];
-        assert!(compact::take(&slot, &mut old));
-        compact::free(&slot);
+        assert!(compact::take(two(&slot), &mut old));
+        compact::free(two(&slot));
         let newcomer = [old[0] + 1];
-        compact::put(&slot, 8, &newcomer);
-        let charged = other.join().unwrap() == Attempt::Done;
+        compact::put(two(&slot), 8, &newcomer);
+        let charged = other.join().unwrap();
         assert_eq!(old, [1 + u64::from(charged)]);
         let mut new = [0];
-        assert!(compact::peek(&slot, &mut new));
+        assert!(compact::peek(two(&slot), &mut new));
         assert_eq!(new, newcomer);
     });
 }
@@ -242,13 +246,13 @@ fn replacement_against_charge_two_words() {
         let other = {
             let slot = Arc::clone(&slot);
             let add = |words: &mut [u64]| words.iter_mut().for_each(|word| *word += 1);
-            thread::spawn(move || line::transact::<2, ()>(&slot, 7, 2, add).0)
+            thread::spawn(move || line::transact::<2, ()>(&slot, 7, 2, add).is_ok())
         };
         let mut old = [0; 2];
         assert!(line::take(&slot, &mut old));
         line::free(&slot);
         line::put(&slot, 8, &[5, 5]);
-        let charged = u64::from(other.join().unwrap() == Attempt::Done);
+        let charged = u64::from(other.join().unwrap());
         assert_eq!(old, [1 + charged; 2]);
         let mut new = [0; 2];
         assert!(line::peek(&slot, &mut new));
@@ -260,7 +264,7 @@ fn replacement_against_charge_two_words() {
 #[test]
 fn a_look_is_not_torn() {
     model(|| {
-        let table = Arc::new(Table::new(2, 1).unwrap());
+        let table = Arc::new(Table::new(2, 1, None).unwrap());
         acquire(&table, 7, 9);
         let other = {
             let table = Arc::clone(&table);
@@ -276,7 +280,7 @@ fn a_look_is_not_torn() {
 #[test]
 fn migration_against_first_access() {
     model(|| {
-        let tables = Arc::new([Table::new(1, 1).unwrap(), Table::new(1, 1).unwrap()]);
+        let tables = Arc::new([Table::new(1, 1, None).unwrap(), Table::new(1, 1, None).unwrap()]);
         let other = {
             let tables = Arc::clone(&tables);
             thread::spawn(move || acquire(&tables[0], 7, 9))
@@ -290,5 +294,109 @@ fn migration_against_first_access() {
         });
         let charged = other.join().unwrap().map(|_| vec![1]);
         assert_eq!(words_of(new, 7), charged);
+    });
+}
+
+/// Of the two sets of a table that has grown once, this key's are both the new one.
+const MOVES: u64 = (1 << 32) | 1;
+
+/// A table of one set that may become two.
+fn growing(words: usize) -> Table {
+    let table = Table::new(words, 6, None).unwrap();
+    assert_eq!(table.sets(), 1);
+    table
+}
+
+/// A key's record moves to a new set while it is charged: nothing is lost, nothing counts twice.
+fn growth_against_charge(words: usize) {
+    model(move || {
+        let table = Arc::new(growing(words));
+        acquire(&table, MOVES, 9);
+        let other = {
+            let table = Arc::clone(&table);
+            thread::spawn(move || acquire(&table, MOVES, 9))
+        };
+        table.add_set();
+        other.join().unwrap();
+        assert_eq!((table.sets(), table.keys()), (2, 1));
+        assert_eq!(words_of(&table, MOVES), Some(vec![2; words]));
+    });
+}
+
+#[test]
+fn growth_against_charge_one_word() {
+    growth_against_charge(1);
+}
+
+#[test]
+fn growth_against_charge_two_words() {
+    growth_against_charge(2);
+}
+
+/// A key's record moves, another key takes the slot and comes to the same bits: a late charge is not made on it.
+#[test]
+fn growth_against_a_late_charge() {
+    model(|| {
+        let table = Arc::new(growing(1));
+        acquire(&table, MOVES, 9);
+        let other = {
+            let table = Arc::clone(&table);
+            thread::spawn(move || acquire(&table, MOVES, 9))
+        };
+        table.add_set();
+        // The same way of the old set, where this one stays.
+        let stays = MOVES - 1 - (1 << 32) + (1 << 33);
+        acquire(&table, stays, 9);
+        other.join().unwrap();
+        assert_eq!(words_of(&table, MOVES), Some(vec![2]), "each charge on its own key");
+        assert!(words_of(&table, stays).unwrap()[0] >= 1);
+    });
+}
+
+/// A key's first request while the table grows: one record, in one of its sets.
+fn growth_against_first_access(words: usize) {
+    model(move || {
+        let table = Arc::new(growing(words));
+        let other = {
+            let table = Arc::clone(&table);
+            thread::spawn(move || acquire(&table, MOVES, 9))
+        };
+        table.add_set();
+        acquire(&table, MOVES, 9);
+        other.join().unwrap();
+        assert_eq!(words_of(&table, MOVES), Some(vec![2; words]));
+        assert_eq!(table.keys(), 1);
+    });
+}
+
+#[test]
+fn growth_against_first_access_one_word() {
+    growth_against_first_access(1);
+}
+
+#[test]
+fn growth_against_first_access_two_words() {
+    growth_against_first_access(2);
+}
+
+/// A table that is left behind while it grows: the record is carried over, once.
+#[test]
+fn growth_against_migration() {
+    model(|| {
+        let tables = Arc::new([growing(1), Table::new(1, 6, None).unwrap()]);
+        acquire(&tables[0], MOVES, 9);
+        let other = {
+            let tables = Arc::clone(&tables);
+            thread::spawn(move || tables[0].add_set())
+        };
+        let [old, new] = &*tables;
+        old.freeze();
+        let mut tags = Vec::new();
+        old.each_tag(|tag, _, _| tags.push(tag));
+        assert_eq!(tags, [Some(MOVES)]);
+        let take_over = |words: &mut [u64]| old.take_out(MOVES, words);
+        new.insert(MOVES, &Counts, OnPressure::Inherit, take_over, |_| ());
+        other.join().unwrap();
+        assert_eq!(words_of(new, MOVES), Some(vec![1]));
     });
 }

@@ -1,16 +1,13 @@
-//! Sets of slots: find, insert, evict, hand over. See `store` for the picture.
+//! Sets of slots: find, insert, hand over. See `store` for the picture.
 
-use super::eviction::Place;
+use super::eviction::{NoPlace, Place};
+use super::growth::{first_sets, most_sets, preferred_way, sets_of};
 use super::region::Region;
 use super::{Attempt, EMPTY, GHOST, Judge, compact, line};
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, spin};
 
 /// Slots of a set.
 pub(super) const WAYS: usize = 8;
-/// Keys a set is planned for: with two sets to choose from, practically none overflows (none of a million
-/// simulated insertions); small tables vary more and get a few sets on top.
-const PLANNED: u64 = 5;
-const SPARE: u64 = if cfg!(loom) { 0 } else { 4 };
 /// Locks for changes of structure; sets share them by number.
 const LOCKS: usize = 512;
 
@@ -44,37 +41,42 @@ pub(crate) enum Inserted<R> {
 
 pub(crate) struct Table {
     region: Region,
-    pub(super) sets: usize,
     /// Words of a slot, and of the state in it.
     stride: usize,
     pub(super) words: usize,
+    /// Sets in use, and the most there may be. Grows under the locks of the sets concerned.
+    pub(super) sets: AtomicUsize,
+    pub(super) most_sets: usize,
     pub(super) max_keys: u64,
     pub(super) keys: AtomicU64,
     pub(super) evictions: AtomicU64,
-    pub(super) locks: Box<[Mutex<()>]>,
-    /// A bit a set: was a record ever put in it? So that a table of few keys is left behind quickly.
-    used_sets: Box<[AtomicU64]>,
+    locks: Box<[Mutex<()>]>,
+    /// Held by who makes a set.
+    pub(super) growing: Mutex<()>,
     /// The table is being left behind: no record enters it any more.
-    frozen: AtomicBool,
+    pub(super) frozen: AtomicBool,
     /// The next set to sweep.
     pub(super) hand: AtomicUsize,
 }
 
 impl Table {
-    /// A table for records of `words` words; `None` when there is no such memory.
-    pub(crate) fn new(words: usize, max_keys: u64) -> Option<Table> {
-        let stride = if words == 1 { 2 } else { (2 + words).div_ceil(8) * 8 };
-        let sets = usize::try_from(max_keys.div_ceil(PLANNED) + SPARE).ok()?;
+    /// A table for records of `words` words, of the size of `like`; `None` when there is no such memory.
+    pub(crate) fn new(words: usize, max_keys: u64, like: Option<&Table>) -> Option<Table> {
+        let stride =
+            if words == 1 { compact::STRIDE } else { (2 + words).next_multiple_of(line::STRIDE) };
+        let most_sets = most_sets(max_keys)?;
+        let sets = like.map_or(first_sets(most_sets), Table::sets);
         Some(Table {
-            region: Region::zeroed(sets.checked_mul(WAYS * stride)?)?,
-            sets,
+            region: Region::zeroed(most_sets.checked_mul(WAYS * stride)?)?,
             stride,
             words,
+            sets: AtomicUsize::new(sets.min(most_sets)),
+            most_sets,
             max_keys,
             keys: AtomicU64::new(0),
             evictions: AtomicU64::new(0),
-            locks: (0..sets.min(LOCKS)).map(|_| Mutex::new(())).collect(),
-            used_sets: (0..sets.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
+            locks: (0..most_sets.min(LOCKS)).map(|_| Mutex::new(())).collect(),
+            growing: Mutex::new(()),
             frozen: AtomicBool::new(false),
             hand: AtomicUsize::new(0),
         })
@@ -91,8 +93,20 @@ impl Table {
     }
 
     #[inline]
-    fn slot(&self, index: usize) -> &[AtomicU64] {
-        &self.region[index * self.stride..(index + 1) * self.stride]
+    pub(super) fn sets(&self) -> usize {
+        // Acquire: who sees a set sees its records.
+        self.sets.load(Ordering::Acquire)
+    }
+
+    #[inline]
+    fn slot<const STRIDE: usize>(&self, index: usize) -> &[AtomicU64; STRIDE] {
+        let slot = &self.region[index * STRIDE..][..STRIDE];
+        slot.try_into().expect("a slice of this length")
+    }
+
+    /// A slot of whole cache lines.
+    fn lines(&self, index: usize) -> &[AtomicU64] {
+        &self.region[index * self.stride..][..self.stride]
     }
 
     #[inline]
@@ -101,35 +115,39 @@ impl Table {
         self.region[index * self.stride].load(Ordering::Acquire)
     }
 
-    /// The two sets of a tag; they may be one.
-    #[inline]
-    pub(super) fn sets_of(&self, tag: u64) -> [usize; 2] {
-        // High bits of two independent looking products (the multiplier is 2^64 / φ).
-        let at = |hash: u64| ((u128::from(hash) * self.sets as u128) >> 64) as usize;
-        [at(tag), at(tag.rotate_left(32).wrapping_mul(0x9e37_79b9_7f4a_7c15))]
-    }
-
     /// The slots of a set, from the one on that a tag prefers: its record is mostly there.
-    #[inline]
     pub(super) fn ways_from(&self, set: usize, tag: u64) -> impl Iterator<Item = usize> + Clone {
-        (0..WAYS).map(move |way| set * WAYS + (way + tag as usize) % WAYS)
+        (0..WAYS).map(move |way| set * WAYS + (way + preferred_way(tag)) % WAYS)
     }
 
-    #[inline]
     fn find(&self, tag: u64) -> Option<usize> {
-        let [first, _] = self.sets_of(tag);
-        let preferred = first * WAYS + tag as usize % WAYS;
-        if self.tag_at(preferred) == tag { Some(preferred) } else { self.search(tag) }
+        let sets = sets_of(tag, self.sets());
+        let mut slots = sets.into_iter().flat_map(|set| self.ways_from(set, tag));
+        slots.find(|&index| self.tag_at(index) == tag)
     }
 
-    fn search(&self, tag: u64) -> Option<usize> {
-        let mut slots = self.sets_of(tag).into_iter().flat_map(|set| self.ways_from(set, tag));
-        slots.find(|&index| self.tag_at(index) == tag)
+    /// Runs `change` on the record of `tag` and writes it if it changed, provided that the record is where it likes
+    /// best to be and nobody interferes; else `None`, and nothing happened.
+    #[inline]
+    pub(crate) fn transact_at_home<R>(
+        &self,
+        tag: u64,
+        change: impl FnOnce(&mut [u64]) -> R,
+    ) -> Option<R> {
+        let [set, _] = sets_of(tag, self.sets());
+        let index = set * WAYS + preferred_way(tag);
+        match self.words {
+            1 => compact::transact(self.slot(index), tag, change).ok(),
+            2..=line::WORDS => {
+                let slot = self.slot::<{ line::STRIDE }>(index);
+                line::transact::<{ line::WORDS }, R>(slot, tag, self.words, change).ok()
+            }
+            _ => None,
+        }
     }
 
     /// Runs `change` on the record of `tag`, once for every attempt, and writes it if it changed.
     /// `change` sees a consistent copy; only the last attempt counts.
-    #[inline]
     pub(crate) fn transact<R>(
         &self,
         tag: u64,
@@ -141,28 +159,27 @@ impl Table {
                 let frozen = self.frozen.load(Ordering::Acquire);
                 return if frozen { Found::Moved } else { Found::Absent };
             };
-            let (attempt, result) = self.attempt(index, tag, &mut change);
-            match (attempt, result) {
-                (Attempt::Done, Some(result)) => return Found::Done(result),
-                (Attempt::Gone, _) if self.frozen.load(Ordering::Acquire) => return Found::Moved,
-                (Attempt::Gone, _) => crate::sync::spin(),
-                _ => {}
+            match self.attempt(index, tag, &mut change) {
+                Ok(result) => return Found::Done(result),
+                Err(Attempt::Gone) if self.frozen.load(Ordering::Acquire) => return Found::Moved,
+                Err(Attempt::Gone | Attempt::Locked) => spin(),
+                Err(Attempt::Again | Attempt::Replaced) => {}
             }
         }
     }
 
-    #[inline]
     fn attempt<R>(
         &self,
         index: usize,
         tag: u64,
         change: impl FnOnce(&mut [u64]) -> R,
-    ) -> (Attempt, Option<R>) {
-        let slot = self.slot(index);
+    ) -> Result<R, Attempt> {
         match self.words {
-            1 => compact::transact(slot, tag, change),
-            2..=6 => line::transact::<6, R>(slot, tag, self.words, change),
-            _ => line::transact::<MAX_WORDS, R>(slot, tag, self.words, change),
+            1 => compact::transact(self.slot(index), tag, change),
+            2..=line::WORDS => {
+                line::transact::<{ line::WORDS }, R>(self.lines(index), tag, self.words, change)
+            }
+            _ => line::transact::<MAX_WORDS, R>(self.lines(index), tag, self.words, change),
         }
     }
 
@@ -171,7 +188,7 @@ impl Table {
         if self.words == 1 {
             compact::peek(self.slot(index), words)
         } else {
-            line::peek(self.slot(index), words)
+            line::peek(self.lines(index), words)
         }
     }
 
@@ -180,34 +197,50 @@ impl Table {
         if self.words == 1 {
             compact::take(self.slot(index), words)
         } else {
-            line::take(self.slot(index), words)
+            line::take(self.lines(index), words)
         }
     }
 
     pub(super) fn put(&self, index: usize, tag: u64, words: &[u64]) {
-        let (word, bit) = (index / WAYS / 64, 1 << (index / WAYS % 64));
-        // Relaxed: read under the set's lock, or after `freeze` went through all locks.
-        if self.used_sets[word].load(Ordering::Relaxed) & bit == 0 {
-            self.used_sets[word].fetch_or(bit, Ordering::Relaxed);
-        }
         let words = &words[..self.words];
         if self.words == 1 {
             compact::put(self.slot(index), tag, words)
         } else {
-            line::put(self.slot(index), tag, words)
+            line::put(self.lines(index), tag, words)
         }
     }
 
     pub(super) fn free(&self, index: usize) {
-        if self.words == 1 { compact::free(self.slot(index)) } else { line::free(self.slot(index)) }
+        if self.words == 1 {
+            compact::free(self.slot(index))
+        } else {
+            line::free(self.lines(index))
+        }
     }
 
-    /// Locks the sets of a tag, in the order of their locks.
-    fn lock(&self, sets: [usize; 2]) -> [Option<MutexGuard<'_, ()>>; 2] {
+    /// Locks two sets, in the order of their locks.
+    pub(super) fn lock(&self, sets: [usize; 2]) -> [Option<MutexGuard<'_, ()>>; 2] {
         let [a, b] = sets.map(|set| set % self.locks.len());
         let first = self.locks[a.min(b)].lock();
         let second = (a != b).then(|| self.locks[a.max(b)].lock());
         [Some(first), second]
+    }
+
+    /// The lock of one set, if nobody has it.
+    pub(super) fn try_lock(&self, set: usize) -> Option<MutexGuard<'_, ()>> {
+        self.locks[set % self.locks.len()].try_lock()
+    }
+
+    /// The sets of a tag, and their locks: they stay its sets as long as these are held.
+    fn lock_sets_of(&self, tag: u64) -> ([usize; 2], [Option<MutexGuard<'_, ()>>; 2]) {
+        loop {
+            let sets = sets_of(tag, self.sets());
+            let guards = self.lock(sets);
+            // One of them may have been split before we had the lock.
+            if sets_of(tag, self.sets()) == sets {
+                return (sets, guards);
+            }
+        }
     }
 
     /// Runs `change` on the record of a key that has none yet, and inserts it if it changed.
@@ -222,17 +255,23 @@ impl Table {
         origin: impl FnOnce(&mut [u64]) -> bool,
         change: impl FnOnce(&mut [u64]) -> R,
     ) -> Inserted<R> {
-        let sets = self.sets_of(tag);
-        let _guards = self.lock(sets);
-        // Acquire pairs with the Release in `freeze`; after that, the locks keep us out.
-        if self.frozen.load(Ordering::Acquire) {
-            return Inserted::Moved;
-        }
-        if self.find(tag).is_some() {
-            return Inserted::Again;
-        }
-        let Some(place) = self.place(sets, tag, judge) else { return Inserted::Full };
-        let pressed = matches!(place, Place::Evict(_) | Place::Elsewhere(_));
+        let (sets, guards, place) = loop {
+            let (sets, guards) = self.lock_sets_of(tag);
+            // Acquire pairs with the Release in `freeze`; after that, the locks keep us out.
+            if self.frozen.load(Ordering::Acquire) {
+                return Inserted::Moved;
+            }
+            if self.find(tag).is_some() {
+                return Inserted::Again;
+            }
+            match self.place(sets, tag, judge) {
+                Ok(place) => break (sets, guards, place),
+                Err(NoPlace::Held) => return Inserted::Full,
+                Err(NoPlace::Crowded) => drop(guards),
+            }
+            self.add_set();
+        };
+        let pressed = matches!(place, Place::Evict(..) | Place::Elsewhere(_));
         if pressed && on_pressure == OnPressure::Refuse {
             return Inserted::Full;
         }
@@ -246,7 +285,9 @@ impl Table {
         let result = change(words);
         // A denied newcomer leaves no trace.
         if words[..] != before[..self.words] {
-            self.settle(tag, words, place, judge);
+            self.settle(sets, tag, words, place, judge);
+            drop(guards);
+            self.make_room(judge);
         }
         Inserted::Done(result)
     }
@@ -262,20 +303,18 @@ impl Table {
 
     /// Takes the record of `tag` out of a frozen table.
     pub(crate) fn take_out(&self, tag: u64, words: &mut [u64]) -> bool {
-        let _guards = self.lock(self.sets_of(tag));
+        let _guards = self.lock_sets_of(tag);
         self.find(tag).is_some_and(|index| self.take(index, words))
     }
 
     /// The larger use of the ghosts that a frozen table has for `tag`.
     pub(crate) fn ghosts_of(&self, tag: u64, judge: &impl Judge, words: &mut [u64]) {
-        self.inherit_ghosts(self.sets_of(tag), judge, words);
+        self.inherit_ghosts(sets_of(tag, self.sets()), judge, words);
     }
 
     /// Every tag of a frozen table, once; `None` stands for a ghost, with the number of its set.
     pub(crate) fn each_tag(&self, mut visit: impl FnMut(Option<u64>, usize, usize)) {
-        let used =
-            |set: &usize| self.used_sets[set / 64].load(Ordering::Relaxed) & (1 << (set % 64)) != 0;
-        for index in (0..self.sets).filter(used).flat_map(|set| self.ways(set)) {
+        for index in (0..self.sets()).flat_map(|set| self.ways(set)) {
             match self.tag_at(index) {
                 EMPTY => {}
                 GHOST => visit(None, index / WAYS, index),

@@ -1,0 +1,166 @@
+//! Where a key's record may lie, and how there come to be more places.
+//!
+//! Linear hashing (Litwin, 1980): among `sets` sets, 2^k ≤ sets ≤ 2^(k+1), a hash lies at its last k + 1 bits, or
+//! at its last k bits where that set does not exist yet. Set number `sets` is made by splitting one set, the
+//! one at the last k bits of its number: some records of that go to the new set, no other record is
+//! concerned. Each key has two hashes, hence two sets to be in; sets that are still to be split are fuller, and
+//! newcomers take the emptier one.
+//!
+//! A split goes under the locks of both sets, records first, the number of sets last. Who looks a key up meanwhile
+//! may miss it. It then comes to insert it, waits for the lock, and finds the number changed.
+
+use super::table::{MAX_WORDS, Table, WAYS};
+use super::{EMPTY, GHOST, Judge};
+use crate::sync::Ordering;
+
+/// Keys a set is planned for.
+pub(super) const PLANNED: usize = 5;
+/// Small tables vary more.
+const SPARE: usize = if cfg!(loom) { 0 } else { 4 };
+/// Sets that a table begins with.
+const FIRST: usize = if cfg!(loom) { 1 } else { 4 };
+/// Sets looked at for records that are full again, before a table grows.
+const GLEAN: usize = 2;
+
+/// How many sets a table of `max_keys` keys may have at most.
+pub(super) fn most_sets(max_keys: u64) -> Option<usize> {
+    usize::try_from(max_keys.div_ceil(PLANNED as u64)).ok()?.checked_add(SPARE)
+}
+
+/// How many a table begins with.
+pub(super) fn first_sets(most: usize) -> usize {
+    most.min(FIRST)
+}
+
+/// The sets of a tag, the one it prefers first; they may be one.
+#[inline]
+pub(super) fn sets_of(tag: u64, sets: usize) -> [usize; 2] {
+    [address(tag, sets), address(tag.rotate_left(32), sets)]
+}
+
+/// The way of a set that a tag prefers. (Sets go by the other bits.)
+#[inline]
+pub(super) fn preferred_way(tag: u64) -> usize {
+    (tag >> 29) as usize % WAYS
+}
+
+#[inline]
+pub(super) fn address(hash: u64, sets: usize) -> usize {
+    let ones = usize::MAX >> ((sets - 1) | 1).leading_zeros();
+    let at = hash as usize & ones;
+    if at < sets { at } else { at & (ones >> 1) }
+}
+
+/// The set that is split to make set number `new`, which is not 0.
+fn parent(new: usize) -> usize {
+    new & !(1 << new.ilog2())
+}
+
+impl Table {
+    /// Makes room for more keys than there are: by records that are full again, else by one more set. Not under
+    /// any lock.
+    #[inline]
+    pub(super) fn make_room(&self, judge: &impl Judge) {
+        if self.keys() > (PLANNED * self.sets()) as u64 {
+            self.grow(judge);
+        }
+    }
+
+    #[cold]
+    fn grow(&self, judge: &impl Judge) {
+        if self.sets() < self.most_sets && !self.sweep(GLEAN, judge) {
+            self.add_set();
+        }
+    }
+
+    /// One more set, if there may be one and nobody else is making it. Not under any lock.
+    pub(super) fn add_set(&self) {
+        let Some(_one) = self.growing.try_lock() else { return };
+        let new = self.sets();
+        if new < self.most_sets {
+            self.split(parent(new), new);
+        }
+    }
+
+    /// Makes set `new`, the next one, out of half of `old`. Under the lock of growth.
+    pub(super) fn split(&self, old: usize, new: usize) {
+        let _guards = self.lock([old, new]);
+        // Acquire pairs with the Release in `freeze`; after that, the locks keep us out.
+        if self.frozen.load(Ordering::Acquire) {
+            return;
+        }
+        let mut words = [0; MAX_WORDS];
+        for way in 0..WAYS {
+            let (from, to) = (old * WAYS + way, new * WAYS + way);
+            match self.tag_at(from) {
+                EMPTY => {}
+                // It dominates all that was evicted from either.
+                GHOST => {
+                    self.peek(from, &mut words);
+                    self.put(to, GHOST, &words);
+                }
+                tag if sets_of(tag, new + 1).contains(&old) => {}
+                _ => self.relocate(from, to),
+            }
+        }
+        // Release: who sees the set sees its records.
+        self.sets.store(new + 1, Ordering::Release);
+    }
+
+    /// Moves a record to an empty slot. Under the locks of both sets.
+    fn relocate(&self, from: usize, to: usize) {
+        let tag = self.tag_at(from);
+        let mut words = [0; MAX_WORDS];
+        if self.take(from, &mut words) {
+            self.put(to, tag, &words);
+            self.free(from);
+        }
+    }
+
+    /// Moves some record of two full sets to the other set that it may be in; returns its slot, now empty. Under
+    /// the locks of `sets`.
+    pub(super) fn displace(&self, sets: [usize; 2]) -> Option<usize> {
+        let mut candidates = sets.into_iter().flat_map(|set| self.ways(set));
+        candidates.find(|&from| {
+            let tag = self.tag_at(from);
+            if matches!(tag, EMPTY | GHOST) {
+                return false;
+            }
+            let [one, other] = sets_of(tag, self.sets());
+            let there = if one == from / WAYS { other } else { one };
+            if sets.contains(&there) {
+                return false;
+            }
+            // Not `lock`: whoever has it may wait for us.
+            let Some(_guard) = self.try_lock(there) else { return false };
+            if !sets_of(tag, self.sets()).contains(&there) {
+                return false;
+            }
+            let empty = self.ways_from(there, tag).find(|&index| self.tag_at(index) == EMPTY);
+            empty.is_some_and(|to| {
+                self.relocate(from, to);
+                self.tag_at(from) == EMPTY
+            })
+        })
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_split_concerns_one_set() {
+        let hashes = (0..2_000_u64).map(|number| number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        for hash in hashes.chain([0, u64::MAX]) {
+            let mut at = address(hash, 1);
+            assert_eq!(at, 0);
+            for sets in 1..300 {
+                let next = address(hash, sets + 1);
+                assert!(next <= sets);
+                assert!(next == at || (next == sets && at == parent(sets)), "{hash:x} {sets}");
+                at = next;
+            }
+        }
+    }
+}
