@@ -172,3 +172,48 @@ fn permits_in_a_crowd() {
         }
     }
 }
+
+/// Threads charge known keys while their newcomers make the table grow from nothing: every charge counts once, for
+/// its own key.
+#[test]
+fn no_charge_is_lost_while_the_table_grows() {
+    const NEWCOMERS: u64 = 3_000;
+    let policies = ["100/day", DOCUMENTS[0], DOCUMENTS[1], DOCUMENTS[2]];
+    for (number, policy) in (0..turns(4)).zip(policies.iter().cycle()) {
+        let quota = if number % 4 == 0 { 100 } else { 50 };
+        let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));
+        let limiter = Limiter::builder(*policy).clock(clock).max_keys(100_000).build().unwrap();
+        let admitted: Vec<AtomicU64> = (0..200).map(|_| AtomicU64::new(0)).collect();
+        let (limiter, shared) = (&limiter, &admitted);
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                scope.spawn(move || {
+                    let mut random = Random(number * 10 + thread + 1);
+                    for newcomer in 0..NEWCOMERS {
+                        assert!(limiter.try_acquire(format!("{thread} {newcomer}"), 1));
+                        for _ in 0..3 {
+                            let key = random.below(200);
+                            if limiter.try_acquire(format!("key {key}"), 1) {
+                                // Relaxed: read after the threads are joined.
+                                shared[key as usize].fetch_add(1, Ordering::Relaxed);
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        for (key, admitted) in admitted.iter().enumerate() {
+            let left = limiter.peek(format!("key {key}"), 1).unwrap().remaining;
+            let here = u64::from(limiter.peek(format!("key {key}"), 1).unwrap().allowed);
+            // A peek says what would be left after one more.
+            let admitted = admitted.load(Ordering::Relaxed);
+            assert_eq!(admitted + left + here, quota, "{policy}, key {key}");
+        }
+        for (thread, newcomer) in [(0, 0), (THREADS - 1, NEWCOMERS - 1), (1, NEWCOMERS / 2)] {
+            let left = limiter.peek(format!("{thread} {newcomer}"), 1).unwrap().remaining;
+            assert_eq!(left, quota - 2, "{policy}");
+        }
+        let stats = limiter.stats();
+        assert_eq!((stats.keys, stats.evictions), (THREADS * NEWCOMERS + 200, 0));
+    }
+}

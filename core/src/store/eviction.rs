@@ -8,7 +8,7 @@ use super::{EMPTY, GHOST, Judge};
 use crate::sync::{MutexGuard, Ordering};
 
 /// Sets looked at for records that are full again, when the table is full.
-const SWEEP: usize = 4;
+const SWEEP: usize = 2;
 /// Up to so many sets, all are looked at.
 const SMALL: usize = 32;
 
@@ -244,7 +244,7 @@ impl Table {
         let words = &mut words[..self.words];
         let sets = self.sets();
         for _ in 0..SEARCH.min(sets) {
-            let set = self.hand.fetch_add(1, Ordering::Relaxed) % sets;
+            let set = self.next_set(sets);
             let Some(guard) = self.try_lock(set) else { continue };
             let victim = self
                 .ways(set)
@@ -278,13 +278,21 @@ impl Table {
         self.put(index, GHOST, &ghost);
     }
 
+    /// The next of the sets to look at: all come about equally often, also while there come to be more.
+    fn next_set(&self, sets: usize) -> usize {
+        // Multiples of the golden ratio, modulo 1, lie evenly (Weyl).
+        let turn = self.hand.fetch_add(1, Ordering::Relaxed) as u64;
+        let part = turn.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        ((u128::from(part) * sets as u128) >> 64) as usize
+    }
+
     /// Frees the records that are full again in the next few sets; were there any? Skips sets that are locked.
     pub(super) fn sweep(&self, at_most: usize, judge: &impl Judge) -> bool {
         let mut words = [0; MAX_WORDS];
         let sets = self.sets();
         let mut found = false;
-        for _ in 0..if sets <= SMALL { sets } else { at_most } {
-            let set = self.hand.fetch_add(1, Ordering::Relaxed) % sets;
+        for number in 0..if sets <= SMALL { sets } else { at_most } {
+            let set = if sets <= SMALL { number } else { self.next_set(sets) };
             let Some(_guard) = self.try_lock(set) else { continue };
             for index in self.ways(set).filter(|&index| self.tag_at(index) != EMPTY) {
                 found |= self.free_if_full(index, &mut words, judge);

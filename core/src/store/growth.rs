@@ -163,4 +163,66 @@ mod tests {
             }
         }
     }
+
+    /// Words are times at which the record is full again; now is a number.
+    struct Until(u64);
+
+    impl Judge for Until {
+        fn full_after(&self, words: &[u64]) -> u64 {
+            words[0].saturating_sub(self.0)
+        }
+
+        fn is_held(&self, _: &[u64]) -> bool {
+            false
+        }
+
+        fn merge(&self, into: &mut [u64], from: &[u64]) {
+            into[0] = into[0].max(from[0]);
+        }
+    }
+
+    /// A hash like any other.
+    fn tag(number: u64) -> u64 {
+        let mixed = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9).max(2)
+    }
+
+    fn insert(table: &Table, number: u64, now: u64, until: u64) {
+        let done = table.insert(
+            tag(number),
+            &Until(now),
+            super::super::OnPressure::Inherit,
+            |_| false,
+            |words| words.fill(until),
+        );
+        assert!(matches!(done, super::super::Inserted::Done(())));
+    }
+
+    #[test]
+    fn there_are_as_many_sets_as_the_keys_need_and_none_gets_lost() {
+        for words in [1, 2, 9] {
+            let table = Table::new(words, 20_000, None).unwrap();
+            for number in 0..20_000 {
+                insert(&table, number, 0, number + 1);
+                let needed = (table.keys() as usize).div_ceil(PLANNED);
+                assert!(table.sets() <= needed + FIRST + SPARE, "{} sets", table.sets());
+            }
+            assert_eq!((table.keys(), table.evictions()), (20_000, 0));
+            for number in 0..20_000 {
+                let found = table.transact(tag(number), |words| words.to_vec());
+                let super::super::Found::Done(found) = found else { panic!("{number} is lost") };
+                assert_eq!(found, vec![number + 1; words]);
+            }
+        }
+    }
+
+    /// A thousand keys live at a time, a hundred thousand pass by.
+    #[test]
+    fn keys_that_are_full_again_make_room_before_the_table_grows() {
+        let table = Table::new(1, 1_000_000, None).unwrap();
+        for number in 0..100_000 {
+            insert(&table, number, number, number + 1_000);
+        }
+        assert!(table.keys() < 3_000 && table.sets() < 600, "{} {}", table.keys(), table.sets());
+    }
 }

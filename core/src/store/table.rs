@@ -55,7 +55,7 @@ pub(crate) struct Table {
     pub(super) growing: Mutex<()>,
     /// The table is being left behind: no record enters it any more.
     pub(super) frozen: AtomicBool,
-    /// The next set to sweep.
+    /// How many sets were looked at so far: see `next_set`.
     pub(super) hand: AtomicUsize,
 }
 
