@@ -280,9 +280,12 @@ impl Table {
 
     /// The next of the sets to look at: all come about equally often, also while there come to be more.
     fn next_set(&self, sets: usize) -> usize {
+        let turn = self.hand.fetch_add(1, Ordering::Relaxed);
+        if sets <= SEARCH {
+            return turn % sets;
+        }
         // Multiples of the golden ratio, modulo 1, lie evenly (Weyl).
-        let turn = self.hand.fetch_add(1, Ordering::Relaxed) as u64;
-        let part = turn.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let part = (turn as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         ((u128::from(part) * sets as u128) >> 64) as usize
     }
 
@@ -291,8 +294,8 @@ impl Table {
         let mut words = [0; MAX_WORDS];
         let sets = self.sets();
         let mut found = false;
-        for number in 0..if sets <= SMALL { sets } else { at_most } {
-            let set = if sets <= SMALL { number } else { self.next_set(sets) };
+        for _ in 0..if sets <= SMALL { sets } else { at_most } {
+            let set = self.next_set(sets);
             let Some(_guard) = self.try_lock(set) else { continue };
             for index in self.ways(set).filter(|&index| self.tag_at(index) != EMPTY) {
                 found |= self.free_if_full(index, &mut words, judge);
