@@ -169,3 +169,31 @@ impl From<ManualClock> for Clock {
         Clock(Source::Manual(clock))
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_have_names() {
+        for name in ["counter", "system", "coarse"] {
+            let clock = Clock::named(name).expect(name);
+            let begin = clock.now();
+            assert!(begin > Timestamp::from_secs(1_700_000_000), "{name}: {begin:?}");
+            while clock.now() == begin {}
+            assert!(clock.now() > begin, "{name}");
+        }
+        let error = Clock::named("sundial").expect_err("no such clock");
+        assert!(error.is_argument());
+        assert_eq!(error.field(), "clock");
+        for word in ["sundial", "counter", "system", "coarse", "manual"] {
+            assert!(error.to_string().contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_default_is_the_counter_where_it_is_steady() {
+        let is_counter = matches!(Clock::default().0, Source::Counter(_));
+        assert_eq!(is_counter, counter::is_steady());
+    }
+}

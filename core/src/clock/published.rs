@@ -38,28 +38,34 @@ impl Published {
     /// The time by the line in force and the counter, if it holds and is not being replaced.
     #[inline(always)]
     pub(super) fn moment(&self, counter: impl FnOnce() -> u64) -> Option<Moment> {
-        self.look(|line| line.at(counter())).flatten()
+        // A line that holds does not ask when the next look is due.
+        self.look(|| self.words(0).at(counter())).flatten()
     }
 
     /// The line in force; `None` while it is being replaced.
     pub(super) fn line(&self) -> Option<Line> {
-        self.look(|line| line)
+        self.look(|| self.words(self.due.load(Ordering::Relaxed)))
     }
 
-    /// What `read` says of the line, if its words belong together.
+    /// Relaxed: the two looks at the version order them.
     #[inline(always)]
-    fn look<T>(&self, read: impl FnOnce(Line) -> T) -> Option<T> {
-        // Acquire pairs with the last store of `publish`: words at least as new as the version.
-        let before = self.version.load(Ordering::Acquire);
-        let said = read(Line {
-            // Relaxed: the two looks at the version order them.
+    fn words(&self, due: u64) -> Line {
+        Line {
             counter: self.counter.load(Ordering::Relaxed),
             lasts: self.lasts.load(Ordering::Relaxed),
             slope: self.slope.load(Ordering::Relaxed),
             nanos: self.nanos.load(Ordering::Relaxed),
             wall: self.wall.load(Ordering::Relaxed),
-            due: self.due.load(Ordering::Relaxed),
-        });
+            due,
+        }
+    }
+
+    /// What `read` read, if it belongs together.
+    #[inline(always)]
+    fn look<T>(&self, read: impl FnOnce() -> T) -> Option<T> {
+        // Acquire pairs with the last store of `publish`: words at least as new as the version.
+        let before = self.version.load(Ordering::Acquire);
+        let said = read();
         // Pairs with the fence of `publish`: who saw a newer word sees the odd version now.
         fence(Ordering::Acquire);
         let after = self.version.load(Ordering::Relaxed);
@@ -84,6 +90,7 @@ impl Published {
     }
 }
 
+/// All words the same, so that mixed ones show.
 #[cfg(test)]
 fn line_of(number: u64) -> Line {
     Line { counter: number, lasts: number, slope: number, nanos: number, wall: number, due: number }

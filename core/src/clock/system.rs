@@ -102,9 +102,8 @@ pub(super) fn wall_nanos() -> u64 {
 #[cfg(target_os = "linux")]
 fn coarse() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
-    // Linux counts it from zero up, in whole nanoseconds below a second.
-    let whole = |part: i64| u64::try_from(part).unwrap_or(0);
-    Duration::from_secs(whole(time.tv_sec)) + Duration::from_nanos(whole(time.tv_nsec.into()))
+    // It is never negative.
+    Duration::try_from(time).unwrap_or_default()
 }
 
 #[cfg(test)]
