@@ -175,8 +175,13 @@ export interface PolicyObject {
 export type Policy = string | PolicyObject
 
 export interface LimiterOptions {
-  /** Default `'system'`. */
-  clock?: ManualClock | 'system'
+  /**
+   * Where time comes from. `'counter'` (default): the processor's counter, within 10 µs of the
+   * system's clock; where there is no steady one, as `'system'`. `'system'`: the system's monotonic
+   * clock, asked each time. `'coarse'`: the system's coarse clock (Linux; elsewhere as `'system'`), in
+   * steps of 1 to 10 ms, and late by as much.
+   */
+  clock?: ManualClock | 'counter' | 'system' | 'coarse'
   /** Most keys that are remembered at once, at least 1; default 1,000,000. */
   maxKeys?: number
   /**

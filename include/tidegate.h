@@ -182,7 +182,7 @@ typedef struct tidegate_options {
     /** A name for logs, UTF-8. NULL: none. */
     const char *name;
     /**
-     * Where the time comes from. NULL: the system's clock. The limiter keeps what it needs: the
+     * Where the time comes from. NULL: as tidegate_clock_new("counter"). The limiter keeps what it needs: the
      * clock may be freed before it.
      */
     const struct tidegate_clock *clock;
@@ -643,8 +643,24 @@ tidegate_status tidegate_wait(const tidegate_limiter *limiter,
 
 /* ============================================================================================
  * 7. Clocks
- * Time that a test moves by hand.
+ * The machine's, or one that a test moves by hand.
  * ============================================================================================ */
+
+/**
+ * A clock of the machine, by its name, for the options of limiters. All show the wall time when
+ * they were made, driven by the system's monotonic clock from then on.
+ *
+ * - "counter" (what a limiter has when none is given): the processor's counter, within 10
+ *   microseconds of the system's monotonic clock; where there is no steady one, "system".
+ * - "system": the system's monotonic clock, asked each time.
+ * - "coarse": the system's coarse clock (Linux; elsewhere "system"), in steps of 1 to 10
+ *   milliseconds, and late by as much.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT, also for other names. The clock is given back with
+ * tidegate_clock_free; limiters that use it go on using it.
+ * Thread safety: any thread at any time.
+ */
+tidegate_status tidegate_clock_new(const char *name, tidegate_clock **clock);
 
 /**
  * A clock that stands at `now_ns` (nanoseconds since the Unix epoch) until it is moved, for
@@ -657,23 +673,24 @@ tidegate_status tidegate_wait(const tidegate_limiter *limiter,
 tidegate_status tidegate_clock_new_manual(uint64_t now_ns, tidegate_clock **clock);
 
 /**
- * Moves a clock to `now_ns`, also back, and wakes those who wait on it.
+ * Moves a manual clock to `now_ns`, also back, and wakes those who wait on it.
  *
- * Errors: TIDEGATE_ERROR_ARGUMENT, also for times beyond the year 2116.
+ * Errors: TIDEGATE_ERROR_ARGUMENT, also for times beyond the year 2116 and for clocks that run.
  * Thread safety: concurrent calls on one clock are fine.
  */
 tidegate_status tidegate_clock_set(const tidegate_clock *clock, uint64_t now_ns);
 
 /**
- * Moves a clock on by `span_ns`, and wakes those who wait on it. It stops in the year 2116.
+ * Moves a manual clock on by `span_ns`, and wakes those who wait on it. It stops in the year 2116.
  *
- * Errors: TIDEGATE_ERROR_ARGUMENT.
+ * Errors: TIDEGATE_ERROR_ARGUMENT, also for clocks that run.
  * Thread safety: concurrent calls on one clock are fine.
  */
-tidegate_status tidegate_clock_advance(const tidegate_clock *clock, uint64_t span_ns);
+tidegate_status tidegate_clock_advance(const tidegate_clock *clock,
+                                       uint64_t span_ns);
 
 /**
- * Where a clock stands: nanoseconds since the Unix epoch.
+ * The time of a clock: nanoseconds since the Unix epoch.
  *
  * Errors: TIDEGATE_ERROR_ARGUMENT.
  * Thread safety: concurrent calls on one clock are fine.

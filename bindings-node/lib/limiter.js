@@ -17,7 +17,7 @@ const OPTIONS = { clock: 'any', maxKeys: 'number', onFull: 'string', store: 'str
 function clockOf(clock) {
   if (clock === undefined || typeof clock === 'string') return [undefined, clock]
   const manual = nativeOf(clock)
-  if (manual === undefined) throw wrongType('clock', "a ManualClock or 'system'", clock)
+  if (manual === undefined) throw wrongType('clock', "a ManualClock, 'counter', 'system' or 'coarse'", clock)
   return [manual, undefined]
 }
 

@@ -383,3 +383,15 @@ test('the system clock runs', () => {
   const { retryAfterMs } = limiter.acquire('a')
   assert.ok(retryAfterMs > 0 && retryAfterMs <= 3_600_000)
 })
+
+for (const clock of [undefined, 'counter', 'system', 'coarse']) {
+  test(`the clock ${clock} shows the time and runs`, () => {
+    const limiter = new Limiter('1000000000/second', { clock })
+    // A token drips each nanosecond: a drained bucket has some again once time has passed.
+    assert.equal(limiter.tryAcquire('a', 1_000_000_000), true)
+    while (limiter.peek('a', 0).remaining === 0);
+    limiter.block('b', 3_600_000)
+    const { retryAfterMs } = limiter.peek('b')
+    assert.ok(retryAfterMs > 3_000_000 && retryAfterMs <= 3_600_000)
+  })
+}

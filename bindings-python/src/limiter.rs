@@ -54,7 +54,9 @@ impl Limiter {
             builder.clock_named(&named.to_cow()?)
         } else {
             let found = clock.get_type().name()?;
-            let problem = format!("clock: expected None, 'system' or a ManualClock, got {found}");
+            let problem = format!(
+                "clock: expected None, 'counter', 'system', 'coarse' or a ManualClock, got {found}"
+            );
             return Err(PyTypeError::new_err(problem));
         };
         builder.build().map(Limiter).map_err(raise)

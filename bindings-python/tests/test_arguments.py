@@ -114,7 +114,12 @@ BAD_OPTIONS = [
     ({"store": "floppy:"}, tidegate.ArgumentError, "store"),
     ({"store": 1}, TypeError, "store: expected a str, got int"),
     ({"clock": "sundial"}, tidegate.ArgumentError, "clock"),
-    ({"clock": 5}, TypeError, "clock: expected None, 'system' or a ManualClock, got int"),
+    ({"clock": "sundial"}, tidegate.ArgumentError, '"counter", "system", "coarse"'),
+    (
+        {"clock": 5},
+        TypeError,
+        "clock: expected None, 'counter', 'system', 'coarse' or a ManualClock, got int",
+    ),
     ({"name": 5}, TypeError, "name: expected a str, got int"),
     ({"max_key": 5}, TypeError, "max_key"),
     ({"name": "a\ud800"}, tidegate.ArgumentError, "^name: the string has lone surrogates"),

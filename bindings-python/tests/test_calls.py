@@ -254,6 +254,17 @@ def test_system_clock_by_name():
     assert tidegate.Limiter("5/minute", clock=None).try_acquire("a")
 
 
+@pytest.mark.parametrize("name", [None, "counter", "system", "coarse"])
+def test_clocks_run(name):
+    # A token drips each nanosecond: an empty bucket has some again once time has passed.
+    limiter = tidegate.Limiter("1000000000/second", clock=name)
+    assert limiter.try_acquire("a", 1_000_000_000)
+    while limiter.peek("a", 0).remaining == 0:
+        pass
+    limiter.block("b", 3600)
+    assert 3000 < limiter.peek("b").retry_after <= 3600
+
+
 def test_from_file(tmp_path, clock):
     path = tmp_path / "policy.toml"
     path.write_text('[[limit]]\nname = "n"\nrate = "2/minute"\n')

@@ -3,16 +3,26 @@
 //! One time line: nanoseconds since the Unix epoch, read from the wall clock once and driven by
 //! the monotonic clock from then on. Steps of the wall clock reach only clock-aligned windows,
 //! through [`Moment::wall`].
+//!
+//! `counter`: the processor's counter. `course`: from counter to time, pure arithmetic. `published`:
+//! what a call reads of it. `anchored`: the clock made of the three. `system` and `manual`: the others.
 
-use std::collections::HashMap;
+mod anchored;
+mod counter;
+mod course;
+mod manual;
+mod published;
+mod system;
+
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use parking_lot::Mutex;
+use anchored::AnchoredClock;
+pub use manual::ManualClock;
+use system::SystemClock;
 
-use crate::sync::{AtomicI64, AtomicU64, Ordering};
-use crate::time::{Timestamp, nanos};
+use crate::error::{Error, Result};
+use crate::time::Timestamp;
 
 /// The time of one decision, on both lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,29 +47,81 @@ impl From<Timestamp> for Moment {
     }
 }
 
-/// A source of time: the system's, or one that a test moves by hand.
+/// A source of time: the processor's counter, the system's clocks, or one that a test moves by hand.
+///
+/// All that run show the wall time at creation, driven by the system's monotonic clock from then on;
+/// they differ in what a look costs, and how exact it is. Clones are the same clock.
+///
+/// ```
+/// use tidegate::{Clock, Limiter};
+///
+/// let limiter = Limiter::builder("100/minute").clock(Clock::coarse()).build()?;
+/// assert!(limiter.try_acquire("user:42", 1));
+/// # Ok::<(), tidegate::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Clock(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
+    Counter(Arc<AnchoredClock>),
     System(Arc<SystemClock>),
     Manual(ManualClock),
 }
 
 impl Clock {
-    /// The system's clock: wall time at creation, monotonic from then on.
+    /// The default: the processor's counter, compared with the system's monotonic clock every 10 ms of
+    /// use, and within 10 µs of it.
+    ///
+    /// For the first 10 ms, and on machines without a steady counter, it is [`Clock::system`].
+    pub fn counter() -> Clock {
+        match counter::is_steady() {
+            true => Clock(Source::Counter(Arc::new(AnchoredClock::start()))),
+            false => Clock::system(),
+        }
+    }
+
+    /// The system's monotonic clock, asked each time.
     pub fn system() -> Clock {
         Clock(Source::System(Arc::new(SystemClock::start())))
     }
 
+    /// The system's coarse monotonic clock (Linux; elsewhere it is [`Clock::system`]): it moves with the
+    /// system's ticks, in steps of 1 to 10 ms, and lags by as much.
+    ///
+    /// Limits stay exact at the time that it shows; waits may be too long by a step, and measured
+    /// latencies are whole steps.
+    pub fn coarse() -> Clock {
+        Clock(Source::System(Arc::new(SystemClock::start_coarse())))
+    }
+
+    /// A clock by its name: `counter`, `system` or `coarse`.
+    ///
+    /// # Errors
+    /// [`Error::is_argument`] for another name.
+    pub fn named(name: &str) -> Result<Clock> {
+        match name {
+            "counter" => Ok(Clock::counter()),
+            "system" => Ok(Clock::system()),
+            "coarse" => Ok(Clock::coarse()),
+            _ => Err(Error::argument(
+                "clock",
+                format!("unknown clock {name:?}"),
+                "give \"counter\", \"system\", \"coarse\" or a manual clock",
+            )),
+        }
+    }
+
     /// The clock's time now.
+    #[inline]
     pub fn now(&self) -> Timestamp {
         self.moment().now
     }
 
+    #[inline]
     pub(crate) fn moment(&self) -> Moment {
         match &self.0 {
+            Source::Counter(clock) => clock.moment(),
             Source::System(clock) => clock.moment(),
             Source::Manual(clock) => clock.now().into(),
         }
@@ -67,21 +129,15 @@ impl Clock {
 
     /// A number of its own for somebody who will wait on this clock.
     pub(crate) fn sleeper(&self) -> u64 {
-        match &self.0 {
-            Source::System(_) => 0,
-            // Relaxed: a number publishes nothing.
-            Source::Manual(clock) => clock.0.numbers.fetch_add(1, Ordering::Relaxed),
-        }
+        self.manual().map_or(0, ManualClock::sleeper)
     }
 
     /// Does time pass by itself? If not, `waker` is woken when somebody moves the clock.
     pub(crate) fn runs_or_wakes(&self, sleeper: u64, waker: &Waker) -> bool {
-        match &self.0 {
-            Source::System(_) => true,
-            Source::Manual(clock) => {
-                let before = clock.0.sleepers.lock().insert(sleeper, waker.clone());
-                // After the lock: a waker may own a task that owns a ticket.
-                drop(before);
+        match self.manual() {
+            None => true,
+            Some(clock) => {
+                clock.wakes(sleeper, waker);
                 false
             }
         }
@@ -89,16 +145,22 @@ impl Clock {
 
     /// The sleeper waits no more.
     pub(crate) fn forget(&self, sleeper: u64) {
-        if let Source::Manual(clock) = &self.0 {
-            let waker = clock.0.sleepers.lock().remove(&sleeper);
-            drop(waker);
+        if let Some(clock) = self.manual() {
+            clock.forget(sleeper);
+        }
+    }
+
+    fn manual(&self) -> Option<&ManualClock> {
+        match &self.0 {
+            Source::Manual(clock) => Some(clock),
+            _ => None,
         }
     }
 }
 
 impl Default for Clock {
     fn default() -> Clock {
-        Clock::system()
+        Clock::counter()
     }
 }
 
@@ -108,109 +170,30 @@ impl From<ManualClock> for Clock {
     }
 }
 
-/// The wall clock is looked at again when this much time has passed.
-const WALL_CHECK: u64 = 1_000_000_000;
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
 
-#[derive(Debug)]
-struct SystemClock {
-    start: Instant,
-    start_wall: u64,
-    /// Wall time minus the monotonic line, in ns.
-    wall_offset: AtomicI64,
-    /// When the wall clock was last looked at, on the monotonic line.
-    wall_checked: AtomicU64,
-}
-
-impl SystemClock {
-    fn start() -> SystemClock {
-        let start_wall = wall_nanos();
-        SystemClock {
-            start: Instant::now(),
-            start_wall,
-            wall_offset: AtomicI64::new(0),
-            wall_checked: AtomicU64::new(start_wall),
+    #[test]
+    fn clocks_have_names() {
+        for name in ["counter", "system", "coarse"] {
+            let clock = Clock::named(name).expect(name);
+            let begin = clock.now();
+            assert!(begin > Timestamp::from_secs(1_700_000_000), "{name}: {begin:?}");
+            while clock.now() == begin {}
+            assert!(clock.now() > begin, "{name}");
+        }
+        let error = Clock::named("sundial").expect_err("no such clock");
+        assert!(error.is_argument());
+        assert_eq!(error.field(), "clock");
+        for word in ["sundial", "counter", "system", "coarse", "manual"] {
+            assert!(error.to_string().contains(word), "{error}");
         }
     }
 
-    fn moment(&self) -> Moment {
-        let now = self.start_wall.saturating_add(nanos(self.start.elapsed()));
-        // Relaxed: each of the two words is meaningful alone; a late reader looks once more.
-        let checked = self.wall_checked.load(Ordering::Relaxed);
-        if now.saturating_sub(checked) >= WALL_CHECK {
-            self.wall_checked.store(now, Ordering::Relaxed);
-            let offset = i128::from(wall_nanos()) - i128::from(now);
-            self.wall_offset.store(i64::try_from(offset).unwrap_or(0), Ordering::Relaxed);
-        }
-        let offset = self.wall_offset.load(Ordering::Relaxed);
-        Moment {
-            now: Timestamp::clamped(now),
-            wall: Timestamp::clamped(now.saturating_add_signed(offset)),
-        }
-    }
-}
-
-fn wall_nanos() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, nanos)
-}
-
-/// A clock that stands still until it is moved, for tests without sleeping.
-///
-/// Clones are the same clock.
-///
-/// ```
-/// use std::time::Duration;
-/// use tidegate::{Limiter, ManualClock, Timestamp};
-///
-/// let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));
-/// let limiter = Limiter::builder("1/second").clock(clock.clone()).build()?;
-/// assert!(limiter.try_acquire("user:42", 1));
-/// assert!(!limiter.try_acquire("user:42", 1));
-/// clock.advance(Duration::from_secs(1));
-/// assert!(limiter.try_acquire("user:42", 1));
-/// # Ok::<(), tidegate::Error>(())
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct ManualClock(Arc<Manual>);
-
-#[derive(Debug, Default)]
-struct Manual {
-    now: AtomicU64,
-    numbers: AtomicU64,
-    sleepers: Mutex<HashMap<u64, Waker>>,
-}
-
-impl ManualClock {
-    /// A clock that stands at `now`.
-    pub fn new(now: Timestamp) -> ManualClock {
-        let clock = ManualClock::default();
-        clock.set(now);
-        clock
-    }
-
-    /// Where the clock stands.
-    pub fn now(&self) -> Timestamp {
-        // Acquire pairs with the Release of `set`: who sees the new time sees what came before it.
-        Timestamp::clamped(self.0.now.load(Ordering::Acquire))
-    }
-
-    /// Moves the clock to `now`, also back, and wakes those who wait on it.
-    pub fn set(&self, now: Timestamp) {
-        self.0.now.store(now.as_nanos(), Ordering::Release);
-        self.wake();
-    }
-
-    /// Moves the clock on by `span`, and wakes those who wait on it.
-    pub fn advance(&self, span: Duration) {
-        // AcqRel: two threads that advance at once both count.
-        let _ = self.0.now.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
-            Some(Timestamp::clamped(now).saturating_add(span).as_nanos())
-        });
-        self.wake();
-    }
-
-    fn wake(&self) {
-        let sleepers = std::mem::take(&mut *self.0.sleepers.lock());
-        // Not under the lock: who is woken may come straight back.
-        sleepers.into_values().for_each(Waker::wake);
+    #[test]
+    fn the_default_is_the_counter_where_it_is_steady() {
+        let is_counter = matches!(Clock::default().0, Source::Counter(_));
+        assert_eq!(is_counter, counter::is_steady());
     }
 }

@@ -44,22 +44,15 @@ impl Builder {
         }
     }
 
-    /// The clock; default [`Clock::system`].
+    /// The clock; default [`Clock::counter`].
     pub fn clock(mut self, clock: impl Into<Clock>) -> Builder {
         self.clock = Ok(Some(clock.into()));
         self
     }
 
-    /// A clock by its name, as hosts spell it; `system` is the only one.
+    /// A clock by its name, as hosts spell it: `counter` (the default), `system` or `coarse`.
     pub fn clock_named(mut self, name: &str) -> Builder {
-        self.clock = match name {
-            "system" => Ok(None),
-            _ => Err(Error::argument(
-                "clock",
-                format!("unknown clock {name:?}"),
-                "give \"system\" or a manual clock",
-            )),
-        };
+        self.clock = Clock::named(name).map(Some);
         self
     }
 

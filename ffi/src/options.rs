@@ -28,7 +28,7 @@ pub struct tidegate_options {
     pub store: *const c_char,
     /// A name for logs, UTF-8. NULL: none.
     pub name: *const c_char,
-    /// Where the time comes from. NULL: the system's clock. The limiter keeps what it needs: the
+    /// Where the time comes from. NULL: as tidegate_clock_new("counter"). The limiter keeps what it needs: the
     /// clock may be freed before it.
     pub clock: *const tidegate_clock,
 }
@@ -70,7 +70,7 @@ pub(crate) unsafe fn build(
         if !options.clock.is_null() {
             // SAFETY: the caller's promise.
             let clock = unsafe { lend(options.clock, "clock") }?;
-            builder = builder.clock(clock.manual().clone());
+            builder = builder.clock(clock.engine());
         }
     }
     Ok(builder.build()?)

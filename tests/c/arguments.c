@@ -166,6 +166,21 @@ static void times_out_of_range(void)
     CHECK_OK(tidegate_clock_set(manual, T0));
 }
 
+static void clocks(void)
+{
+    tidegate_clock *clock = NULL;
+    BLAMES("name", tidegate_clock_new(NULL, &clock));
+    BLAMES("clock", tidegate_clock_new("system", NULL));
+    BLAMES("clock", tidegate_clock_new("sundial", &clock));
+    CHECK(strstr(tidegate_last_error(), "\"counter\", \"system\", \"coarse\"") != NULL);
+    BLAMES("name", tidegate_clock_new("sys\xff", &clock));
+    CHECK(clock == NULL);
+    CHECK_OK(tidegate_clock_new("system", &clock));
+    BLAMES("clock", tidegate_clock_set(clock, T0));
+    BLAMES("clock", tidegate_clock_advance(clock, 1));
+    tidegate_clock_free(clock);
+}
+
 static void policies(void)
 {
     tidegate_limiter *none = NULL;
@@ -309,6 +324,7 @@ int main(void)
     null_keys();
     null_outputs();
     times_out_of_range();
+    clocks();
     policies();
     bad_options();
     sizes_of_options();

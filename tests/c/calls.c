@@ -48,6 +48,30 @@ static void clocks(void)
     tidegate_limiter_free(limiter);
 }
 
+/* Each shows the time, and goes on. */
+static void clocks_that_run(void)
+{
+    const char *const names[] = {"counter", "system", "coarse"};
+    size_t i;
+    for (i = 0; i < sizeof names / sizeof *names; i++) {
+        tidegate_clock *clock = NULL;
+        uint64_t begin = 0, now = 0;
+        CHECK_OK(tidegate_clock_new(names[i], &clock));
+        CHECK_OK(tidegate_clock_now(clock, &begin));
+        CHECK(begin / SECOND + 3600 > (uint64_t)time(NULL));
+        CHECK(begin / SECOND < (uint64_t)time(NULL) + 3600);
+        do
+            CHECK_OK(tidegate_clock_now(clock, &now));
+        while (now == begin);
+        CHECK(now > begin);
+        tidegate_limiter *limiter = limiter_of("1/hour", clock);
+        tidegate_clock_free(clock);
+        CHECK(tidegate_try_acquire(limiter, "k", 1, 1));
+        CHECK(!tidegate_try_acquire(limiter, "k", 1, 1));
+        tidegate_limiter_free(limiter);
+    }
+}
+
 static void decisions(void)
 {
     tidegate_clock *clock = clock_at(T0);
@@ -436,6 +460,7 @@ int main(int argc, char **argv)
 {
     versions_and_names();
     clocks();
+    clocks_that_run();
     decisions();
     keys();
     the_operators_hand();

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <tidegate.h>
 
 #define SECOND UINT64_C(1000000000)

@@ -70,6 +70,8 @@ limiter.acquire(5)
 limiter.acquire('a', '1')
 // @ts-expect-error no such option
 new Limiter('1/second', { maxkeys: 5 })
+new Limiter('1/second', { clock: 'counter' })
+new Limiter('1/second', { clock: 'coarse' })
 // @ts-expect-error no such clock
 new Limiter('1/second', { clock: 'sundial' })
 // @ts-expect-error no such store

@@ -26,8 +26,11 @@ class Limiter(_native.Limiter):
     policy : str or mapping
         A rate string (`"100/minute"`, `"10/second burst 20; 500/hour"`), the text of a TOML or
         JSON document, or a document as a dict.
-    clock : ManualClock or "system", optional
-        Where time comes from; the system's clock when left out.
+    clock : ManualClock or {"counter", "system", "coarse"}, optional
+        Where time comes from. `"counter"` (the default) is the processor's counter, within 10 µs
+        of the system's clock; where there is no steady one it is `"system"`: the system's
+        monotonic clock, asked each time. `"coarse"` is the system's coarse clock (Linux;
+        elsewhere `"system"`), in steps of 1 to 10 ms, and late by as much.
     max_keys : int, optional
         Most keys remembered at once, at least 1.
     on_full : {"inherit", "deny", "allow"}, optional
@@ -82,7 +85,7 @@ class Limiter(_native.Limiter):
         cls,
         policy: str | Mapping[str, Any],
         *,
-        clock: ManualClock | Literal["system"] | None = None,
+        clock: ManualClock | Literal["counter", "system", "coarse"] | None = None,
         max_keys: int = 1_000_000,
         on_full: Literal["inherit", "deny", "allow"] = "inherit",
         store: str = "memory:",
@@ -96,7 +99,7 @@ class Limiter(_native.Limiter):
         cls,
         path: str | os.PathLike[str],
         *,
-        clock: ManualClock | Literal["system"] | None = None,
+        clock: ManualClock | Literal["counter", "system", "coarse"] | None = None,
         max_keys: int = 1_000_000,
         on_full: Literal["inherit", "deny", "allow"] = "inherit",
         store: str = "memory:",
@@ -131,7 +134,7 @@ class Limiter(_native.Limiter):
         store: str,
         name: str,
     ) -> Self:
-        chosen = "system" if clock is None else clock
+        chosen = "counter" if clock is None else clock
         for option, value in (("on_full", on_full), ("store", store), ("name", name)):
             if not isinstance(value, str):
                 raise TypeError(f"{option}: expected a str, got {type(value).__name__}")

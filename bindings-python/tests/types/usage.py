@@ -9,6 +9,9 @@ clock = tidegate.ManualClock(1_700_000_000)
 limiter = tidegate.Limiter("1/second", clock=clock, max_keys=10, on_full="deny", name="api")
 tidegate.Limiter({"limit": [{"rate": "1/second"}]})
 assert_type(tidegate.Limiter.from_file("policy.toml", clock="system"), tidegate.Limiter)
+tidegate.Limiter("1/second", clock="counter")
+tidegate.Limiter("1/second", clock="coarse")
+tidegate.Limiter("1/second", clock="sundial")  # type: ignore[arg-type]
 
 decision = limiter.acquire("a", cost=2, now_ns=5)
 assert_type(decision, tidegate.Decision)

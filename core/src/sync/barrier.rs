@@ -40,14 +40,23 @@ pub(crate) fn heavy() -> bool {
 
 #[cfg(target_os = "linux")]
 mod system {
-    use rustix::thread::{MembarrierCommand, membarrier};
+    use libc::{
+        MEMBARRIER_CMD_PRIVATE_EXPEDITED, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, SYS_membarrier,
+        c_int, syscall,
+    };
 
     pub(super) fn register() -> bool {
-        membarrier(MembarrierCommand::RegisterPrivateExpedited).is_ok()
+        membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)
     }
 
     pub(super) fn barrier() -> bool {
-        membarrier(MembarrierCommand::PrivateExpedited).is_ok()
+        membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)
+    }
+
+    fn membarrier(command: c_int) -> bool {
+        const NO_FLAGS: c_int = 0;
+        // SAFETY: the call takes numbers and touches none of our memory.
+        unsafe { syscall(SYS_membarrier, command, NO_FLAGS, NO_FLAGS) == 0 }
     }
 }
 

@@ -52,8 +52,8 @@ pub(crate) const CONTENTS: &[Section] = &[
     section("6. Waiting", "Until it is this request's turn.", &["wait"]),
     section(
         "7. Clocks",
-        "Time that a test moves by hand.",
-        &["clock_new_manual", "clock_set", "clock_advance", "clock_now", "clock_free"],
+        "The machine's, or one that a test moves by hand.",
+        &["clock_new", "clock_new_manual", "clock_set", "clock_advance", "clock_now", "clock_free"],
     ),
     section(
         "8. Errors, names and the version",
