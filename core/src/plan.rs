@@ -3,16 +3,14 @@
 
 mod limit;
 
-use std::time::Duration;
-
-use crate::algorithm::{Bucket, Permits, Units};
+use crate::algorithm::{Bucket, Permits, Units, wide};
 use crate::clock::Moment;
 use crate::decision::{Decision, Reason};
 use crate::error::{Error, Result};
 use crate::names;
 use crate::policy::{LimitKind, Policy};
 use crate::rate::Method;
-use limit::{PlannedBucket, PlannedLimit, sum};
+use limit::{PlannedBucket, PlannedLimit, span, sum};
 
 /// No waiting helps.
 pub(crate) const NEVER: u64 = u64::MAX;
@@ -99,33 +97,53 @@ impl Plan {
     /// May the request pass? If so, `words` are those after it; if not, they are untouched.
     #[inline]
     pub(crate) fn admit(&self, words: &mut [u64], at: Moment, cost: Units) -> Reason {
-        // One bucket: asked and charged in one go.
-        if let [PlannedLimit { method: Method::Count, buckets, capacity, .. }] = &self.limits[..]
-            && let [bucket] = &buckets[..]
-        {
-            return match bucket.bucket.take(bucket.of_mut(words), at, cost) {
-                true => Reason::Ok,
-                false if cost > *capacity => Reason::Impossible,
-                false => Reason::Limited,
-            };
+        let admitted = match self.only() {
+            Some((_, bucket)) => bucket.bucket.take(bucket.of_mut(words), at, cost),
+            None => {
+                let admitted = self.limits.iter().all(|limit| limit.admits(words, at, cost));
+                if admitted {
+                    self.pay(words, at, cost, |_, _, _, _| ());
+                }
+                admitted
+            }
+        };
+        if admitted { Reason::Ok } else { self.reason(cost) }
+    }
+
+    /// The one bucket of the one limit, a count: asked and charged in one go.
+    #[inline]
+    fn only(&self) -> Option<(&PlannedLimit, &PlannedBucket)> {
+        match &self.limits[..] {
+            [limit] if limit.method == Method::Count => match &limit.buckets[..] {
+                [bucket] => Some((limit, bucket)),
+                _ => None,
+            },
+            _ => None,
         }
-        if self.limits.iter().all(|limit| limit.admits(words, at, cost)) {
-            self.pay(words, at, cost, |_, _, _, _| ());
-            Reason::Ok
-        } else if self.limits.iter().any(|limit| limit.wanted(cost) > limit.capacity) {
-            Reason::Impossible
-        } else {
-            Reason::Limited
+    }
+
+    /// Why a request of this cost is denied.
+    fn reason(&self, cost: Units) -> Reason {
+        match self.limits.iter().any(|limit| limit.wanted(cost) > limit.capacity) {
+            true => Reason::Impossible,
+            false => Reason::Limited,
         }
     }
 
     /// As [`Plan::admit`], with the answer in full.
     #[inline]
     pub(crate) fn acquire(&self, words: &mut [u64], at: Moment, cost: Units) -> Decision {
-        match self.admit(words, at, cost) {
-            Reason::Ok => self.tightest(words, at),
-            _ => self.denial(words, at, cost),
+        if let Some((limit, bucket)) = self.only() {
+            return match bucket.bucket.take_and_tell(bucket.of_mut(words), at, cost) {
+                Some(left) => limit.admission(left.room, left.full_after),
+                None => self.denial(words, at, cost),
+            };
         }
+        let Some((tightest, room)) = self.tightest(words, at, cost) else {
+            return self.denial(words, at, cost);
+        };
+        self.pay(words, at, cost, |_, _, _, _| ());
+        tightest.admission(room, tightest.full_after(words, at))
     }
 
     /// As [`Plan::acquire`]; writes down who paid.
@@ -137,15 +155,15 @@ impl Plan {
         receipt: &mut Vec<Payment>,
     ) -> Decision {
         receipt.clear();
-        if !self.limits.iter().all(|limit| limit.admits(words, at, cost)) {
+        let Some((tightest, room)) = self.tightest(words, at, cost) else {
             return self.denial(words, at, cost);
-        }
+        };
         self.pay(words, at, cost, |limit, bucket, units, words| {
             let paying = &limit.buckets[bucket];
             let mark = paying.bucket.mark(paying.of(words), at);
             receipt.push(Payment { lineage: limit.lineage, bucket, units, mark });
         });
-        self.tightest(words, at)
+        tightest.admission(room, tightest.full_after(words, at))
     }
 
     #[inline]
@@ -172,10 +190,12 @@ impl Plan {
         }
     }
 
+    #[cold]
+    #[inline(never)]
     fn denial(&self, words: &[u64], at: Moment, cost: Units) -> Decision {
         let mut longest: Option<(&PlannedLimit, u64)> = None;
         for limit in &self.limits {
-            let wait = if limit.admits(words, at, cost) { 0 } else { limit.wait(words, at, cost) };
+            let wait = limit.wait(words, at, cost);
             if wait > longest.map_or(0, |(_, longest)| longest) {
                 longest = Some((limit, wait));
             }
@@ -199,30 +219,20 @@ impl Plan {
         }
     }
 
-    /// The decision of an admitted request: of the limit with the smallest share left.
+    /// The limit with the smallest share of its capacity left when the request is admitted, and its room
+    /// then; none when a limit denies.
     #[inline]
-    fn tightest(&self, words: &[u64], at: Moment) -> Decision {
-        let mut tightest = &self.limits[0];
-        let mut remaining = tightest.room(words, at);
-        for limit in &self.limits[1..] {
-            let room = limit.room(words, at);
-            let (share, least) = (
-                u128::from(room) * u128::from(tightest.capacity),
-                u128::from(remaining) * u128::from(limit.capacity),
-            );
-            if share < least {
-                (tightest, remaining) = (limit, room);
+    fn tightest(&self, words: &[u64], at: Moment, cost: Units) -> Option<(&PlannedLimit, Units)> {
+        let (first, others) = self.limits.split_first()?;
+        let mut tightest = (first, first.room_after(words, at, cost)?);
+        for limit in others {
+            let room = limit.room_after(words, at, cost)?;
+            // room / capacity, compared exactly.
+            if wide(room, tightest.0.capacity) < wide(tightest.1, limit.capacity) {
+                tightest = (limit, room);
             }
         }
-        Decision {
-            allowed: true,
-            reason: Reason::Ok,
-            limit: tightest.quota,
-            remaining,
-            retry_after: Duration::ZERO,
-            reset_after: span(tightest.full_after(words, at)),
-            name: tightest.name,
-        }
+        Some(tightest)
     }
 
     fn of_method(&self, method: Method) -> impl Iterator<Item = &PlannedLimit> {
@@ -230,6 +240,7 @@ impl Plan {
     }
 
     /// Charges units late to every limit of a method.
+    #[inline]
     pub(crate) fn charge(&self, words: &mut [u64], at: Moment, method: Method, units: Units) {
         for limit in self.of_method(method) {
             limit.charge(words, at, units);
@@ -334,12 +345,10 @@ fn continue_limits(limits: &mut [PlannedLimit], before: &[PlannedLimit]) {
     }
 }
 
-fn span(nanos: u64) -> Duration {
-    if nanos == NEVER { Duration::MAX } else { Duration::from_nanos(nanos) }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::time::Timestamp;
 

@@ -1,8 +1,11 @@
 //! One limit of a plan: a bucket, or a cascade of which the first with room pays.
 
+use std::time::Duration;
+
 use super::NEVER;
 use crate::algorithm::{Bucket, Units};
 use crate::clock::Moment;
+use crate::decision::{Decision, Reason};
 use crate::rate::Method;
 
 /// One limit: its buckets, in the order in which they pay.
@@ -73,9 +76,47 @@ impl PlannedLimit {
 
     #[inline]
     pub(super) fn admits(&self, words: &[u64], at: Moment, cost: Units) -> bool {
-        match self.wanted(cost) {
-            0 => self.buckets.iter().any(|bucket| bucket.wait_for(words, at, 0) == 0),
-            wanted => self.room(words, at) >= wanted,
+        let mut missing = self.wanted(cost);
+        if missing == 0 {
+            return self.is_out_of_debt(words, at);
+        }
+        self.buckets.iter().any(|bucket| {
+            missing = missing.saturating_sub(bucket.room(words, at));
+            missing == 0
+        })
+    }
+
+    /// Does a request pass that pays nothing?
+    #[cold]
+    pub(super) fn is_out_of_debt(&self, words: &[u64], at: Moment) -> bool {
+        self.buckets.iter().any(|bucket| bucket.bucket.fits(bucket.of(words), at, 0))
+    }
+
+    /// The room that admitting the request leaves; none when the limit denies it.
+    #[inline]
+    pub(super) fn room_after(&self, words: &[u64], at: Moment, cost: Units) -> Option<Units> {
+        let (room, wanted) = (self.room(words, at), self.wanted(cost));
+        if room < wanted || (wanted == 0 && room == 0 && !self.is_out_of_debt(words, at)) {
+            return None;
+        }
+        match self.method {
+            // It pays only when it is done.
+            Method::Latency => Some(room),
+            Method::Count | Method::Concurrency => Some(room - wanted),
+        }
+    }
+
+    /// The decision of an admitted request of which this limit is the tightest.
+    #[inline]
+    pub(super) fn admission(&self, remaining: Units, full_after: u64) -> Decision {
+        Decision {
+            allowed: true,
+            reason: Reason::Ok,
+            limit: self.quota,
+            remaining,
+            retry_after: Duration::ZERO,
+            reset_after: span(full_after),
+            name: self.name,
         }
     }
 
@@ -92,7 +133,7 @@ impl PlannedLimit {
             let waits = self.buckets.iter().map(|bucket| bucket.wait_for(words, at, wanted));
             return waits.min().unwrap_or(NEVER);
         }
-        self.wait_for_sum(words, at, wanted)
+        if self.admits(words, at, cost) { 0 } else { self.wait_for_sum(words, at, wanted) }
     }
 
     /// The first nanosecond at which the rooms add up; without use, rooms only grow. A fixed window's
@@ -124,6 +165,7 @@ impl PlannedLimit {
         late
     }
 
+    #[inline]
     pub(super) fn full_after(&self, words: &[u64], at: Moment) -> u64 {
         let spans = self.buckets.iter().map(|bucket| bucket.full_after(words, at));
         spans.max().unwrap_or(0)
@@ -144,9 +186,8 @@ impl PlannedLimit {
             if left == 0 {
                 break;
             }
-            let part = left.min(bucket.room(words, at));
+            let part = bucket.bucket.spend(bucket.of_mut(words), at, left);
             if part > 0 {
-                bucket.bucket.charge(bucket.of_mut(words), at, part);
                 left -= part;
                 paid(index, part, words);
             }
@@ -155,11 +196,16 @@ impl PlannedLimit {
     }
 
     /// A late charge: what has no room is debt of the bucket that has room first.
+    #[inline]
     pub(super) fn charge(&self, words: &mut [u64], at: Moment, units: Units) {
-        let debt = self.spread(words, at, units, |_, _, _| ());
-        if debt == 0 {
-            return;
+        match self.spread(words, at, units, |_, _, _| ()) {
+            0 => {}
+            debt => self.overdraw(words, at, debt),
         }
+    }
+
+    #[cold]
+    fn overdraw(&self, words: &mut [u64], at: Moment, debt: Units) {
         let first = self.buckets.iter().min_by_key(|bucket| bucket.wait_for(words, at, 1));
         if let Some(bucket) = first {
             bucket.bucket.charge(bucket.of_mut(words), at, debt);
@@ -184,4 +230,9 @@ impl PlannedLimit {
 #[inline]
 pub(super) fn sum(units: impl Iterator<Item = Units>) -> Units {
     units.fold(0, Units::saturating_add)
+}
+
+#[inline]
+pub(super) fn span(nanos: u64) -> Duration {
+    if nanos == NEVER { Duration::MAX } else { Duration::from_nanos(nanos) }
 }

@@ -1,0 +1,128 @@
+//! What every algorithm answers. Its words are read once, into how the bucket stands at one moment, and
+//! all that is asked then follows from that.
+
+use super::Units;
+use crate::clock::Moment;
+
+/// An algorithm with its rate worked out.
+pub(crate) trait Meter {
+    /// How a bucket stands.
+    type Standing<'a>: Standing
+    where
+        Self: 'a;
+
+    /// How the bucket stands at this time.
+    fn see<'a>(&'a self, words: &[u64], at: Moment) -> Self::Standing<'a>;
+
+    /// Units used, rounded up; above the capacity when in debt.
+    fn used(&self, words: &[u64], at: Moment) -> Units {
+        self.see(words, at).used()
+    }
+
+    /// Units that can be spent now.
+    #[inline]
+    fn room(&self, words: &[u64], at: Moment) -> Units {
+        self.see(words, at).room()
+    }
+
+    /// Do the units fit? No units do when there is no debt.
+    #[inline]
+    fn fits(&self, words: &[u64], at: Moment, units: Units) -> bool {
+        self.see(words, at).fits(units)
+    }
+
+    /// Debits units, beyond the capacity too, up to the most debt.
+    fn charge(&self, words: &mut [u64], at: Moment, units: Units) {
+        let mut standing = self.see(words, at);
+        standing.charge(units);
+        standing.write(words);
+    }
+
+    /// Charges `units` if they fit, and says how the bucket stands then.
+    #[inline]
+    fn take<'a>(
+        &'a self,
+        words: &mut [u64],
+        at: Moment,
+        units: Units,
+    ) -> Option<Self::Standing<'a>> {
+        let mut standing = self.see(words, at);
+        if !standing.fits(units) {
+            return None;
+        }
+        if units > 0 {
+            standing.charge(units);
+            standing.write(words);
+        }
+        Some(standing)
+    }
+
+    /// Charges as many of the units as there is room for; returns how many.
+    #[inline]
+    fn spend(&self, words: &mut [u64], at: Moment, units: Units) -> Units {
+        let mut standing = self.see(words, at);
+        let part = units.min(standing.room());
+        if part > 0 {
+            standing.charge(part);
+            standing.write(words);
+        }
+        part
+    }
+
+    /// Nanoseconds until `units` (at most the capacity) fit; 0: they do now.
+    fn wait_for(&self, words: &[u64], at: Moment, units: Units) -> u64 {
+        self.see(words, at).wait_for(units)
+    }
+
+    /// Nanoseconds until the bucket is full again (a fixed window: until it ends); 0: it is.
+    fn full_after(&self, words: &[u64], at: Moment) -> u64 {
+        self.see(words, at).full_after()
+    }
+
+    /// Names the payment just made, for `refund`: the window it was made in, or the word after it.
+    fn mark(&self, words: &[u64], at: Moment) -> u64 {
+        self.see(words, at).mark()
+    }
+
+    /// Gives units back, never more than are in use; with a mark, only those of that payment that still
+    /// count. Returns how many were given.
+    fn refund(&self, words: &mut [u64], at: Moment, units: Units, mark: Option<u64>) -> Units {
+        let mut standing = self.see(words, at);
+        let given = standing.refund(units, mark);
+        if given > 0 {
+            standing.write(words);
+        }
+        given
+    }
+}
+
+/// How a bucket stands at one moment. The calls are those of [`Meter`].
+pub(crate) trait Standing {
+    /// Most that can be spent at once.
+    fn capacity(&self) -> Units;
+
+    fn used(&self) -> Units;
+
+    #[inline]
+    fn room(&self) -> Units {
+        self.capacity().saturating_sub(self.used())
+    }
+
+    #[inline]
+    fn fits(&self, units: Units) -> bool {
+        self.used().saturating_add(units) <= self.capacity()
+    }
+
+    fn wait_for(&self, units: Units) -> u64;
+
+    fn full_after(&self) -> u64;
+
+    fn charge(&mut self, units: Units);
+
+    fn refund(&mut self, units: Units, mark: Option<u64>) -> Units;
+
+    fn mark(&self) -> u64;
+
+    /// Puts it down in the words.
+    fn write(&self, words: &mut [u64]);
+}
