@@ -16,8 +16,9 @@ use crate::rate::{Algorithm, Rate};
 
 pub(crate) use concurrency::{NOMINAL_WAIT, Permits};
 use fixed_window::{ClockWindow, FirstRequestWindow};
-use gcra::Gcra;
-use meter::{Meter, Standing};
+pub(crate) use gcra::Gcra;
+use meter::Meter;
+pub(crate) use meter::Standing;
 pub(crate) use ratio::wide;
 use sliding_window::SlidingWindow;
 use strict_window::StrictWindow;
@@ -36,12 +37,6 @@ pub(crate) enum Bucket {
     Permits(Permits),
 }
 
-/// What an admitted request leaves of its bucket.
-pub(crate) struct Left {
-    pub(crate) room: Units,
-    pub(crate) full_after: u64,
-}
-
 /// The same call on whichever algorithm it is.
 macro_rules! each {
     ($self:expr, $bucket:ident => $call:expr) => {
@@ -49,11 +44,17 @@ macro_rules! each {
             Bucket::Gcra($bucket) => $call,
             Bucket::Clock($bucket) => $call,
             Bucket::FirstRequest($bucket) => $call,
-            Bucket::Sliding($bucket) => $call,
-            Bucket::Strict($bucket) => $call,
+            Bucket::Sliding($bucket) => apart(|| $call),
+            Bucket::Strict($bucket) => apart(|| $call),
             Bucket::Permits($bucket) => $call,
         }
     };
+}
+
+/// Those that divide and loop stay out of the way of those that do not.
+#[inline(never)]
+fn apart<R>(call: impl FnOnce() -> R) -> R {
+    call()
 }
 
 impl Bucket {
@@ -87,7 +88,7 @@ impl Bucket {
     }
 
     /// Units that can be spent now.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn room(&self, words: &[u64], at: Moment) -> Units {
         each!(self, bucket => bucket.room(words, at))
     }
@@ -105,26 +106,6 @@ impl Bucket {
     /// Debits units, beyond the capacity too, up to the most debt.
     pub(crate) fn charge(&self, words: &mut [u64], at: Moment, units: Units) {
         each!(self, bucket => bucket.charge(words, at, units));
-    }
-
-    /// Charges `units` if they fit.
-    #[inline]
-    pub(crate) fn take(&self, words: &mut [u64], at: Moment, units: Units) -> bool {
-        each!(self, bucket => bucket.take(words, at, units).is_some())
-    }
-
-    /// As [`Bucket::take`], and says what is left.
-    #[inline]
-    pub(crate) fn take_and_tell(
-        &self,
-        words: &mut [u64],
-        at: Moment,
-        units: Units,
-    ) -> Option<Left> {
-        each!(self, bucket => {
-            let standing = bucket.take(words, at, units)?;
-            Some(Left { room: standing.room(), full_after: standing.full_after() })
-        })
     }
 
     /// Charges as many of the units as there is room for; returns how many.

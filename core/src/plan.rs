@@ -3,14 +3,14 @@
 
 mod limit;
 
-use crate::algorithm::{Bucket, Permits, Units, wide};
+use crate::algorithm::{Bucket, Gcra, Permits, Standing, Units, wide};
 use crate::clock::Moment;
 use crate::decision::{Decision, Reason};
 use crate::error::{Error, Result};
 use crate::names;
 use crate::policy::{LimitKind, Policy};
 use crate::rate::Method;
-use limit::{PlannedBucket, PlannedLimit, span, sum};
+use limit::{PlannedBucket, PlannedLimit, admission, span, sum};
 
 /// No waiting helps.
 pub(crate) const NEVER: u64 = u64::MAX;
@@ -18,11 +18,34 @@ pub(crate) const NEVER: u64 = u64::MAX;
 /// The limits of a policy over one array of words.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    lone: Option<Lone>,
     pub(crate) limits: Vec<PlannedLimit>,
     /// Words of state that a key needs.
     pub(crate) words: usize,
     /// Which of a limiter's plans it is.
     pub(crate) number: u64,
+}
+
+/// The one bucket of the commonest policy, a count limit by gcra, at hand: decided in one go.
+#[derive(Debug)]
+struct Lone {
+    gcra: Gcra,
+    quota: Units,
+    name: &'static str,
+}
+
+impl Lone {
+    fn of(limits: &[PlannedLimit]) -> Option<Lone> {
+        let [PlannedLimit { method: Method::Count, buckets, quota, name, .. }] = limits else {
+            return None;
+        };
+        match &buckets[..] {
+            [PlannedBucket { bucket: Bucket::Gcra(gcra), .. }] => {
+                Some(Lone { gcra: gcra.clone(), quota: *quota, name })
+            }
+            _ => None,
+        }
+    }
 }
 
 /// One payment of a reservation: which bucket paid how much, in which window.
@@ -46,7 +69,7 @@ impl Plan {
         let mut plan_bucket = |name: &str, bucket: Bucket| {
             let start = words;
             words += bucket.words();
-            PlannedBucket { name: name.to_owned(), bucket, start, end: words }
+            PlannedBucket { name: name.to_owned(), bucket, start }
         };
         let mut lineages = 0;
         let mut limits: Vec<PlannedLimit> = policy
@@ -91,38 +114,30 @@ impl Plan {
                 "use fewer limits, or smaller quotas in windows",
             ));
         }
-        Ok(Plan { limits, words, number })
+        Ok(Plan { lone: Lone::of(&limits), limits, words, number })
     }
 
     /// May the request pass? If so, `words` are those after it; if not, they are untouched.
     #[inline]
     pub(crate) fn admit(&self, words: &mut [u64], at: Moment, cost: Units) -> Reason {
-        let admitted = match self.only() {
-            Some((_, bucket)) => bucket.bucket.take(bucket.of_mut(words), at, cost),
-            None => {
-                let admitted = self.limits.iter().all(|limit| limit.admits(words, at, cost));
-                if admitted {
-                    self.pay(words, at, cost, |_, _, _, _| ());
-                }
-                admitted
-            }
+        let admitted = match &self.lone {
+            Some(lone) => lone.gcra.take(words, at, cost).is_some(),
+            None => self.all_admit(words, at, cost),
         };
         if admitted { Reason::Ok } else { self.reason(cost) }
     }
 
-    /// The one bucket of the one limit, a count: asked and charged in one go.
-    #[inline]
-    fn only(&self) -> Option<(&PlannedLimit, &PlannedBucket)> {
-        match &self.limits[..] {
-            [limit] if limit.method == Method::Count => match &limit.buckets[..] {
-                [bucket] => Some((limit, bucket)),
-                _ => None,
-            },
-            _ => None,
+    #[inline(never)]
+    fn all_admit(&self, words: &mut [u64], at: Moment, cost: Units) -> bool {
+        let admitted = self.limits.iter().all(|limit| limit.admits(words, at, cost));
+        if admitted {
+            self.pay(words, at, cost, |_, _, _, _| ());
         }
+        admitted
     }
 
     /// Why a request of this cost is denied.
+    #[cold]
     fn reason(&self, cost: Units) -> Reason {
         match self.limits.iter().any(|limit| limit.wanted(cost) > limit.capacity) {
             true => Reason::Impossible,
@@ -133,12 +148,15 @@ impl Plan {
     /// As [`Plan::admit`], with the answer in full.
     #[inline]
     pub(crate) fn acquire(&self, words: &mut [u64], at: Moment, cost: Units) -> Decision {
-        if let Some((limit, bucket)) = self.only() {
-            return match bucket.bucket.take_and_tell(bucket.of_mut(words), at, cost) {
-                Some(left) => limit.admission(left.room, left.full_after),
-                None => self.denial(words, at, cost),
-            };
+        let Some(lone) = &self.lone else { return self.acquire_all(words, at, cost) };
+        match lone.gcra.take(words, at, cost) {
+            Some(left) => admission(lone.name, lone.quota, left.room(), left.full_after()),
+            None => self.denial(words, at, cost),
         }
+    }
+
+    #[inline(never)]
+    fn acquire_all(&self, words: &mut [u64], at: Moment, cost: Units) -> Decision {
         let Some((tightest, room)) = self.tightest(words, at, cost) else {
             return self.denial(words, at, cost);
         };
@@ -223,16 +241,17 @@ impl Plan {
     /// then; none when a limit denies.
     #[inline]
     fn tightest(&self, words: &[u64], at: Moment, cost: Units) -> Option<(&PlannedLimit, Units)> {
-        let (first, others) = self.limits.split_first()?;
-        let mut tightest = (first, first.room_after(words, at, cost)?);
-        for limit in others {
+        let mut tightest: Option<(&PlannedLimit, Units)> = None;
+        for limit in &self.limits {
             let room = limit.room_after(words, at, cost)?;
             // room / capacity, compared exactly.
-            if wide(room, tightest.0.capacity) < wide(tightest.1, limit.capacity) {
-                tightest = (limit, room);
+            if tightest.is_none_or(|(other, least)| {
+                wide(room, other.capacity) < wide(least, limit.capacity)
+            }) {
+                tightest = Some((limit, room));
             }
         }
-        Some(tightest)
+        tightest
     }
 
     fn of_method(&self, method: Method) -> impl Iterator<Item = &PlannedLimit> {
@@ -289,7 +308,7 @@ impl Plan {
     pub(crate) fn reset(&self, words: &mut [u64]) {
         for limit in self.limits.iter().filter(|limit| limit.method != Method::Concurrency) {
             for bucket in &limit.buckets {
-                bucket.of_mut(words).fill(0);
+                bucket.of_mut(words)[..bucket.bucket.words()].fill(0);
             }
         }
     }

@@ -36,6 +36,7 @@ pub(crate) struct ClockWindow {
     calendar: Calendar,
     /// 0: wide.
     used_bits: u32,
+    used_mask: u64,
 }
 
 impl ClockWindow {
@@ -43,13 +44,15 @@ impl ClockWindow {
         let most = rate.quota + rate.max_debt;
         let calendar = Calendar::new(rate.period, zone);
         let used_bits = calendar.last_id().leading_zeros();
+        let used_bits = if most < (1 << used_bits) - 1 { used_bits } else { 0 };
         ClockWindow {
             quota: rate.quota,
             most,
             period: rate.period,
             zone: zone.clone(),
             calendar,
-            used_bits: if most < (1 << used_bits) - 1 { used_bits } else { 0 },
+            used_bits,
+            used_mask: (1 << used_bits) - 1,
         }
     }
 
@@ -71,7 +74,8 @@ impl ClockWindow {
         if self.used_bits == 0 {
             (words[0], words[1])
         } else {
-            (words[0] >> self.used_bits, words[0] & ((1 << self.used_bits) - 1))
+            // Wrapping: the bits are fewer than 64.
+            (words[0].wrapping_shr(self.used_bits), words[0] & self.used_mask)
         }
     }
 
@@ -80,7 +84,7 @@ impl ClockWindow {
         if self.used_bits == 0 {
             (words[0], words[1]) = (id, used);
         } else {
-            words[0] = (id << self.used_bits) | used;
+            words[0] = id.wrapping_shl(self.used_bits) | used;
         }
     }
 
@@ -113,7 +117,8 @@ impl ClockWindow {
 impl Meter for ClockWindow {
     type Standing<'a> = Turn<'a>;
 
-    #[inline]
+    // Always: else it is a call that returns the standing through memory.
+    #[inline(always)]
     fn see<'a>(&'a self, words: &[u64], at: Moment) -> Turn<'a> {
         let (id, used) = self.unpack(words);
         let now = self.calendar.numbered(at.wall);

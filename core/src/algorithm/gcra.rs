@@ -90,6 +90,26 @@ impl Gcra {
         if steps > u64::MAX >> self.fine { u64::MAX } else { steps << self.fine }
     }
 
+    /// Charges `units` if they fit, and says how the bucket stands then.
+    #[inline]
+    pub(crate) fn take<'a>(
+        &'a self,
+        words: &mut [u64],
+        at: Moment,
+        units: Units,
+    ) -> Option<Account<'a>> {
+        let before = self.see(words, at);
+        // At most the supply when it fits: the most debt is not asked for.
+        let used = before.used.saturating_add(self.steps(units));
+        if used > before.supply {
+            return None;
+        }
+        if units > 0 {
+            words[0] = used;
+        }
+        Some(Account { used, ..before })
+    }
+
     /// The word for a key that had `old` of `words` left under another rate: what was left is
     /// left, a full bucket is full, debt stays debt.
     pub(crate) fn carry(&self, old: &Gcra, words: &[u64], at: Moment) -> u64 {
@@ -122,7 +142,8 @@ impl Gcra {
 impl Meter for Gcra {
     type Standing<'a> = Account<'a>;
 
-    #[inline]
+    // Always: else it is a call that returns the standing through memory.
+    #[inline(always)]
     fn see<'a>(&'a self, words: &[u64], at: Moment) -> Account<'a> {
         let supply = self.supply(at);
         // Credit stops growing at `capacity`: an idle key is worth no more than a new one.

@@ -38,25 +38,6 @@ pub(crate) trait Meter {
         standing.write(words);
     }
 
-    /// Charges `units` if they fit, and says how the bucket stands then.
-    #[inline]
-    fn take<'a>(
-        &'a self,
-        words: &mut [u64],
-        at: Moment,
-        units: Units,
-    ) -> Option<Self::Standing<'a>> {
-        let mut standing = self.see(words, at);
-        if !standing.fits(units) {
-            return None;
-        }
-        if units > 0 {
-            standing.charge(units);
-            standing.write(words);
-        }
-        Some(standing)
-    }
-
     /// Charges as many of the units as there is room for; returns how many.
     #[inline]
     fn spend(&self, words: &mut [u64], at: Moment, units: Units) -> Units {

@@ -26,22 +26,23 @@ pub(crate) struct PlannedLimit {
 pub(crate) struct PlannedBucket {
     pub(crate) name: String,
     pub(crate) bucket: Bucket,
+    /// Its first word.
     pub(super) start: usize,
-    pub(super) end: usize,
 }
 
 impl PlannedBucket {
+    /// The words from its first one on; it knows how many are its own.
     #[inline]
     pub(super) fn of<'a>(&self, words: &'a [u64]) -> &'a [u64] {
-        &words[self.start..self.end]
+        &words[self.start..]
     }
 
     #[inline]
     pub(super) fn of_mut<'a>(&self, words: &'a mut [u64]) -> &'a mut [u64] {
-        &mut words[self.start..self.end]
+        &mut words[self.start..]
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn room(&self, words: &[u64], at: Moment) -> Units {
         self.bucket.room(self.of(words), at)
     }
@@ -109,15 +110,7 @@ impl PlannedLimit {
     /// The decision of an admitted request of which this limit is the tightest.
     #[inline]
     pub(super) fn admission(&self, remaining: Units, full_after: u64) -> Decision {
-        Decision {
-            allowed: true,
-            reason: Reason::Ok,
-            limit: self.quota,
-            remaining,
-            retry_after: Duration::ZERO,
-            reset_after: span(full_after),
-            name: self.name,
-        }
+        admission(self.name, self.quota, remaining, full_after)
     }
 
     /// Nanoseconds until the request passes this limit.
@@ -235,4 +228,22 @@ pub(super) fn sum(units: impl Iterator<Item = Units>) -> Units {
 #[inline]
 pub(super) fn span(nanos: u64) -> Duration {
     if nanos == NEVER { Duration::MAX } else { Duration::from_nanos(nanos) }
+}
+
+#[inline]
+pub(super) fn admission(
+    name: &'static str,
+    quota: Units,
+    remaining: Units,
+    full_after: u64,
+) -> Decision {
+    Decision {
+        allowed: true,
+        reason: Reason::Ok,
+        limit: quota,
+        remaining,
+        retry_after: Duration::ZERO,
+        reset_after: span(full_after),
+        name,
+    }
 }
