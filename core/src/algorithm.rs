@@ -18,7 +18,7 @@ pub(crate) use concurrency::{NOMINAL_WAIT, Permits};
 use fixed_window::{ClockWindow, FirstRequestWindow};
 pub(crate) use gcra::Gcra;
 use meter::Meter;
-pub(crate) use meter::Standing;
+pub(crate) use meter::{Paid, Standing};
 pub(crate) use ratio::wide;
 use sliding_window::SlidingWindow;
 use strict_window::StrictWindow;
@@ -44,8 +44,8 @@ macro_rules! each {
             Bucket::Gcra($bucket) => $call,
             Bucket::Clock($bucket) => $call,
             Bucket::FirstRequest($bucket) => $call,
-            Bucket::Sliding($bucket) => apart(|| $call),
-            Bucket::Strict($bucket) => apart(|| $call),
+            Bucket::Sliding($bucket) => apart(move || $call),
+            Bucket::Strict($bucket) => apart(move || $call),
             Bucket::Permits($bucket) => $call,
         }
     };
@@ -108,10 +108,10 @@ impl Bucket {
         each!(self, bucket => bucket.charge(words, at, units));
     }
 
-    /// Charges as many of the units as there is room for; returns how many.
-    #[inline]
-    pub(crate) fn spend(&self, words: &mut [u64], at: Moment, units: Units) -> Units {
-        each!(self, bucket => bucket.spend(words, at, units))
+    /// Charges as many of the units as there is room for, and says what is left then.
+    #[inline(always)]
+    pub(crate) fn pay(&self, words: &mut [u64], at: Moment, due: Units) -> Paid {
+        each!(self, bucket => bucket.pay(words, at, due))
     }
 
     /// Nanoseconds until `units` (at most the capacity) fit; 0: they do now.
@@ -120,7 +120,6 @@ impl Bucket {
     }
 
     /// Nanoseconds until the bucket is full again (a fixed window: until it ends); 0: it is.
-    #[inline]
     pub(crate) fn full_after(&self, words: &[u64], at: Moment) -> u64 {
         each!(self, bucket => bucket.full_after(words, at))
     }

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::names;
 use crate::policy::{LimitKind, Policy};
 use crate::rate::Method;
-use limit::{PlannedBucket, PlannedLimit, admission, span, sum};
+use limit::{Left, PlannedBucket, PlannedLimit, admission, span, sum};
 
 /// No waiting helps.
 pub(crate) const NEVER: u64 = u64::MAX;
@@ -122,16 +122,23 @@ impl Plan {
     pub(crate) fn admit(&self, words: &mut [u64], at: Moment, cost: Units) -> Reason {
         let admitted = match &self.lone {
             Some(lone) => lone.gcra.take(words, at, cost).is_some(),
-            None => self.all_admit(words, at, cost),
+            None => self.admit_all(words, at, cost),
         };
         if admitted { Reason::Ok } else { self.reason(cost) }
     }
 
+    #[inline]
+    fn all_admit(&self, words: &[u64], at: Moment, cost: Units) -> bool {
+        self.limits.iter().all(|limit| limit.admits(words, at, cost))
+    }
+
     #[inline(never)]
-    fn all_admit(&self, words: &mut [u64], at: Moment, cost: Units) -> bool {
-        let admitted = self.limits.iter().all(|limit| limit.admits(words, at, cost));
+    fn admit_all(&self, words: &mut [u64], at: Moment, cost: Units) -> bool {
+        let admitted = self.all_admit(words, at, cost);
         if admitted {
-            self.pay(words, at, cost, |_, _, _, _| ());
+            for limit in &self.limits {
+                limit.spend(words, at, limit.due(cost));
+            }
         }
         admitted
     }
@@ -157,11 +164,10 @@ impl Plan {
 
     #[inline(never)]
     fn acquire_all(&self, words: &mut [u64], at: Moment, cost: Units) -> Decision {
-        let Some((tightest, room)) = self.tightest(words, at, cost) else {
-            return self.denial(words, at, cost);
-        };
-        self.pay(words, at, cost, |_, _, _, _| ());
-        tightest.admission(room, tightest.full_after(words, at))
+        match self.all_admit(words, at, cost) {
+            true => self.pay(words, at, cost, |_, _, _, _| ()),
+            false => self.denial(words, at, cost),
+        }
     }
 
     /// As [`Plan::acquire`]; writes down who paid.
@@ -173,39 +179,43 @@ impl Plan {
         receipt: &mut Vec<Payment>,
     ) -> Decision {
         receipt.clear();
-        let Some((tightest, room)) = self.tightest(words, at, cost) else {
+        if !self.all_admit(words, at, cost) {
             return self.denial(words, at, cost);
-        };
+        }
         self.pay(words, at, cost, |limit, bucket, units, words| {
+            if limit.method != Method::Count {
+                return;
+            }
             let paying = &limit.buckets[bucket];
             let mark = paying.bucket.mark(paying.of(words), at);
             receipt.push(Payment { lineage: limit.lineage, bucket, units, mark });
-        });
-        tightest.admission(room, tightest.full_after(words, at))
+        })
     }
 
+    /// Takes what an admitted request pays. The decision is that of the tightest limit: the smallest
+    /// share of its capacity left, the first of equals.
     #[inline]
     fn pay(
         &self,
         words: &mut [u64],
         at: Moment,
         cost: Units,
-        mut paid: impl FnMut(&PlannedLimit, usize, Units, &[u64]),
-    ) {
+        mut payer: impl FnMut(&PlannedLimit, usize, Units, &[u64]),
+    ) -> Decision {
+        let mut tightest: Option<(&PlannedLimit, Left)> = None;
         for limit in &self.limits {
-            match limit.method {
-                Method::Latency => {}
-                Method::Count => {
-                    limit.spread(words, at, cost, |bucket, units, words| {
-                        paid(limit, bucket, units, words);
-                    });
-                }
-                Method::Concurrency => {
-                    let bucket = &limit.buckets[0];
-                    bucket.bucket.charge(bucket.of_mut(words), at, 1);
-                }
+            let left = limit.pay(words, at, limit.due(cost), |bucket, units, words| {
+                payer(limit, bucket, units, words);
+            });
+            // room / capacity, compared exactly.
+            if tightest.as_ref().is_none_or(|(other, least)| {
+                wide(left.room, other.capacity) < wide(least.room, limit.capacity)
+            }) {
+                tightest = Some((limit, left));
             }
         }
+        let (limit, left) = tightest.unwrap_or((&self.limits[0], Left::default()));
+        admission(limit.name, limit.quota, left.room, left.full_after)
     }
 
     #[cold]
@@ -235,23 +245,6 @@ impl Plan {
             reset_after: span(reset_after),
             name: limit.name,
         }
-    }
-
-    /// The limit with the smallest share of its capacity left when the request is admitted, and its room
-    /// then; none when a limit denies.
-    #[inline]
-    fn tightest(&self, words: &[u64], at: Moment, cost: Units) -> Option<(&PlannedLimit, Units)> {
-        let mut tightest: Option<(&PlannedLimit, Units)> = None;
-        for limit in &self.limits {
-            let room = limit.room_after(words, at, cost)?;
-            // room / capacity, compared exactly.
-            if tightest.is_none_or(|(other, least)| {
-                wide(room, other.capacity) < wide(least, limit.capacity)
-            }) {
-                tightest = Some((limit, room));
-            }
-        }
-        tightest
     }
 
     fn of_method(&self, method: Method) -> impl Iterator<Item = &PlannedLimit> {

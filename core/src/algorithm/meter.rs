@@ -38,16 +38,18 @@ pub(crate) trait Meter {
         standing.write(words);
     }
 
-    /// Charges as many of the units as there is room for; returns how many.
-    #[inline]
-    fn spend(&self, words: &mut [u64], at: Moment, units: Units) -> Units {
+    /// Charges as many of the units as there is room for, and says what is left then.
+    #[inline(always)]
+    fn pay(&self, words: &mut [u64], at: Moment, due: Units) -> Paid {
         let mut standing = self.see(words, at);
-        let part = units.min(standing.room());
-        if part > 0 {
-            standing.charge(part);
+        let room = standing.room();
+        let paid = due.min(room);
+        if paid > 0 {
+            standing.charge(paid);
             standing.write(words);
         }
-        part
+        // Within the room every unit takes exactly one from it.
+        Paid { paid, room: room.wrapping_sub(paid), full_after: standing.full_after() }
     }
 
     /// Nanoseconds until `units` (at most the capacity) fit; 0: they do now.
@@ -56,6 +58,7 @@ pub(crate) trait Meter {
     }
 
     /// Nanoseconds until the bucket is full again (a fixed window: until it ends); 0: it is.
+    #[inline]
     fn full_after(&self, words: &[u64], at: Moment) -> u64 {
         self.see(words, at).full_after()
     }
@@ -75,6 +78,13 @@ pub(crate) trait Meter {
         }
         given
     }
+}
+
+/// What a bucket paid, and what that leaves.
+pub(crate) struct Paid {
+    pub(crate) paid: Units,
+    pub(crate) room: Units,
+    pub(crate) full_after: u64,
 }
 
 /// How a bucket stands at one moment. The calls are those of [`Meter`].

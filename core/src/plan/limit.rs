@@ -3,10 +3,18 @@
 use std::time::Duration;
 
 use super::NEVER;
-use crate::algorithm::{Bucket, Units};
+use crate::algorithm::{Bucket, Paid, Units};
 use crate::clock::Moment;
 use crate::decision::{Decision, Reason};
 use crate::rate::Method;
+
+/// What paying left of a limit.
+#[derive(Default)]
+pub(super) struct Left {
+    pub(super) unpaid: Units,
+    pub(super) room: Units,
+    pub(super) full_after: u64,
+}
 
 /// One limit: its buckets, in the order in which they pay.
 #[derive(Debug)]
@@ -42,7 +50,7 @@ impl PlannedBucket {
         &mut words[self.start..]
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn room(&self, words: &[u64], at: Moment) -> Units {
         self.bucket.room(self.of(words), at)
     }
@@ -93,24 +101,14 @@ impl PlannedLimit {
         self.buckets.iter().any(|bucket| bucket.bucket.fits(bucket.of(words), at, 0))
     }
 
-    /// The room that admitting the request leaves; none when the limit denies it.
+    /// What an admitted request pays at once.
     #[inline]
-    pub(super) fn room_after(&self, words: &[u64], at: Moment, cost: Units) -> Option<Units> {
-        let (room, wanted) = (self.room(words, at), self.wanted(cost));
-        if room < wanted || (wanted == 0 && room == 0 && !self.is_out_of_debt(words, at)) {
-            return None;
-        }
+    pub(super) fn due(&self, cost: Units) -> Units {
         match self.method {
-            // It pays only when it is done.
-            Method::Latency => Some(room),
-            Method::Count | Method::Concurrency => Some(room - wanted),
+            // When it is done.
+            Method::Latency => 0,
+            Method::Count | Method::Concurrency => self.wanted(cost),
         }
-    }
-
-    /// The decision of an admitted request of which this limit is the tightest.
-    #[inline]
-    pub(super) fn admission(&self, remaining: Units, full_after: u64) -> Decision {
-        admission(self.name, self.quota, remaining, full_after)
     }
 
     /// Nanoseconds until the request passes this limit.
@@ -158,40 +156,52 @@ impl PlannedLimit {
         late
     }
 
-    #[inline]
     pub(super) fn full_after(&self, words: &[u64], at: Moment) -> u64 {
         let spans = self.buckets.iter().map(|bucket| bucket.full_after(words, at));
         spans.max().unwrap_or(0)
     }
 
-    /// Spreads units over the buckets in order, each taking what it has room for; tells `paid`
-    /// of each part, and returns what no bucket had room for.
-    #[inline]
-    pub(super) fn spread(
+    /// Spreads units over the buckets in order, each paying what it has room for; tells `payer` of each
+    /// part. Returns what no bucket had room for, and what is left of all buckets.
+    #[inline(always)]
+    pub(super) fn pay(
         &self,
         words: &mut [u64],
         at: Moment,
-        units: Units,
-        mut paid: impl FnMut(usize, Units, &[u64]),
-    ) -> Units {
-        let mut left = units;
+        due: Units,
+        mut payer: impl FnMut(usize, Units, &[u64]),
+    ) -> Left {
+        let mut left = Left { unpaid: due, room: 0, full_after: 0 };
         for (index, bucket) in self.buckets.iter().enumerate() {
-            if left == 0 {
-                break;
+            let Paid { paid, room, full_after } =
+                bucket.bucket.pay(bucket.of_mut(words), at, left.unpaid);
+            if paid > 0 {
+                payer(index, paid, words);
             }
-            let part = bucket.bucket.spend(bucket.of_mut(words), at, left);
-            if part > 0 {
-                left -= part;
-                paid(index, part, words);
-            }
+            left.unpaid -= paid;
+            left.room = left.room.saturating_add(room);
+            left.full_after = left.full_after.max(full_after);
         }
         left
+    }
+
+    /// As [`PlannedLimit::pay`], for those who only ask what no bucket had room for.
+    #[inline]
+    pub(super) fn spend(&self, words: &mut [u64], at: Moment, due: Units) -> Units {
+        let mut unpaid = due;
+        for bucket in &self.buckets {
+            if unpaid == 0 {
+                break;
+            }
+            unpaid -= bucket.bucket.pay(bucket.of_mut(words), at, unpaid).paid;
+        }
+        unpaid
     }
 
     /// A late charge: what has no room is debt of the bucket that has room first.
     #[inline]
     pub(super) fn charge(&self, words: &mut [u64], at: Moment, units: Units) {
-        match self.spread(words, at, units, |_, _, _| ()) {
+        match self.spend(words, at, units) {
             0 => {}
             debt => self.overdraw(words, at, debt),
         }
