@@ -3,14 +3,14 @@
 
 mod limit;
 
-use crate::algorithm::{Bucket, Gcra, Permits, Standing, Units, wide};
+use crate::algorithm::{Bucket, Gcra, Meter, Permits, Standing, Units, wide};
 use crate::clock::Moment;
 use crate::decision::{Decision, Reason};
 use crate::error::{Error, Result};
 use crate::names;
 use crate::policy::{LimitKind, Policy};
 use crate::rate::Method;
-use limit::{Left, PlannedBucket, PlannedLimit, admission, span, sum};
+use limit::{Left, PlannedBucket, PlannedLimit, admission, denial, sum};
 
 /// No waiting helps.
 pub(crate) const NEVER: u64 = u64::MAX;
@@ -45,6 +45,22 @@ impl Lone {
             }
             _ => None,
         }
+    }
+
+    #[inline(always)]
+    fn acquire(&self, words: &mut [u64], at: Moment, cost: Units) -> Decision {
+        match self.gcra.take(words, at, cost) {
+            Some(left) => admission(self.name, self.quota, left.room(), left.full_after()),
+            None => self.denial(words, at, cost),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn denial(&self, words: &[u64], at: Moment, cost: Units) -> Decision {
+        let standing = self.gcra.see(words, at);
+        let wait = if cost > self.gcra.capacity() { NEVER } else { standing.wait_for(cost) };
+        denial(self.name, self.quota, standing.room(), wait, standing.full_after())
     }
 }
 
@@ -155,10 +171,9 @@ impl Plan {
     /// As [`Plan::admit`], with the answer in full.
     #[inline]
     pub(crate) fn acquire(&self, words: &mut [u64], at: Moment, cost: Units) -> Decision {
-        let Some(lone) = &self.lone else { return self.acquire_all(words, at, cost) };
-        match lone.gcra.take(words, at, cost) {
-            Some(left) => admission(lone.name, lone.quota, left.room(), left.full_after()),
-            None => self.denial(words, at, cost),
+        match &self.lone {
+            Some(lone) => lone.acquire(words, at, cost),
+            None => self.acquire_all(words, at, cost),
         }
     }
 
@@ -230,21 +245,12 @@ impl Plan {
         }
         // Somebody denies, so somebody waits.
         let (limit, wait) = longest.unwrap_or((&self.limits[0], NEVER));
-        let reason = if wait == NEVER { Reason::Impossible } else { Reason::Limited };
         let reset_after = match limit.method {
             // Only the holders of its permits know.
             Method::Concurrency => wait,
             _ => limit.full_after(words, at),
         };
-        Decision {
-            allowed: false,
-            reason,
-            limit: limit.quota,
-            remaining: limit.room(words, at),
-            retry_after: span(wait),
-            reset_after: span(reset_after),
-            name: limit.name,
-        }
+        denial(limit.name, limit.quota, limit.room(words, at), wait, reset_after)
     }
 
     fn of_method(&self, method: Method) -> impl Iterator<Item = &PlannedLimit> {

@@ -236,7 +236,7 @@ pub(super) fn sum(units: impl Iterator<Item = Units>) -> Units {
 }
 
 #[inline]
-pub(super) fn span(nanos: u64) -> Duration {
+fn span(nanos: u64) -> Duration {
     if nanos == NEVER { Duration::MAX } else { Duration::from_nanos(nanos) }
 }
 
@@ -253,6 +253,25 @@ pub(super) fn admission(
         limit: quota,
         remaining,
         retry_after: Duration::ZERO,
+        reset_after: span(full_after),
+        name,
+    }
+}
+
+#[inline]
+pub(super) fn denial(
+    name: &'static str,
+    quota: Units,
+    remaining: Units,
+    wait: u64,
+    full_after: u64,
+) -> Decision {
+    Decision {
+        allowed: false,
+        reason: if wait == NEVER { Reason::Impossible } else { Reason::Limited },
+        limit: quota,
+        remaining,
+        retry_after: span(wait),
         reset_after: span(full_after),
         name,
     }
