@@ -17,7 +17,8 @@ use crate::rate::{Algorithm, Rate};
 pub(crate) use concurrency::{NOMINAL_WAIT, Permits};
 use fixed_window::{ClockWindow, FirstRequestWindow};
 pub(crate) use gcra::Gcra;
-pub(crate) use meter::{Meter, Paid, Standing};
+use meter::Meter;
+pub(crate) use meter::{Paid, Standing};
 pub(crate) use ratio::wide;
 use sliding_window::SlidingWindow;
 use strict_window::StrictWindow;
@@ -27,6 +28,8 @@ pub(crate) type Units = u64;
 
 /// One rate with its arithmetic worked out.
 #[derive(Debug)]
+// With a tag of its own: the one that is hidden in another field takes longer to read.
+#[repr(u8)]
 pub(crate) enum Bucket {
     Gcra(Gcra),
     Clock(ClockWindow),
@@ -107,7 +110,13 @@ impl Bucket {
         each!(self, bucket => bucket.charge(words, at, units));
     }
 
-    /// Charges as many of the units as there is room for, and says what is left then.
+    /// Charges as many of the units as there is room for; returns how many.
+    #[inline]
+    pub(crate) fn spend(&self, words: &mut [u64], at: Moment, due: Units) -> Units {
+        each!(self, bucket => bucket.spend(words, at, due))
+    }
+
+    /// As [`Bucket::spend`], and says what is left.
     #[inline(always)]
     pub(crate) fn pay(&self, words: &mut [u64], at: Moment, due: Units) -> Paid {
         each!(self, bucket => bucket.pay(words, at, due))

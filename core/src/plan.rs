@@ -3,7 +3,7 @@
 
 mod limit;
 
-use crate::algorithm::{Bucket, Gcra, Meter, Permits, Standing, Units, wide};
+use crate::algorithm::{Bucket, Gcra, Permits, Standing, Units, wide};
 use crate::clock::Moment;
 use crate::decision::{Decision, Reason};
 use crate::error::{Error, Result};
@@ -50,15 +50,14 @@ impl Lone {
     #[inline(always)]
     fn acquire(&self, words: &mut [u64], at: Moment, cost: Units) -> Decision {
         match self.gcra.take(words, at, cost) {
-            Some(left) => admission(self.name, self.quota, left.room(), left.full_after()),
-            None => self.denial(words, at, cost),
+            Ok(left) => admission(self.name, self.quota, left.room(), left.full_after()),
+            Err(standing) => self.denial(&standing, cost),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn denial(&self, words: &[u64], at: Moment, cost: Units) -> Decision {
-        let standing = self.gcra.see(words, at);
+    fn denial(&self, standing: &impl Standing, cost: Units) -> Decision {
         let wait = if cost > self.gcra.capacity() { NEVER } else { standing.wait_for(cost) };
         denial(self.name, self.quota, standing.room(), wait, standing.full_after())
     }
@@ -137,7 +136,7 @@ impl Plan {
     #[inline]
     pub(crate) fn admit(&self, words: &mut [u64], at: Moment, cost: Units) -> Reason {
         let admitted = match &self.lone {
-            Some(lone) => lone.gcra.take(words, at, cost).is_some(),
+            Some(lone) => lone.gcra.take(words, at, cost).is_ok(),
             None => self.admit_all(words, at, cost),
         };
         if admitted { Reason::Ok } else { self.reason(cost) }

@@ -90,24 +90,28 @@ impl Gcra {
         if steps > u64::MAX >> self.fine { u64::MAX } else { steps << self.fine }
     }
 
-    /// Charges `units` if they fit, and says how the bucket stands then.
-    #[inline]
+    /// Charges `units` of a count limit if they fit. Says how the bucket stands: then, or as it did.
+    #[inline(always)]
     pub(crate) fn take<'a>(
         &'a self,
         words: &mut [u64],
         at: Moment,
         units: Units,
-    ) -> Option<Account<'a>> {
+    ) -> Result<Account<'a>, Account<'a>> {
+        debug_assert_eq!(self.coarse, 0, "a count limit gives out at most one unit a nanosecond");
         let before = self.see(words, at);
-        // At most the supply when it fits: the most debt is not asked for.
-        let used = before.used.saturating_add(self.steps(units));
+        if units > self.burst {
+            return Err(before);
+        }
+        // No more steps than the capacity, which is at most 2^61: nothing is shifted out.
+        let used = before.used + units.wrapping_shl(self.fine);
         if used > before.supply {
-            return None;
+            return Err(before);
         }
         if units > 0 {
             words[0] = used;
         }
-        Some(Account { used, ..before })
+        Ok(Account { used, ..before })
     }
 
     /// The word for a key that had `old` of `words` left under another rate: what was left is
@@ -187,7 +191,9 @@ impl Standing for Account<'_> {
 
     #[inline]
     fn room(&self) -> Units {
-        (self.supply.saturating_sub(self.used) >> self.gcra.fine) << self.gcra.coarse
+        // Wrapping, here and below: the shifts are less than 64.
+        let units = self.supply.saturating_sub(self.used).wrapping_shr(self.gcra.fine);
+        units.wrapping_shl(self.gcra.coarse)
     }
 
     #[inline]
@@ -196,6 +202,7 @@ impl Standing for Account<'_> {
     }
 
     /// The caller has ruled out what never fits.
+    #[inline]
     fn wait_for(&self, units: Units) -> u64 {
         let wanted = self.used.saturating_add(self.gcra.steps(units));
         if wanted <= self.supply { 0 } else { self.supplied_after(wanted) }
@@ -238,8 +245,8 @@ impl Standing for Account<'_> {
 /// `x` ÷ 2^`bits`, rounded up.
 #[inline]
 fn shifted_up(x: u64, bits: u32) -> u64 {
-    let whole = x >> bits;
-    whole + u64::from(whole << bits != x)
+    let whole = x.wrapping_shr(bits);
+    whole + u64::from(whole.wrapping_shl(bits) != x)
 }
 
 #[cfg(test)]

@@ -38,18 +38,18 @@ pub(crate) trait Meter {
         standing.write(words);
     }
 
-    /// Charges as many of the units as there is room for, and says what is left then.
+    /// Charges as many of the units as there is room for; returns how many.
+    #[inline(always)]
+    fn spend(&self, words: &mut [u64], at: Moment, due: Units) -> Units {
+        self.see(words, at).spend(words, due).0
+    }
+
+    /// As `spend`, and says what is left then.
     #[inline(always)]
     fn pay(&self, words: &mut [u64], at: Moment, due: Units) -> Paid {
         let mut standing = self.see(words, at);
-        let room = standing.room();
-        let paid = due.min(room);
-        if paid > 0 {
-            standing.charge(paid);
-            standing.write(words);
-        }
-        // Within the room every unit takes exactly one from it.
-        Paid { paid, room: room.wrapping_sub(paid), full_after: standing.full_after() }
+        let (paid, room) = standing.spend(words, due);
+        Paid { paid, room, full_after: standing.full_after() }
     }
 
     /// Nanoseconds until `units` (at most the capacity) fit; 0: they do now.
@@ -102,6 +102,19 @@ pub(crate) trait Standing {
     #[inline]
     fn fits(&self, units: Units) -> bool {
         self.used().saturating_add(units) <= self.capacity()
+    }
+
+    /// Returns how many units were paid, and the room then.
+    #[inline(always)]
+    fn spend(&mut self, words: &mut [u64], due: Units) -> (Units, Units) {
+        let room = self.room();
+        let paid = due.min(room);
+        if paid > 0 {
+            self.charge(paid);
+            self.write(words);
+        }
+        // Within the room every unit takes exactly one from it.
+        (paid, room.wrapping_sub(paid))
     }
 
     fn wait_for(&self, units: Units) -> u64;

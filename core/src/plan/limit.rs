@@ -193,7 +193,7 @@ impl PlannedLimit {
             if unpaid == 0 {
                 break;
             }
-            unpaid -= bucket.bucket.pay(bucket.of_mut(words), at, unpaid).paid;
+            unpaid -= bucket.bucket.spend(bucket.of_mut(words), at, unpaid);
         }
         unpaid
     }
