@@ -690,6 +690,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn ids_come_with_their_windows() {
+        let zone = zone("Europe/Amsterdam");
+        for period in [Period::Nanos(HOUR), Period::Days(1), Period::Months(1)] {
+            let shared = Calendar::new(period, &zone);
+            for hour in [0, 1, 1, 0, 2_088, 2_089, 7_145, 7_146, 7_145, 0] {
+                let wall = stamp(at("2026-01-01T00:00Z") + hour * HOUR);
+                let Numbered { id, window } = shared.numbered(wall);
+                assert_eq!(id, window.start.div_ceil(grain(period, &zone)), "{period:?} {hour}");
+                assert_eq!(shared.numbered(wall), Numbered { id, window }, "{period:?} {hour}");
+                assert_eq!(shared.end_of(id), window.end, "{period:?} {hour}");
+            }
+        }
+    }
+
     /// The windows around every change of offset until 2040, also of those a minute past midnight.
     #[test]
     fn every_window_has_an_id_of_its_own() {

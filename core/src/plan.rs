@@ -18,6 +18,7 @@ pub(crate) const NEVER: u64 = u64::MAX;
 /// The limits of a policy over one array of words.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    /// First: with it a call needs nothing else of the plan.
     lone: Option<Lone>,
     pub(crate) limits: Vec<PlannedLimit>,
     /// Words of state that a key needs.
@@ -142,6 +143,7 @@ impl Plan {
         if admitted { Reason::Ok } else { self.reason(cost) }
     }
 
+    /// Each limit is asked only until it has shown enough room.
     #[inline]
     fn all_admit(&self, words: &[u64], at: Moment, cost: Units) -> bool {
         self.limits.iter().all(|limit| limit.admits(words, at, cost))

@@ -104,7 +104,7 @@ pub(crate) trait Standing {
         self.used().saturating_add(units) <= self.capacity()
     }
 
-    /// Returns how many units were paid, and the room then.
+    /// Pays what there is room for. Returns how many units, and the room then.
     #[inline(always)]
     fn spend(&mut self, words: &mut [u64], due: Units) -> (Units, Units) {
         let room = self.room();
@@ -113,7 +113,8 @@ pub(crate) trait Standing {
             self.charge(paid);
             self.write(words);
         }
-        // Within the room every unit takes exactly one from it.
+        // A unit within the room takes just one from it. (Not of latencies kept in coarse steps; of them
+        // nobody asks for the room after a payment, which comes when the work is done.)
         (paid, room.wrapping_sub(paid))
     }
 

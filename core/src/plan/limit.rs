@@ -8,10 +8,9 @@ use crate::clock::Moment;
 use crate::decision::{Decision, Reason};
 use crate::rate::Method;
 
-/// What paying left of a limit.
+/// What paying left of a limit, over all its buckets.
 #[derive(Default)]
 pub(super) struct Left {
-    pub(super) unpaid: Units,
     pub(super) room: Units,
     pub(super) full_after: u64,
 }
@@ -39,7 +38,7 @@ pub(crate) struct PlannedBucket {
 }
 
 impl PlannedBucket {
-    /// The words from its first one on; it knows how many are its own.
+    /// The words from its first one on: the bucket knows how many are its own.
     #[inline]
     pub(super) fn of<'a>(&self, words: &'a [u64]) -> &'a [u64] {
         &words[self.start..]
@@ -162,7 +161,7 @@ impl PlannedLimit {
     }
 
     /// Spreads units over the buckets in order, each paying what it has room for; tells `payer` of each
-    /// part. Returns what no bucket had room for, and what is left of all buckets.
+    /// part.
     #[inline(always)]
     pub(super) fn pay(
         &self,
@@ -171,21 +170,21 @@ impl PlannedLimit {
         due: Units,
         mut payer: impl FnMut(usize, Units, &[u64]),
     ) -> Left {
-        let mut left = Left { unpaid: due, room: 0, full_after: 0 };
+        let (mut unpaid, mut left) = (due, Left::default());
         for (index, bucket) in self.buckets.iter().enumerate() {
             let Paid { paid, room, full_after } =
-                bucket.bucket.pay(bucket.of_mut(words), at, left.unpaid);
+                bucket.bucket.pay(bucket.of_mut(words), at, unpaid);
             if paid > 0 {
                 payer(index, paid, words);
             }
-            left.unpaid -= paid;
+            unpaid -= paid;
             left.room = left.room.saturating_add(room);
             left.full_after = left.full_after.max(full_after);
         }
         left
     }
 
-    /// As [`PlannedLimit::pay`], for those who only ask what no bucket had room for.
+    /// As [`PlannedLimit::pay`]; returns only what no bucket had room for.
     #[inline]
     pub(super) fn spend(&self, words: &mut [u64], at: Moment, due: Units) -> Units {
         let mut unpaid = due;
