@@ -6,6 +6,7 @@
 mod concurrency;
 mod fixed_window;
 mod gcra;
+mod meter;
 mod ratio;
 mod sliding_window;
 mod strict_window;
@@ -15,7 +16,10 @@ use crate::rate::{Algorithm, Rate};
 
 pub(crate) use concurrency::{NOMINAL_WAIT, Permits};
 use fixed_window::{ClockWindow, FirstRequestWindow};
-use gcra::Gcra;
+pub(crate) use gcra::Gcra;
+use meter::Meter;
+pub(crate) use meter::{Paid, Standing};
+pub(crate) use ratio::wide;
 use sliding_window::SlidingWindow;
 use strict_window::StrictWindow;
 
@@ -24,6 +28,8 @@ pub(crate) type Units = u64;
 
 /// One rate with its arithmetic worked out.
 #[derive(Debug)]
+// With a tag of its own: the one that is hidden in another field takes longer to read.
+#[repr(u8)]
 pub(crate) enum Bucket {
     Gcra(Gcra),
     Clock(ClockWindow),
@@ -33,21 +39,24 @@ pub(crate) enum Bucket {
     Permits(Permits),
 }
 
-/// The same call on whichever algorithm it is; permits do without the time.
+/// The same call on whichever algorithm it is.
 macro_rules! each {
-    ($self:expr, $bucket:ident => $call:expr, permits => $permits:expr) => {
+    ($self:expr, $bucket:ident => $call:expr) => {
         match $self {
             Bucket::Gcra($bucket) => $call,
             Bucket::Clock($bucket) => $call,
             Bucket::FirstRequest($bucket) => $call,
-            Bucket::Sliding($bucket) => $call,
-            Bucket::Strict($bucket) => $call,
-            Bucket::Permits($bucket) => $permits,
+            Bucket::Sliding($bucket) => apart(move || $call),
+            Bucket::Strict($bucket) => apart(move || $call),
+            Bucket::Permits($bucket) => $call,
         }
     };
-    ($self:expr, $bucket:ident => $call:expr) => {
-        each!($self, $bucket => $call, permits => $call)
-    };
+}
+
+/// Those that divide and loop stay out of the way of those that do not.
+#[inline(never)]
+fn apart<R>(call: impl FnOnce() -> R) -> R {
+    call()
 }
 
 impl Bucket {
@@ -77,13 +86,13 @@ impl Bucket {
 
     /// Units used, rounded up; above the capacity when in debt.
     pub(crate) fn used(&self, words: &[u64], at: Moment) -> Units {
-        each!(self, bucket => bucket.used(words, at), permits => bucket.used(words))
+        each!(self, bucket => bucket.used(words, at))
     }
 
     /// Units that can be spent now.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn room(&self, words: &[u64], at: Moment) -> Units {
-        each!(self, bucket => bucket.room(words, at), permits => bucket.room(words))
+        each!(self, bucket => bucket.room(words, at))
     }
 
     /// Does its room only change when a window ends?
@@ -91,53 +100,45 @@ impl Bucket {
         matches!(self, Bucket::Clock(_) | Bucket::FirstRequest(_))
     }
 
-    /// Debits units, beyond the capacity too, up to the most debt. A permit is one, whatever the units.
-    #[inline]
-    pub(crate) fn charge(&self, words: &mut [u64], at: Moment, units: Units) {
-        each!(self, bucket => bucket.charge(words, at, units), permits => bucket.take(words));
+    /// Do the units fit? No units do when there is no debt.
+    pub(crate) fn fits(&self, words: &[u64], at: Moment, units: Units) -> bool {
+        each!(self, bucket => bucket.fits(words, at, units))
     }
 
-    /// Charges `units` if they fit; of no units, if there is no debt.
+    /// Debits units, beyond the capacity too, up to the most debt.
+    pub(crate) fn charge(&self, words: &mut [u64], at: Moment, units: Units) {
+        each!(self, bucket => bucket.charge(words, at, units));
+    }
+
+    /// Charges as many of the units as there is room for; returns how many.
     #[inline]
-    pub(crate) fn take(&self, words: &mut [u64], at: Moment, units: Units) -> bool {
-        if let Bucket::Gcra(bucket) = self {
-            return bucket.take(words, at, units);
-        }
-        let fits = match units {
-            0 => self.wait_for(words, at, 0) == 0,
-            _ => self.room(words, at) >= units,
-        };
-        if fits && units > 0 {
-            self.charge(words, at, units);
-        }
-        fits
+    pub(crate) fn spend(&self, words: &mut [u64], at: Moment, due: Units) -> Units {
+        each!(self, bucket => bucket.spend(words, at, due))
+    }
+
+    /// As [`Bucket::spend`], and says what is left.
+    #[inline(always)]
+    pub(crate) fn pay(&self, words: &mut [u64], at: Moment, due: Units) -> Paid {
+        each!(self, bucket => bucket.pay(words, at, due))
     }
 
     /// Nanoseconds until `units` (at most the capacity) fit; 0: they do now.
     pub(crate) fn wait_for(&self, words: &[u64], at: Moment, units: Units) -> u64 {
-        each!(self, bucket => bucket.wait_for(words, at, units), permits => bucket.wait_for(words, units))
+        each!(self, bucket => bucket.wait_for(words, at, units))
     }
 
     /// Nanoseconds until the bucket is full again (a fixed window: until it ends); 0: it is.
     pub(crate) fn full_after(&self, words: &[u64], at: Moment) -> u64 {
-        each!(self, bucket => bucket.full_after(words, at), permits => bucket.full_after(words))
+        each!(self, bucket => bucket.full_after(words, at))
     }
 
-    /// Names the payment just made, for [`Bucket::refund`]: the window it was made in, or the word after it.
+    /// Names the payment just made, for [`Bucket::refund`].
     pub(crate) fn mark(&self, words: &[u64], at: Moment) -> u64 {
-        match self {
-            Bucket::Gcra(_) => words[0],
-            Bucket::Permits(_) => 0,
-            Bucket::Clock(bucket) => bucket.mark(words, at),
-            Bucket::FirstRequest(bucket) => bucket.mark(words, at),
-            Bucket::Sliding(bucket) => bucket.mark(words, at),
-            Bucket::Strict(bucket) => bucket.mark(words, at),
-        }
+        each!(self, bucket => bucket.mark(words, at))
     }
 
     /// Gives units back, never more than are in use; with a mark, only those of that payment that still
-    /// count.
-    /// Returns how many were given.
+    /// count. Returns how many were given.
     pub(crate) fn refund(
         &self,
         words: &mut [u64],
@@ -145,17 +146,7 @@ impl Bucket {
         units: Units,
         mark: Option<u64>,
     ) -> Units {
-        match self {
-            Bucket::Gcra(bucket) => bucket.refund(words, at, units, mark),
-            Bucket::Clock(bucket) => bucket.refund(words, at, units, mark),
-            Bucket::FirstRequest(bucket) => bucket.refund(words, at, units, mark),
-            Bucket::Sliding(bucket) => bucket.refund(words, at, units, mark),
-            Bucket::Strict(bucket) => bucket.refund(words, at, units, mark),
-            Bucket::Permits(bucket) => {
-                bucket.give_back(words);
-                units
-            }
-        }
+        each!(self, bucket => bucket.refund(words, at, units, mark))
     }
 
     /// Makes `into` the larger use of the two, part by part.

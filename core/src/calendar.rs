@@ -6,11 +6,13 @@
 //! lands on, starts from or jumps over such a time is a boundary too: no window spans two turns
 //! of the dial. Days, weeks, months and years begin at the first instant of their date, which
 //! is not 00:00 where a change of offset skips midnight.
+//!
+//! Each window has an id, small enough to share a word with a count: its start ÷ [`grain`], rounded up.
 
 use jiff::civil::Date;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
-use crate::rate::{DAY, Period};
+use crate::rate::{self, DAY, MINUTE, Period};
 use crate::sync::{AtomicU64, Ordering, fence};
 use crate::time::Timestamp;
 
@@ -22,10 +24,18 @@ pub(crate) struct Window {
     pub(crate) end: u64,
 }
 
+/// A window and its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Numbered {
+    pub(crate) id: u64,
+    pub(crate) window: Window,
+}
+
 /// The windows of one period in one time zone.
 #[derive(Debug)]
 pub(crate) struct Calendar {
     rule: Rule,
+    grain: u64,
     latest: LatestWindow,
 }
 
@@ -61,35 +71,58 @@ impl Calendar {
             }
             _ => Rule::changing(period, zone.clone()),
         };
-        Calendar { rule, latest: LatestWindow::default() }
+        Calendar { rule, grain: grain(period, zone), latest: LatestWindow::default() }
     }
 
     /// The window that holds `wall`.
-    #[inline]
     pub(crate) fn window(&self, wall: Timestamp) -> Window {
+        self.numbered(wall).window
+    }
+
+    /// The window that holds `wall`, with its id.
+    #[inline]
+    pub(crate) fn numbered(&self, wall: Timestamp) -> Numbered {
         match self.latest.holding(wall) {
-            Some(window) => window,
+            Some(numbered) => numbered,
             None => self.find(wall),
         }
     }
 
+    /// Where the window `id` ends.
     #[cold]
-    fn find(&self, wall: Timestamp) -> Window {
+    pub(crate) fn end_of(&self, id: u64) -> u64 {
+        // At most a grain after its start, and no window is shorter.
+        self.window(Timestamp::clamped(id.saturating_mul(self.grain))).end
+    }
+
+    /// The largest id.
+    pub(crate) fn last_id(&self) -> u64 {
+        Timestamp::MAX.as_nanos().div_ceil(self.grain)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn find(&self, wall: Timestamp) -> Numbered {
+        let window = self.rule.window(wall);
+        let numbered = Numbered { id: window.start.div_ceil(self.grain), window };
+        self.latest.offer(numbered);
+        numbered
+    }
+}
+
+impl Rule {
+    fn window(&self, wall: Timestamp) -> Window {
         let at = nanos_of(wall);
-        let window = match &self.rule {
+        match self {
             Rule::Even { period, shift } => {
                 let start = at - (at + shift).rem_euclid(*period);
                 between(start, start + period)
             }
             Rule::Dial { period, zone } => dial_window(zone, *period, at),
             Rule::Dates { step, zone } => date_window(zone, *step, at),
-        };
-        self.latest.offer(window);
-        window
+        }
     }
-}
 
-impl Rule {
     fn changing(period: Period, zone: TimeZone) -> Rule {
         let step = match period {
             Period::Nanos(nanos) => return Rule::Dial { period: signed(nanos), zone },
@@ -111,6 +144,33 @@ fn even_grid(period: Period) -> Option<(i64, i64)> {
         Period::Weeks(_) => Some((signed(period.nanos()), MONDAY * signed(DAY))),
         Period::Months(_) | Period::Years(_) => None,
     }
+}
+
+/// A length of which a multiple falls into every window of the zone.
+///
+/// Where the offset changes, a window is cut short. Offsets move by quarter hours, at quarter hours or a
+/// minute past one: windows begin at multiples of `step`, or a minute later. (In 1972 Monrovia and
+/// in 1979 Kiritimati did otherwise; there a window without a multiple counts with the next.)
+fn grain(period: Period, zone: &TimeZone) -> u64 {
+    let nanos = period.nanos();
+    match period {
+        Period::Nanos(_) if zone.to_fixed_offset().is_ok() => nanos,
+        Period::Nanos(_) if DAY.is_multiple_of(nanos) => {
+            let step = common_divisor(nanos, 15 * MINUTE);
+            match MINUTE % step {
+                0 => step,
+                rest if rest <= step / 2 => step / 2,
+                _ => common_divisor(step, MINUTE),
+            }
+        }
+        Period::Nanos(_) => rate::SECOND,
+        // No change makes one shorter than half its length.
+        _ => nanos / 2,
+    }
+}
+
+fn common_divisor(one: u64, other: u64) -> u64 {
+    if other == 0 { one } else { common_divisor(other, one % other) }
 }
 
 /// Periods end far below 2^63 ns (`MAX_PERIOD`), and none is shorter than 1 ns.
@@ -269,35 +329,37 @@ fn first_instant(zone: &TimeZone, date: Date) -> i64 {
 /// The window found last, for the calls that follow within it. Readers take no lock and never
 /// wait; a writer that meets another one leaves the place to it.
 ///
-/// `version` is odd while the two other words are being written, and 0 before the first time.
+/// `version` is odd while the other words are being written, and 0 before the first time.
 /// A stale or missed window costs a computation, never a wrong answer.
 #[derive(Debug, Default)]
 struct LatestWindow {
     version: AtomicU64,
     start: AtomicU64,
     end: AtomicU64,
+    id: AtomicU64,
 }
 
 impl LatestWindow {
     #[inline]
-    fn holding(&self, wall: Timestamp) -> Option<Window> {
+    fn holding(&self, wall: Timestamp) -> Option<Numbered> {
         // Acquire pairs with the Release of `offer`: the words of this version are visible.
         let version = self.version.load(Ordering::Acquire);
         if version % 2 == 1 {
             return None;
         }
-        // Relaxed: the versions before and after say whether the two belong together.
+        // Relaxed: the versions before and after say whether they belong together.
         let start = self.start.load(Ordering::Relaxed);
         let end = self.end.load(Ordering::Relaxed);
+        let id = self.id.load(Ordering::Relaxed);
         // Acquire, with the fence of `offer`: who read a newer word reads a newer version below.
         fence(Ordering::Acquire);
         let unchanged = self.version.load(Ordering::Relaxed) == version;
-        // Before the first `offer` both words are 0, and nothing lies in between.
+        // Before the first `offer` all words are 0, and nothing lies in between.
         (unchanged && start <= wall.as_nanos() && wall.as_nanos() < end)
-            .then_some(Window { start, end })
+            .then_some(Numbered { id, window: Window { start, end } })
     }
 
-    fn offer(&self, window: Window) {
+    fn offer(&self, Numbered { id, window }: Numbered) {
         let version = self.version.load(Ordering::Relaxed);
         // Acquire: the words of the writer before are overwritten, not the other way round.
         let taken = version.is_multiple_of(2)
@@ -308,11 +370,12 @@ impl LatestWindow {
         if !taken {
             return;
         }
-        // Release: the odd version is visible before either word is.
+        // Release: the odd version is visible before any word is.
         fence(Ordering::Release);
         self.start.store(window.start, Ordering::Relaxed);
         self.end.store(window.end, Ordering::Relaxed);
-        // Release publishes both words.
+        self.id.store(id, Ordering::Relaxed);
+        // Release publishes the words.
         self.version.store(version + 2, Ordering::Release);
     }
 }
@@ -624,6 +687,57 @@ mod tests {
                 prop_assert!(!multiple(second * SECOND), "{} in {} {}", second, start, end);
                 second += 1;
             }
+        }
+    }
+
+    #[test]
+    fn ids_come_with_their_windows() {
+        let zone = zone("Europe/Amsterdam");
+        for period in [Period::Nanos(HOUR), Period::Days(1), Period::Months(1)] {
+            let shared = Calendar::new(period, &zone);
+            for hour in [0, 1, 1, 0, 2_088, 2_089, 7_145, 7_146, 7_145, 0] {
+                let wall = stamp(at("2026-01-01T00:00Z") + hour * HOUR);
+                let Numbered { id, window } = shared.numbered(wall);
+                assert_eq!(id, window.start.div_ceil(grain(period, &zone)), "{period:?} {hour}");
+                assert_eq!(shared.numbered(wall), Numbered { id, window }, "{period:?} {hour}");
+                assert_eq!(shared.end_of(id), window.end, "{period:?} {hour}");
+            }
+        }
+    }
+
+    /// The windows around every change of offset until 2040, also of those a minute past midnight.
+    #[test]
+    fn every_window_has_an_id_of_its_own() {
+        let zones = ["Europe/Amsterdam", "Africa/Cairo", "America/St_Johns", "Antarctica/Casey"];
+        let odd = ["Australia/Lord_Howe", "Pacific/Chatham", "Pacific/Apia", "Asia/Kathmandu"];
+        let seconds =
+            [1, 50, 60, 75, 100, 450, 600, 900, 1_200, 1_440, 3_600, 7_200, 25_200, 43_200];
+        let periods = seconds.map(|seconds| Period::Nanos(seconds * rate::SECOND)).into_iter();
+        let periods: Vec<_> = periods.chain([Period::Days(1), Period::Days(2)]).collect();
+        for zone in zones.iter().chain(&odd) {
+            let zone = TimeZone::get(zone).unwrap();
+            for change in zone.following(jiff::Timestamp::UNIX_EPOCH) {
+                let change = change.timestamp().as_nanosecond() as u64;
+                if change > 70 * 365 * DAY {
+                    break;
+                }
+                for period in &periods {
+                    check_around(change, *period, &zone);
+                }
+            }
+        }
+    }
+
+    fn check_around(change: u64, period: Period, zone: &TimeZone) {
+        let (calendar, grain) = (Calendar::new(period, zone), grain(period, zone));
+        let mut at = change.saturating_sub(2 * period.nanos());
+        let mut last = None;
+        while at < change + 2 * period.nanos() {
+            let window = calendar.window(Timestamp::clamped(at));
+            let id = window.start.div_ceil(grain);
+            assert!(last < Some(id), "{period:?}, {zone:?}: {window:?} is another one, too");
+            assert!(id * grain < window.end, "{period:?}, {zone:?}: {window:?} is too short");
+            (last, at) = (Some(id), window.end);
         }
     }
 }

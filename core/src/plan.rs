@@ -3,16 +3,14 @@
 
 mod limit;
 
-use std::time::Duration;
-
-use crate::algorithm::{Bucket, Permits, Units};
+use crate::algorithm::{Bucket, Gcra, Permits, Standing, Units, wide};
 use crate::clock::Moment;
 use crate::decision::{Decision, Reason};
 use crate::error::{Error, Result};
 use crate::names;
 use crate::policy::{LimitKind, Policy};
 use crate::rate::Method;
-use limit::{PlannedBucket, PlannedLimit, sum};
+use limit::{Left, PlannedBucket, PlannedLimit, admission, denial, sum};
 
 /// No waiting helps.
 pub(crate) const NEVER: u64 = u64::MAX;
@@ -20,11 +18,50 @@ pub(crate) const NEVER: u64 = u64::MAX;
 /// The limits of a policy over one array of words.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    /// First: with it a call needs nothing else of the plan.
+    lone: Option<Lone>,
     pub(crate) limits: Vec<PlannedLimit>,
     /// Words of state that a key needs.
     pub(crate) words: usize,
     /// Which of a limiter's plans it is.
     pub(crate) number: u64,
+}
+
+/// The one bucket of the commonest policy, a count limit by gcra, at hand: decided in one go.
+#[derive(Debug)]
+struct Lone {
+    gcra: Gcra,
+    quota: Units,
+    name: &'static str,
+}
+
+impl Lone {
+    fn of(limits: &[PlannedLimit]) -> Option<Lone> {
+        let [PlannedLimit { method: Method::Count, buckets, quota, name, .. }] = limits else {
+            return None;
+        };
+        match &buckets[..] {
+            [PlannedBucket { bucket: Bucket::Gcra(gcra), .. }] => {
+                Some(Lone { gcra: gcra.clone(), quota: *quota, name })
+            }
+            _ => None,
+        }
+    }
+
+    #[inline(always)]
+    fn acquire(&self, words: &mut [u64], at: Moment, cost: Units) -> Decision {
+        match self.gcra.take(words, at, cost) {
+            Ok(left) => admission(self.name, self.quota, left.room(), left.full_after()),
+            Err(standing) => self.denial(&standing, cost),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn denial(&self, standing: &impl Standing, cost: Units) -> Decision {
+        let wait = if cost > self.gcra.capacity() { NEVER } else { standing.wait_for(cost) };
+        denial(self.name, self.quota, standing.room(), wait, standing.full_after())
+    }
 }
 
 /// One payment of a reservation: which bucket paid how much, in which window.
@@ -48,7 +85,7 @@ impl Plan {
         let mut plan_bucket = |name: &str, bucket: Bucket| {
             let start = words;
             words += bucket.words();
-            PlannedBucket { name: name.to_owned(), bucket, start, end: words }
+            PlannedBucket { name: name.to_owned(), bucket, start }
         };
         let mut lineages = 0;
         let mut limits: Vec<PlannedLimit> = policy
@@ -93,38 +130,59 @@ impl Plan {
                 "use fewer limits, or smaller quotas in windows",
             ));
         }
-        Ok(Plan { limits, words, number })
+        Ok(Plan { lone: Lone::of(&limits), limits, words, number })
     }
 
     /// May the request pass? If so, `words` are those after it; if not, they are untouched.
     #[inline]
     pub(crate) fn admit(&self, words: &mut [u64], at: Moment, cost: Units) -> Reason {
-        // One bucket: asked and charged in one go.
-        if let [PlannedLimit { method: Method::Count, buckets, capacity, .. }] = &self.limits[..]
-            && let [bucket] = &buckets[..]
-        {
-            return match bucket.bucket.take(bucket.of_mut(words), at, cost) {
-                true => Reason::Ok,
-                false if cost > *capacity => Reason::Impossible,
-                false => Reason::Limited,
-            };
+        let admitted = match &self.lone {
+            Some(lone) => lone.gcra.take(words, at, cost).is_ok(),
+            None => self.admit_all(words, at, cost),
+        };
+        if admitted { Reason::Ok } else { self.reason(cost) }
+    }
+
+    /// Each limit is asked only until it has shown enough room.
+    #[inline]
+    fn all_admit(&self, words: &[u64], at: Moment, cost: Units) -> bool {
+        self.limits.iter().all(|limit| limit.admits(words, at, cost))
+    }
+
+    #[inline(never)]
+    fn admit_all(&self, words: &mut [u64], at: Moment, cost: Units) -> bool {
+        let admitted = self.all_admit(words, at, cost);
+        if admitted {
+            for limit in &self.limits {
+                limit.spend(words, at, limit.due(cost));
+            }
         }
-        if self.limits.iter().all(|limit| limit.admits(words, at, cost)) {
-            self.pay(words, at, cost, |_, _, _, _| ());
-            Reason::Ok
-        } else if self.limits.iter().any(|limit| limit.wanted(cost) > limit.capacity) {
-            Reason::Impossible
-        } else {
-            Reason::Limited
+        admitted
+    }
+
+    /// Why a request of this cost is denied.
+    #[cold]
+    fn reason(&self, cost: Units) -> Reason {
+        match self.limits.iter().any(|limit| limit.wanted(cost) > limit.capacity) {
+            true => Reason::Impossible,
+            false => Reason::Limited,
         }
     }
 
     /// As [`Plan::admit`], with the answer in full.
     #[inline]
     pub(crate) fn acquire(&self, words: &mut [u64], at: Moment, cost: Units) -> Decision {
-        match self.admit(words, at, cost) {
-            Reason::Ok => self.tightest(words, at),
-            _ => self.denial(words, at, cost),
+        match &self.lone {
+            Some(lone) => lone.acquire(words, at, cost),
+            None => self.acquire_all(words, at, cost),
+        }
+    }
+
+    #[inline(never)]
+    fn acquire_all(&self, words: &mut [u64], at: Moment, cost: Units) -> Decision {
+        match self.all_admit(words, at, cost) {
+            true => self.pay(words, at, cost, |_, _, _, _| ()),
+            false => self.denial(words, at, cost),
         }
     }
 
@@ -137,92 +195,63 @@ impl Plan {
         receipt: &mut Vec<Payment>,
     ) -> Decision {
         receipt.clear();
-        if !self.limits.iter().all(|limit| limit.admits(words, at, cost)) {
+        if !self.all_admit(words, at, cost) {
             return self.denial(words, at, cost);
         }
         self.pay(words, at, cost, |limit, bucket, units, words| {
+            if limit.method != Method::Count {
+                return;
+            }
             let paying = &limit.buckets[bucket];
             let mark = paying.bucket.mark(paying.of(words), at);
             receipt.push(Payment { lineage: limit.lineage, bucket, units, mark });
-        });
-        self.tightest(words, at)
+        })
     }
 
+    /// Takes what an admitted request pays. The decision is that of the tightest limit: the smallest
+    /// share of its capacity left, the first of equals.
     #[inline]
     fn pay(
         &self,
         words: &mut [u64],
         at: Moment,
         cost: Units,
-        mut paid: impl FnMut(&PlannedLimit, usize, Units, &[u64]),
-    ) {
+        mut payer: impl FnMut(&PlannedLimit, usize, Units, &[u64]),
+    ) -> Decision {
+        let mut tightest: Option<(&PlannedLimit, Left)> = None;
         for limit in &self.limits {
-            match limit.method {
-                Method::Latency => {}
-                Method::Count => {
-                    limit.spread(words, at, cost, |bucket, units, words| {
-                        paid(limit, bucket, units, words);
-                    });
-                }
-                Method::Concurrency => {
-                    let bucket = &limit.buckets[0];
-                    bucket.bucket.charge(bucket.of_mut(words), at, 1);
-                }
+            let left = limit.pay(words, at, limit.due(cost), |bucket, units, words| {
+                payer(limit, bucket, units, words);
+            });
+            // room / capacity, compared exactly.
+            if tightest.as_ref().is_none_or(|(other, least)| {
+                wide(left.room, other.capacity) < wide(least.room, limit.capacity)
+            }) {
+                tightest = Some((limit, left));
             }
         }
+        let (limit, left) = tightest.unwrap_or((&self.limits[0], Left::default()));
+        admission(limit.name, limit.quota, left.room, left.full_after)
     }
 
+    #[cold]
+    #[inline(never)]
     fn denial(&self, words: &[u64], at: Moment, cost: Units) -> Decision {
         let mut longest: Option<(&PlannedLimit, u64)> = None;
         for limit in &self.limits {
-            let wait = if limit.admits(words, at, cost) { 0 } else { limit.wait(words, at, cost) };
+            let wait = limit.wait(words, at, cost);
             if wait > longest.map_or(0, |(_, longest)| longest) {
                 longest = Some((limit, wait));
             }
         }
         // Somebody denies, so somebody waits.
         let (limit, wait) = longest.unwrap_or((&self.limits[0], NEVER));
-        let reason = if wait == NEVER { Reason::Impossible } else { Reason::Limited };
         let reset_after = match limit.method {
             // Only the holders of its permits know.
             Method::Concurrency => wait,
             _ => limit.full_after(words, at),
         };
-        Decision {
-            allowed: false,
-            reason,
-            limit: limit.quota,
-            remaining: limit.room(words, at),
-            retry_after: span(wait),
-            reset_after: span(reset_after),
-            name: limit.name,
-        }
-    }
-
-    /// The decision of an admitted request: of the limit with the smallest share left.
-    #[inline]
-    fn tightest(&self, words: &[u64], at: Moment) -> Decision {
-        let mut tightest = &self.limits[0];
-        let mut remaining = tightest.room(words, at);
-        for limit in &self.limits[1..] {
-            let room = limit.room(words, at);
-            let (share, least) = (
-                u128::from(room) * u128::from(tightest.capacity),
-                u128::from(remaining) * u128::from(limit.capacity),
-            );
-            if share < least {
-                (tightest, remaining) = (limit, room);
-            }
-        }
-        Decision {
-            allowed: true,
-            reason: Reason::Ok,
-            limit: tightest.quota,
-            remaining,
-            retry_after: Duration::ZERO,
-            reset_after: span(tightest.full_after(words, at)),
-            name: tightest.name,
-        }
+        denial(limit.name, limit.quota, limit.room(words, at), wait, reset_after)
     }
 
     fn of_method(&self, method: Method) -> impl Iterator<Item = &PlannedLimit> {
@@ -230,6 +259,7 @@ impl Plan {
     }
 
     /// Charges units late to every limit of a method.
+    #[inline]
     pub(crate) fn charge(&self, words: &mut [u64], at: Moment, method: Method, units: Units) {
         for limit in self.of_method(method) {
             limit.charge(words, at, units);
@@ -278,7 +308,7 @@ impl Plan {
     pub(crate) fn reset(&self, words: &mut [u64]) {
         for limit in self.limits.iter().filter(|limit| limit.method != Method::Concurrency) {
             for bucket in &limit.buckets {
-                bucket.of_mut(words).fill(0);
+                bucket.of_mut(words)[..bucket.bucket.words()].fill(0);
             }
         }
     }
@@ -334,12 +364,10 @@ fn continue_limits(limits: &mut [PlannedLimit], before: &[PlannedLimit]) {
     }
 }
 
-fn span(nanos: u64) -> Duration {
-    if nanos == NEVER { Duration::MAX } else { Duration::from_nanos(nanos) }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::time::Timestamp;
 

@@ -1,6 +1,8 @@
 //! Requests in flight: one word, the number of permits that are out.
 
 use super::Units;
+use super::meter::{Meter, Standing};
+use crate::clock::Moment;
 
 /// What a denial advises: when a permit comes back, only its holder knows.
 pub(crate) const NOMINAL_WAIT: u64 = 1_000_000_000;
@@ -27,30 +29,59 @@ impl Permits {
     pub(crate) fn capacity(&self) -> Units {
         self.quota
     }
+}
+
+impl Meter for Permits {
+    type Standing<'a> = Out<'a>;
 
     #[inline]
-    pub(crate) fn used(&self, words: &[u64]) -> Units {
-        words[0]
+    fn see<'a>(&'a self, words: &[u64], _: Moment) -> Out<'a> {
+        Out { permits: self, out: words[0] }
+    }
+}
+
+/// The permits that are out.
+pub(crate) struct Out<'a> {
+    permits: &'a Permits,
+    out: Units,
+}
+
+impl Standing for Out<'_> {
+    #[inline]
+    fn capacity(&self) -> Units {
+        self.permits.quota
     }
 
     #[inline]
-    pub(crate) fn room(&self, words: &[u64]) -> Units {
-        self.quota.saturating_sub(words[0])
+    fn used(&self) -> Units {
+        self.out
     }
 
-    pub(crate) fn take(&self, words: &mut [u64]) {
-        words[0] = words[0].saturating_add(1);
+    fn wait_for(&self, units: Units) -> u64 {
+        if self.fits(units) { 0 } else { NOMINAL_WAIT }
     }
 
-    pub(crate) fn give_back(&self, words: &mut [u64]) {
-        words[0] = words[0].saturating_sub(1);
+    fn full_after(&self) -> u64 {
+        if self.out == 0 { 0 } else { NOMINAL_WAIT }
     }
 
-    pub(crate) fn wait_for(&self, words: &[u64], units: Units) -> u64 {
-        if words[0].saturating_add(units) <= self.quota { 0 } else { NOMINAL_WAIT }
+    #[inline]
+    fn charge(&mut self, units: Units) {
+        self.out = self.out.saturating_add(units);
     }
 
-    pub(crate) fn full_after(&self, words: &[u64]) -> u64 {
-        if words[0] == 0 { 0 } else { NOMINAL_WAIT }
+    fn refund(&mut self, units: Units, _: Option<u64>) -> Units {
+        let given = units.min(self.out);
+        self.out -= given;
+        given
+    }
+
+    fn mark(&self) -> u64 {
+        0
+    }
+
+    #[inline]
+    fn write(&self, words: &mut [u64]) {
+        words[0] = self.out;
     }
 }

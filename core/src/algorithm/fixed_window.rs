@@ -4,7 +4,7 @@
 //!
 //! | word | bits | meaning |
 //! | --- | --- | --- |
-//! | packed | high `64 − used_bits` | window id: the window's start ÷ grain, rounded up |
+//! | packed | high `64 − used_bits` | window id: see `calendar` |
 //! |        | low `used_bits` | units used in that window |
 //! | wide 0 | 64 | window id |
 //! | wide 1 | 64 | units used |
@@ -21,11 +21,10 @@
 use jiff::tz::TimeZone;
 
 use super::Units;
-use super::ratio::Ratio;
-use crate::calendar::{Calendar, Window};
+use super::meter::{Meter, Standing};
+use crate::calendar::{Calendar, Numbered};
 use crate::clock::Moment;
-use crate::rate::{DAY, Period, Rate, SECOND};
-use crate::time::Timestamp;
+use crate::rate::{Period, Rate};
 
 /// Windows at the boundaries of a clock.
 #[derive(Debug)]
@@ -35,57 +34,25 @@ pub(crate) struct ClockWindow {
     period: Period,
     zone: TimeZone,
     calendar: Calendar,
-    /// Makes ids of window starts: see [`grain`].
-    grain: u64,
-    grains_per_nano: Ratio,
     /// 0: wide.
     used_bits: u32,
-}
-
-const MINUTE: u64 = 60 * SECOND;
-const QUARTER_HOUR: u64 = 15 * MINUTE;
-
-/// A length of which a multiple falls into every window of the zone.
-///
-/// Where the offset changes, a window is cut short. Offsets move by quarter hours, at quarter hours or a
-/// minute past one: windows begin at multiples of `step`, or a minute later. (In 1972 Monrovia and
-/// in 1979 Kiritimati did otherwise; there a window without a multiple counts with the next.)
-fn grain(period: Period, zone: &TimeZone) -> u64 {
-    let nanos = period.nanos();
-    match period {
-        Period::Nanos(_) if zone.to_fixed_offset().is_ok() => nanos,
-        Period::Nanos(_) if DAY.is_multiple_of(nanos) => {
-            let step = common_divisor(nanos, QUARTER_HOUR);
-            match MINUTE % step {
-                0 => step,
-                rest if rest <= step / 2 => step / 2,
-                _ => common_divisor(step, MINUTE),
-            }
-        }
-        Period::Nanos(_) => SECOND,
-        // No change makes one shorter than half its length.
-        _ => nanos / 2,
-    }
-}
-
-fn common_divisor(one: u64, other: u64) -> u64 {
-    if other == 0 { one } else { common_divisor(other, one % other) }
+    used_mask: u64,
 }
 
 impl ClockWindow {
     pub(crate) fn new(rate: &Rate, zone: &TimeZone) -> ClockWindow {
-        let grain = grain(rate.period, zone);
         let most = rate.quota + rate.max_debt;
-        let used_bits = Timestamp::MAX.as_nanos().div_ceil(grain).leading_zeros();
+        let calendar = Calendar::new(rate.period, zone);
+        let used_bits = calendar.last_id().leading_zeros();
+        let used_bits = if most < (1 << used_bits) - 1 { used_bits } else { 0 };
         ClockWindow {
             quota: rate.quota,
             most,
             period: rate.period,
             zone: zone.clone(),
-            calendar: Calendar::new(rate.period, zone),
-            grain,
-            grains_per_nano: Ratio::new(1, grain),
-            used_bits: if most < (1 << used_bits) - 1 { used_bits } else { 0 },
+            calendar,
+            used_bits,
+            used_mask: (1 << used_bits) - 1,
         }
     }
 
@@ -107,7 +74,8 @@ impl ClockWindow {
         if self.used_bits == 0 {
             (words[0], words[1])
         } else {
-            (words[0] >> self.used_bits, words[0] & ((1 << self.used_bits) - 1))
+            // Wrapping: the bits are fewer than 64.
+            (words[0].wrapping_shr(self.used_bits), words[0] & self.used_mask)
         }
     }
 
@@ -116,89 +84,8 @@ impl ClockWindow {
         if self.used_bits == 0 {
             (words[0], words[1]) = (id, used);
         } else {
-            words[0] = (id << self.used_bits) | used;
+            words[0] = id.wrapping_shl(self.used_bits) | used;
         }
-    }
-
-    /// The window's start in grains, rounded up.
-    #[inline]
-    fn id(&self, window: Window) -> u64 {
-        // Starts stay below 2^62, grains at ten years: no overflow.
-        self.grains_per_nano.floor(window.start + (self.grain - 1))
-    }
-
-    #[inline]
-    fn current(&self, words: &[u64], at: Moment) -> (u64, Units) {
-        let (id, used) = self.unpack(words);
-        let now = self.id(self.calendar.window(at.wall));
-        if now > id { (now, 0) } else { (id, used) }
-    }
-
-    /// Where the window of the key ends: now's, or the later one that the key is in already.
-    fn end(&self, words: &[u64], at: Moment) -> u64 {
-        let window = self.calendar.window(at.wall);
-        let (id, _) = self.unpack(words);
-        if id <= self.id(window) {
-            return window.end;
-        }
-        self.calendar.window(self.inside(id)).end
-    }
-
-    /// A time inside the window `id`: at most a grain after its start, and no window is shorter.
-    fn inside(&self, id: u64) -> Timestamp {
-        Timestamp::clamped(id.saturating_mul(self.grain))
-    }
-
-    #[inline]
-    pub(crate) fn used(&self, words: &[u64], at: Moment) -> Units {
-        self.current(words, at).1
-    }
-
-    #[inline]
-    pub(crate) fn room(&self, words: &[u64], at: Moment) -> Units {
-        self.quota.saturating_sub(self.used(words, at))
-    }
-
-    #[inline]
-    pub(crate) fn charge(&self, words: &mut [u64], at: Moment, units: Units) {
-        let (id, used) = self.current(words, at);
-        self.pack(words, id, used.saturating_add(units).min(self.most.max(used)));
-    }
-
-    pub(crate) fn wait_for(&self, words: &[u64], at: Moment, units: Units) -> u64 {
-        if self.used(words, at).saturating_add(units) <= self.quota {
-            return 0;
-        }
-        self.end(words, at).saturating_sub(at.wall.as_nanos())
-    }
-
-    pub(crate) fn full_after(&self, words: &[u64], at: Moment) -> u64 {
-        match self.used(words, at) {
-            0 => 0,
-            _ => self.end(words, at).saturating_sub(at.wall.as_nanos()),
-        }
-    }
-
-    pub(crate) fn mark(&self, words: &[u64], at: Moment) -> u64 {
-        self.current(words, at).0
-    }
-
-    pub(crate) fn refund(
-        &self,
-        words: &mut [u64],
-        at: Moment,
-        units: Units,
-        mark: Option<u64>,
-    ) -> Units {
-        let (id, used) = self.current(words, at);
-        if mark.is_some_and(|mark| mark != id) {
-            return 0;
-        }
-        let given = units.min(used);
-        if given > 0 {
-            self.pack(words, id, used - given);
-        }
-        given
     }
 
     /// The larger use of two states of the same rate.
@@ -218,12 +105,94 @@ impl ClockWindow {
     ) -> bool {
         let same = self.period == old.period && self.zone == old.zone;
         if same {
-            let (id, used) = old.current(words, at);
+            let Turn { id, used, .. } = old.see(words, at);
             if used > 0 {
                 self.pack(new, id, used.min(self.most));
             }
         }
         same
+    }
+}
+
+impl Meter for ClockWindow {
+    type Standing<'a> = Turn<'a>;
+
+    // Always: else it is a call that returns the standing through memory.
+    #[inline(always)]
+    fn see<'a>(&'a self, words: &[u64], at: Moment) -> Turn<'a> {
+        let (id, used) = self.unpack(words);
+        let now = self.calendar.numbered(at.wall);
+        let wall = at.wall.as_nanos();
+        if now.id > id {
+            Turn { clock: self, id: now.id, used: 0, now, wall }
+        } else {
+            Turn { clock: self, id, used, now, wall }
+        }
+    }
+}
+
+/// The window that a key is in, and its use.
+pub(crate) struct Turn<'a> {
+    clock: &'a ClockWindow,
+    id: u64,
+    used: Units,
+    now: Numbered,
+    wall: u64,
+}
+
+impl Turn<'_> {
+    /// Nanoseconds until the key's window ends: now's, or a later one that the key is in already.
+    #[inline]
+    fn left(&self) -> u64 {
+        let end = match self.id == self.now.id {
+            true => self.now.window.end,
+            false => self.clock.calendar.end_of(self.id),
+        };
+        end.saturating_sub(self.wall)
+    }
+}
+
+impl Standing for Turn<'_> {
+    #[inline]
+    fn capacity(&self) -> Units {
+        self.clock.quota
+    }
+
+    #[inline]
+    fn used(&self) -> Units {
+        self.used
+    }
+
+    fn wait_for(&self, units: Units) -> u64 {
+        if self.fits(units) { 0 } else { self.left() }
+    }
+
+    #[inline]
+    fn full_after(&self) -> u64 {
+        if self.used == 0 { 0 } else { self.left() }
+    }
+
+    #[inline]
+    fn charge(&mut self, units: Units) {
+        self.used = self.used.saturating_add(units).min(self.clock.most.max(self.used));
+    }
+
+    fn refund(&mut self, units: Units, mark: Option<u64>) -> Units {
+        if mark.is_some_and(|mark| mark != self.id) {
+            return 0;
+        }
+        let given = units.min(self.used);
+        self.used -= given;
+        given
+    }
+
+    fn mark(&self) -> u64 {
+        self.id
+    }
+
+    #[inline]
+    fn write(&self, words: &mut [u64]) {
+        self.clock.pack(words, self.id, self.used);
     }
 }
 
@@ -256,70 +225,6 @@ impl FirstRequestWindow {
         self.quota
     }
 
-    /// The window that the key is in, if any.
-    fn window(&self, words: &[u64], at: Moment) -> Option<Window> {
-        let start = words[0].checked_sub(1)?;
-        let end = start + self.period;
-        (at.now.as_nanos() < end).then_some(Window { start, end })
-    }
-
-    pub(crate) fn used(&self, words: &[u64], at: Moment) -> Units {
-        self.window(words, at).map_or(0, |_| words[1])
-    }
-
-    pub(crate) fn room(&self, words: &[u64], at: Moment) -> Units {
-        self.quota.saturating_sub(self.used(words, at))
-    }
-
-    pub(crate) fn charge(&self, words: &mut [u64], at: Moment, units: Units) {
-        if units == 0 {
-            return;
-        }
-        let used = match self.window(words, at) {
-            Some(_) => words[1],
-            None => {
-                words[0] = at.now.as_nanos() + 1;
-                0
-            }
-        };
-        words[1] = used.saturating_add(units).min(self.most.max(used));
-    }
-
-    pub(crate) fn wait_for(&self, words: &[u64], at: Moment, units: Units) -> u64 {
-        if self.used(words, at).saturating_add(units) <= self.quota {
-            return 0;
-        }
-        self.left(words, at)
-    }
-
-    fn left(&self, words: &[u64], at: Moment) -> u64 {
-        self.window(words, at).map_or(0, |window| window.end.saturating_sub(at.now.as_nanos()))
-    }
-
-    pub(crate) fn full_after(&self, words: &[u64], at: Moment) -> u64 {
-        if self.used(words, at) == 0 { 0 } else { self.left(words, at) }
-    }
-
-    pub(crate) fn mark(&self, words: &[u64], at: Moment) -> u64 {
-        self.window(words, at).map_or(0, |window| window.start)
-    }
-
-    pub(crate) fn refund(
-        &self,
-        words: &mut [u64],
-        at: Moment,
-        units: Units,
-        mark: Option<u64>,
-    ) -> Units {
-        let Some(window) = self.window(words, at) else { return 0 };
-        if mark.is_some_and(|mark| mark != window.start) {
-            return 0;
-        }
-        let given = units.min(words[1]);
-        words[1] -= given;
-        given
-    }
-
     pub(crate) fn merge(&self, into: &mut [u64], from: &[u64]) {
         // Each word its larger: the later end, the larger use; never less than either.
         into[0] = into[0].max(from[0]);
@@ -334,50 +239,82 @@ impl FirstRequestWindow {
         at: Moment,
     ) -> bool {
         let same = self.period == old.period;
-        if same && old.used(words, at) > 0 {
-            (new[0], new[1]) = (words[0], words[1].min(self.most));
+        let own = old.see(words, at);
+        if same && own.used > 0 {
+            Own { used: own.used.min(self.most), ..own }.write(new);
         }
         same
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl Meter for FirstRequestWindow {
+    type Standing<'a> = Own<'a>;
 
-    /// The windows around every change of offset until 2040, also of those a minute past midnight.
-    #[test]
-    fn every_window_has_an_id_of_its_own() {
-        let zones = ["Europe/Amsterdam", "Africa/Cairo", "America/St_Johns", "Antarctica/Casey"];
-        let odd = ["Australia/Lord_Howe", "Pacific/Chatham", "Pacific/Apia", "Asia/Kathmandu"];
-        let seconds =
-            [1, 50, 60, 75, 100, 450, 600, 900, 1_200, 1_440, 3_600, 7_200, 25_200, 43_200];
-        let periods = seconds.map(|seconds| Period::Nanos(seconds * SECOND)).into_iter();
-        let periods: Vec<_> = periods.chain([Period::Days(1), Period::Days(2)]).collect();
-        for zone in zones.iter().chain(&odd) {
-            let zone = TimeZone::get(zone).unwrap();
-            for change in zone.following(jiff::Timestamp::UNIX_EPOCH) {
-                let change = change.timestamp().as_nanosecond() as u64;
-                if change > 70 * 365 * DAY {
-                    break;
-                }
-                for period in &periods {
-                    check_around(change, *period, &zone);
-                }
-            }
+    #[inline]
+    fn see<'a>(&'a self, words: &[u64], at: Moment) -> Own<'a> {
+        let now = at.now.as_nanos();
+        match words[0].checked_sub(1).filter(|start| now < start + self.period) {
+            Some(start) => Own { window: self, start, used: words[1], now },
+            None => Own { window: self, start: now, used: 0, now },
         }
     }
+}
 
-    fn check_around(change: u64, period: Period, zone: &TimeZone) {
-        let (calendar, grain) = (Calendar::new(period, zone), grain(period, zone));
-        let mut at = change.saturating_sub(2 * period.nanos());
-        let mut last = None;
-        while at < change + 2 * period.nanos() {
-            let window = calendar.window(Timestamp::clamped(at));
-            let id = window.start.div_ceil(grain);
-            assert!(last < Some(id), "{period:?}, {zone:?}: {window:?} is another one, too");
-            assert!(id * grain < window.end, "{period:?}, {zone:?}: {window:?} is too short");
-            (last, at) = (Some(id), window.end);
+/// A key's own window: the one that it is in, or the one that begins with a charge now.
+pub(crate) struct Own<'a> {
+    window: &'a FirstRequestWindow,
+    start: u64,
+    used: Units,
+    now: u64,
+}
+
+impl Own<'_> {
+    #[inline]
+    fn left(&self) -> u64 {
+        (self.start + self.window.period).saturating_sub(self.now)
+    }
+}
+
+impl Standing for Own<'_> {
+    #[inline]
+    fn capacity(&self) -> Units {
+        self.window.quota
+    }
+
+    #[inline]
+    fn used(&self) -> Units {
+        self.used
+    }
+
+    fn wait_for(&self, units: Units) -> u64 {
+        if self.fits(units) { 0 } else { self.left() }
+    }
+
+    #[inline]
+    fn full_after(&self) -> u64 {
+        if self.used == 0 { 0 } else { self.left() }
+    }
+
+    #[inline]
+    fn charge(&mut self, units: Units) {
+        self.used = self.used.saturating_add(units).min(self.window.most.max(self.used));
+    }
+
+    fn refund(&mut self, units: Units, mark: Option<u64>) -> Units {
+        if mark.is_some_and(|mark| mark != self.start) {
+            return 0;
         }
+        let given = units.min(self.used);
+        self.used -= given;
+        given
+    }
+
+    fn mark(&self) -> u64 {
+        self.start
+    }
+
+    #[inline]
+    fn write(&self, words: &mut [u64]) {
+        (words[0], words[1]) = (self.start + 1, self.used);
     }
 }

@@ -17,6 +17,7 @@
 //! nanoseconds would turn 600 M/s into 1 G/s.
 
 use super::Units;
+use super::meter::{Meter, Standing};
 use super::ratio::Ratio;
 use crate::clock::Moment;
 use crate::rate::Rate;
@@ -83,94 +84,41 @@ impl Gcra {
         self.capacity_steps + self.steps_per_nano.floor(at.now.as_nanos())
     }
 
-    /// Credit stops growing at `capacity`: an idle key is worth no more than a new one.
-    #[inline]
-    fn since_idle(&self, used: u64, supply: u64) -> u64 {
-        used.max(supply - self.capacity_steps)
-    }
-
     #[inline]
     fn steps(&self, units: Units) -> u64 {
-        let steps = units.div_ceil(1 << self.coarse);
+        let steps = shifted_up(units, self.coarse);
         if steps > u64::MAX >> self.fine { u64::MAX } else { steps << self.fine }
     }
 
-    #[inline]
-    pub(crate) fn room(&self, words: &[u64], at: Moment) -> Units {
-        let supply = self.supply(at);
-        (supply.saturating_sub(self.since_idle(words[0], supply)) >> self.fine) << self.coarse
-    }
-
-    /// Charges `units` whatever is left: the price of work is known only when it is done.
-    #[inline]
-    pub(crate) fn charge(&self, words: &mut [u64], at: Moment, units: Units) {
-        let supply = self.supply(at);
-        let used = self.since_idle(words[0], supply);
-        let most = used.max(supply + self.max_debt_steps);
-        words[0] = used.saturating_add(self.steps(units)).min(most);
-    }
-
-    /// Charges `units` if they fit.
-    #[inline]
-    pub(crate) fn take(&self, words: &mut [u64], at: Moment, units: Units) -> bool {
-        let supply = self.supply(at);
-        let wanted = self.since_idle(words[0], supply).saturating_add(self.steps(units));
-        let fits = wanted <= supply;
-        if fits && units > 0 {
-            words[0] = wanted;
-        }
-        fits
-    }
-
-    /// Nanoseconds until `units` fit; the caller has ruled out what never fits.
-    pub(crate) fn wait_for(&self, words: &[u64], at: Moment, units: Units) -> u64 {
-        let supply = self.supply(at);
-        let wanted = self.since_idle(words[0], supply).saturating_add(self.steps(units));
-        if wanted <= supply { 0 } else { self.until(wanted, at) }
-    }
-
-    /// Nanoseconds until the supply reaches `wanted`.
-    fn until(&self, wanted: u64, at: Moment) -> u64 {
-        self.nanos_per_step.ceil(wanted - self.capacity_steps).saturating_sub(at.now.as_nanos())
-    }
-
-    pub(crate) fn full_after(&self, words: &[u64], at: Moment) -> u64 {
-        match self.in_use(words, at) {
-            0 => 0,
-            _ => self.until(words[0] + self.capacity_steps, at),
-        }
-    }
-
-    /// Steps between the key's word and that of an idle key.
-    fn in_use(&self, words: &[u64], at: Moment) -> u64 {
-        words[0].saturating_sub(self.supply(at) - self.capacity_steps)
-    }
-
-    pub(crate) fn used(&self, words: &[u64], at: Moment) -> Units {
-        self.in_use(words, at).div_ceil(1 << self.fine) << self.coarse
-    }
-
-    /// Gives back up to `units`; returns how many there were. `mark` is the word after the payment that is
-    /// refunded: what time has given back since is not given back again.
-    pub(crate) fn refund(
-        &self,
+    /// Charges `units` of a count limit if they fit. Says how the bucket stands: then, or as it did.
+    #[inline(always)]
+    pub(crate) fn take<'a>(
+        &'a self,
         words: &mut [u64],
         at: Moment,
         units: Units,
-        mark: Option<u64>,
-    ) -> Units {
-        let paid = [mark.unwrap_or(u64::MAX)];
-        let steps = self.in_use(words, at).min(self.in_use(&paid, at));
-        let given = units.min(steps.div_ceil(1 << self.fine) << self.coarse);
-        words[0] -= self.steps(given).min(steps);
-        given
+    ) -> Result<Account<'a>, Account<'a>> {
+        debug_assert_eq!(self.coarse, 0, "a count limit gives out at most one unit a nanosecond");
+        let before = self.see(words, at);
+        if units > self.burst {
+            return Err(before);
+        }
+        // No more steps than the capacity, which is at most 2^61: nothing is shifted out.
+        let used = before.used + units.wrapping_shl(self.fine);
+        if used > before.supply {
+            return Err(before);
+        }
+        if units > 0 {
+            words[0] = used;
+        }
+        Ok(Account { used, ..before })
     }
 
     /// The word for a key that had `old` of `words` left under another rate: what was left is
     /// left, a full bucket is full, debt stays debt.
     pub(crate) fn carry(&self, old: &Gcra, words: &[u64], at: Moment) -> u64 {
         let (used, supply) = (words[0], old.supply(at));
-        if old.in_use(words, at) == 0 {
+        if used <= supply - old.capacity_steps {
             return 0;
         }
         let here = self.supply(at);
@@ -193,6 +141,112 @@ impl Gcra {
         (self.rescale(steps, old) << self.coarse << old.fine) >> self.fine >> old.coarse
             != u128::from(steps)
     }
+}
+
+impl Meter for Gcra {
+    type Standing<'a> = Account<'a>;
+
+    // Always: else it is a call that returns the standing through memory.
+    #[inline(always)]
+    fn see<'a>(&'a self, words: &[u64], at: Moment) -> Account<'a> {
+        let supply = self.supply(at);
+        // Credit stops growing at `capacity`: an idle key is worth no more than a new one.
+        let used = words[0].max(supply - self.capacity_steps);
+        Account { gcra: self, used, supply, now: at.now.as_nanos() }
+    }
+}
+
+/// What a key has used, and the supply, both on the rate's line: see the table above.
+pub(crate) struct Account<'a> {
+    gcra: &'a Gcra,
+    used: u64,
+    supply: u64,
+    now: u64,
+}
+
+impl Account<'_> {
+    /// Nanoseconds until the supply reaches `wanted`.
+    #[inline]
+    fn supplied_after(&self, wanted: u64) -> u64 {
+        let gcra = self.gcra;
+        gcra.nanos_per_step.ceil(wanted - gcra.capacity_steps).saturating_sub(self.now)
+    }
+
+    /// Steps between a word and that of an idle key.
+    #[inline]
+    fn steps_in_use(&self, word: u64) -> u64 {
+        word.saturating_sub(self.supply - self.gcra.capacity_steps)
+    }
+}
+
+impl Standing for Account<'_> {
+    #[inline]
+    fn capacity(&self) -> Units {
+        self.gcra.burst
+    }
+
+    fn used(&self) -> Units {
+        shifted_up(self.steps_in_use(self.used), self.gcra.fine) << self.gcra.coarse
+    }
+
+    #[inline]
+    fn room(&self) -> Units {
+        // Wrapping, here and below: the shifts are less than 64.
+        let units = self.supply.saturating_sub(self.used).wrapping_shr(self.gcra.fine);
+        units.wrapping_shl(self.gcra.coarse)
+    }
+
+    #[inline]
+    fn fits(&self, units: Units) -> bool {
+        self.used.saturating_add(self.gcra.steps(units)) <= self.supply
+    }
+
+    /// The caller has ruled out what never fits.
+    #[inline]
+    fn wait_for(&self, units: Units) -> u64 {
+        let wanted = self.used.saturating_add(self.gcra.steps(units));
+        if wanted <= self.supply { 0 } else { self.supplied_after(wanted) }
+    }
+
+    #[inline]
+    fn full_after(&self) -> u64 {
+        match self.steps_in_use(self.used) {
+            0 => 0,
+            _ => self.supplied_after(self.used + self.gcra.capacity_steps),
+        }
+    }
+
+    #[inline]
+    fn charge(&mut self, units: Units) {
+        let most = self.used.max(self.supply + self.gcra.max_debt_steps);
+        self.used = self.used.saturating_add(self.gcra.steps(units)).min(most);
+    }
+
+    /// `mark` is the word after the payment that is refunded: what time has given back since is not
+    /// given back again.
+    fn refund(&mut self, units: Units, mark: Option<u64>) -> Units {
+        let paid = self.steps_in_use(mark.unwrap_or(u64::MAX));
+        let steps = self.steps_in_use(self.used).min(paid);
+        let given = units.min(shifted_up(steps, self.gcra.fine) << self.gcra.coarse);
+        self.used -= self.gcra.steps(given).min(steps);
+        given
+    }
+
+    fn mark(&self) -> u64 {
+        self.used
+    }
+
+    #[inline]
+    fn write(&self, words: &mut [u64]) {
+        words[0] = self.used;
+    }
+}
+
+/// `x` ÷ 2^`bits`, rounded up.
+#[inline]
+fn shifted_up(x: u64, bits: u32) -> u64 {
+    let whole = x.wrapping_shr(bits);
+    whole + u64::from(whole.wrapping_shl(bits) != x)
 }
 
 #[cfg(test)]

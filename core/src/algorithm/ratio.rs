@@ -1,15 +1,14 @@
 //! Exact multiplication by a fraction, without a division on the way.
 //!
-//! `floor(x · n / d)` for every 64-bit x, from a reciprocal with 128 fraction bits that is rounded
-//! up. It overshoots the true product by less than x / 2^128 < 2^−64, and the product's distance
-//! to the next whole number is at least 1/d > 2^−64, so that the floor is exact (Granlund and
-//! Montgomery, "Division by Invariant Integers using Multiplication", 1994).
+//! x · n / d for every 64-bit x, from a reciprocal with 128 fraction bits that is rounded up. It
+//! overshoots the true product by less than x / 2^128 < 2^−64, while a product that is not whole lies at
+//! least 1/d > 2^−64 away from the whole numbers around it. So the floor is exact (Granlund and Montgomery,
+//! "Division by Invariant Integers using Multiplication", 1994), and the product is whole just when the
+//! first 64 bits of the fraction are zero: the ceiling needs no look back.
 
-/// A positive fraction, ready for multiplication.
+/// A fraction, ready for multiplication.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ratio {
-    numerator: u64,
-    denominator: u64,
     whole: u64,
     /// The fraction part, rounded up, as 0.high_low in base 2^64.
     high: u64,
@@ -29,36 +28,36 @@ impl Ratio {
         whole += high >> 64;
         high &= u128::from(u64::MAX);
         // Each part is below 2^64 now: the casts lose nothing (`whole` ≤ numerator).
-        Ratio {
-            numerator,
-            denominator: denominator.max(1),
-            whole: whole as u64,
-            high: high as u64,
-            low: low as u64,
-        }
+        Ratio { whole: whole as u64, high: high as u64, low: low as u64 }
     }
 
     /// `floor(x · n / d)`, at most `u64::MAX`.
     #[inline]
     pub(crate) fn floor(&self, x: u64) -> u64 {
-        // (2^64 − 1)² + 2^64 − 1 < 2^128: no overflow.
-        let part = wide(x, self.high).wrapping_add(wide(x, self.low) >> 64) >> 64;
-        x.saturating_mul(self.whole).saturating_add(part as u64)
+        self.times(x).0
     }
 
     /// `ceil(x · n / d)`, at most `u64::MAX`.
     #[inline]
     pub(crate) fn ceil(&self, x: u64) -> u64 {
-        let floor = self.floor(x);
-        let exact = wide(floor, self.denominator) == wide(x, self.numerator);
-        floor.saturating_add(u64::from(!exact))
+        let (floor, fraction) = self.times(x);
+        floor.saturating_add(u64::from(fraction != 0))
+    }
+
+    /// The product's floor, and the first 64 bits of its fraction.
+    #[inline]
+    fn times(&self, x: u64) -> (u64, u64) {
+        // (2^64 − 1)² + 2^64 − 1 < 2^128: no overflow.
+        let part = wide(x, self.high).wrapping_add(wide(x, self.low) >> 64);
+        let floor = x.saturating_mul(self.whole).saturating_add((part >> 64) as u64);
+        (floor, part as u64)
     }
 }
 
 /// The whole product of two words: one instruction, where the checked product of two double
 /// words would be a call.
 #[inline]
-fn wide(a: u64, b: u64) -> u128 {
+pub(crate) fn wide(a: u64, b: u64) -> u128 {
     u128::from(a).wrapping_mul(u128::from(b))
 }
 

@@ -15,6 +15,8 @@
 //! A time before the key's window counts as that window's start: windows never go back.
 
 use super::Units;
+use super::meter::{Meter, Standing};
+use super::ratio::wide;
 use crate::clock::Moment;
 use crate::rate::Rate;
 use crate::time::Timestamp;
@@ -84,104 +86,6 @@ impl SlidingWindow {
         }
     }
 
-    /// The key's pair at this time, and how long its current window has lasted.
-    #[inline]
-    fn at(&self, words: &[u64], at: Moment) -> (Pair, u64) {
-        let pair = self.unpack(words);
-        let (id, elapsed) = (at.now.as_nanos() / self.period, at.now.as_nanos() % self.period);
-        match id.checked_sub(pair.id) {
-            None => (pair, 0),
-            Some(0) => (pair, elapsed),
-            Some(1) => (Pair { id, previous: pair.current, current: 0 }, elapsed),
-            Some(_) => (Pair { id, previous: 0, current: 0 }, elapsed),
-        }
-    }
-
-    /// Use weighted by time, times the period (so that it is a whole number).
-    #[inline]
-    fn weight(&self, pair: Pair, elapsed: u64) -> u128 {
-        u128::from(pair.previous) * u128::from(self.period - elapsed)
-            + u128::from(pair.current) * u128::from(self.period)
-    }
-
-    pub(crate) fn used(&self, words: &[u64], at: Moment) -> Units {
-        let (pair, elapsed) = self.at(words, at);
-        // The estimate is at most previous + current: it fits.
-        self.weight(pair, elapsed).div_ceil(u128::from(self.period)) as Units
-    }
-
-    #[inline]
-    pub(crate) fn room(&self, words: &[u64], at: Moment) -> Units {
-        self.quota.saturating_sub(self.used(words, at))
-    }
-
-    pub(crate) fn charge(&self, words: &mut [u64], at: Moment, units: Units) {
-        let (pair, _) = self.at(words, at);
-        let current = pair.current.saturating_add(units).min(self.most.max(pair.current));
-        self.pack(words, Pair { current, ..pair });
-    }
-
-    pub(crate) fn wait_for(&self, words: &[u64], at: Moment, units: Units) -> u64 {
-        if self.used(words, at).saturating_add(units) <= self.quota {
-            return 0;
-        }
-        self.until(words, at, self.quota.saturating_sub(units))
-    }
-
-    /// Nanoseconds until the estimate is at most `target`.
-    fn until(&self, words: &[u64], at: Moment, target: Units) -> u64 {
-        let (pair, elapsed) = self.at(words, at);
-        if u128::from(target) * u128::from(self.period) >= self.weight(pair, elapsed) {
-            return 0;
-        }
-        let begin = pair.id * self.period;
-        let when = if pair.current <= target {
-            begin + self.faded(pair.previous, target - pair.current)
-        } else {
-            begin + self.period + self.faded(pair.current, target)
-        };
-        when.saturating_sub(at.now.as_nanos())
-    }
-
-    /// The age at which `previous` weighs no more than `target` (below `previous`).
-    fn faded(&self, previous: Units, target: Units) -> u64 {
-        // previous · (P − e) ≤ target · P; the quotient is below P.
-        let kept = u128::from(target) * u128::from(self.period) / u128::from(previous.max(1));
-        self.period - (kept as u64).min(self.period)
-    }
-
-    pub(crate) fn full_after(&self, words: &[u64], at: Moment) -> u64 {
-        self.until(words, at, 0)
-    }
-
-    pub(crate) fn mark(&self, words: &[u64], at: Moment) -> u64 {
-        self.at(words, at).0.id
-    }
-
-    pub(crate) fn refund(
-        &self,
-        words: &mut [u64],
-        at: Moment,
-        units: Units,
-        mark: Option<u64>,
-    ) -> Units {
-        let (mut pair, _) = self.at(words, at);
-        let from_current = match mark {
-            Some(mark) if mark != pair.id => 0,
-            _ => units.min(pair.current),
-        };
-        let from_previous = match mark {
-            Some(mark) if mark.checked_add(1) != Some(pair.id) => 0,
-            _ => (units - from_current).min(pair.previous),
-        };
-        pair.current -= from_current;
-        pair.previous -= from_previous;
-        if from_current + from_previous > 0 {
-            self.pack(words, pair);
-        }
-        from_current + from_previous
-    }
-
     pub(crate) fn merge(&self, into: &mut [u64], from: &[u64]) {
         let (a, b) = (self.unpack(into), self.unpack(from));
         let id = a.id.max(b.id);
@@ -207,7 +111,7 @@ impl SlidingWindow {
     ) -> bool {
         let same = self.period == old.period;
         if same {
-            let (mut pair, _) = old.at(words, at);
+            let mut pair = old.see(words, at).pair;
             if pair.previous + pair.current > 0 {
                 pair.previous = pair.previous.min(self.most);
                 pair.current = pair.current.min(self.most);
@@ -215,5 +119,109 @@ impl SlidingWindow {
             }
         }
         same
+    }
+}
+
+impl Meter for SlidingWindow {
+    type Standing<'a> = Estimate<'a>;
+
+    #[inline]
+    fn see<'a>(&'a self, words: &[u64], at: Moment) -> Estimate<'a> {
+        let pair = self.unpack(words);
+        let now = at.now.as_nanos();
+        let (id, elapsed) = (now / self.period, now % self.period);
+        let (pair, elapsed) = match id.checked_sub(pair.id) {
+            None => (pair, 0),
+            Some(0) => (pair, elapsed),
+            Some(1) => (Pair { id, previous: pair.current, current: 0 }, elapsed),
+            Some(_) => (Pair { id, previous: 0, current: 0 }, elapsed),
+        };
+        Estimate { window: self, pair, elapsed, now }
+    }
+}
+
+/// The pair of windows at one time.
+pub(crate) struct Estimate<'a> {
+    window: &'a SlidingWindow,
+    pair: Pair,
+    /// How long the current window has lasted.
+    elapsed: u64,
+    now: u64,
+}
+
+impl Estimate<'_> {
+    /// Nanoseconds until the estimate is at most `target`, which it is not now.
+    fn until(&self, target: Units) -> u64 {
+        let Pair { id, previous, current } = self.pair;
+        let begin = id * self.window.period;
+        let when = if current <= target {
+            begin + self.faded(previous, target - current)
+        } else {
+            begin + self.window.period + self.faded(current, target)
+        };
+        when.saturating_sub(self.now)
+    }
+
+    /// The age at which `previous` weighs no more than `target` (below `previous`).
+    fn faded(&self, previous: Units, target: Units) -> u64 {
+        // previous · (P − e) ≤ target · P; the quotient is below P.
+        let kept = wide(target, self.window.period) / u128::from(previous.max(1));
+        self.window.period - (kept as u64).min(self.window.period)
+    }
+}
+
+impl Standing for Estimate<'_> {
+    #[inline]
+    fn capacity(&self) -> Units {
+        self.window.quota
+    }
+
+    #[inline]
+    fn used(&self) -> Units {
+        let left = self.window.period - self.elapsed;
+        // At most `previous`: the cast loses nothing.
+        let weighted = wide(self.pair.previous, left).div_ceil(u128::from(self.window.period));
+        self.pair.current + weighted as Units
+    }
+
+    fn wait_for(&self, units: Units) -> u64 {
+        match self.fits(units) {
+            true => 0,
+            false => self.until(self.window.quota.saturating_sub(units)),
+        }
+    }
+
+    fn full_after(&self) -> u64 {
+        if self.used() == 0 { 0 } else { self.until(0) }
+    }
+
+    #[inline]
+    fn charge(&mut self, units: Units) {
+        let current = self.pair.current;
+        self.pair.current = current.saturating_add(units).min(self.window.most.max(current));
+    }
+
+    fn refund(&mut self, units: Units, mark: Option<u64>) -> Units {
+        let pair = &mut self.pair;
+        let from_current = match mark {
+            Some(mark) if mark != pair.id => 0,
+            _ => units.min(pair.current),
+        };
+        let from_previous = match mark {
+            Some(mark) if mark.checked_add(1) != Some(pair.id) => 0,
+            _ => (units - from_current).min(pair.previous),
+        };
+        pair.current -= from_current;
+        pair.previous -= from_previous;
+        from_current + from_previous
+    }
+
+    fn mark(&self) -> u64 {
+        self.pair.id
+    }
+
+    #[inline]
+    fn write(&self, words: &mut [u64]) {
+        self.window.pack(words, self.pair);
     }
 }

@@ -13,6 +13,7 @@
 //! A time before the key's newest part counts as that part: windows never go back.
 
 use super::Units;
+use super::meter::{Meter, Standing};
 use super::ratio::Ratio;
 use crate::clock::Moment;
 use crate::rate::Rate;
@@ -83,78 +84,6 @@ impl StrictWindow {
         }
     }
 
-    /// The ring moved on to now's part.
-    fn at(&self, words: &[u64], at: Moment) -> Ring {
-        let ring = self.unpack(words);
-        ring.moved_to(self.parts_per_nano.floor(at.now.as_nanos()))
-    }
-
-    pub(crate) fn used(&self, words: &[u64], at: Moment) -> Units {
-        self.at(words, at).sum()
-    }
-
-    pub(crate) fn room(&self, words: &[u64], at: Moment) -> Units {
-        self.quota.saturating_sub(self.used(words, at))
-    }
-
-    pub(crate) fn charge(&self, words: &mut [u64], at: Moment, units: Units) {
-        let mut ring = self.at(words, at);
-        let count = ring.count(ring.newest);
-        *count = count.saturating_add(units).min(self.most.max(*count));
-        self.pack(words, &ring);
-    }
-
-    pub(crate) fn wait_for(&self, words: &[u64], at: Moment, units: Units) -> u64 {
-        self.until(words, at, self.quota.saturating_sub(units))
-    }
-
-    /// Nanoseconds until at most `target` units are counted.
-    fn until(&self, words: &[u64], at: Moment, target: Units) -> u64 {
-        let mut ring = self.at(words, at);
-        let (newest, mut sum, mut gone) = (ring.newest, ring.sum(), 0);
-        // Oldest first; the part p stops counting when the part p + 10 begins.
-        while sum > target {
-            gone += 1;
-            sum -= *ring.count(newest + gone);
-        }
-        match gone {
-            0 => 0,
-            _ => self.nanos_per_part.ceil(newest + gone).saturating_sub(at.now.as_nanos()),
-        }
-    }
-
-    pub(crate) fn full_after(&self, words: &[u64], at: Moment) -> u64 {
-        self.until(words, at, 0)
-    }
-
-    pub(crate) fn mark(&self, words: &[u64], at: Moment) -> u64 {
-        self.at(words, at).newest
-    }
-
-    pub(crate) fn refund(
-        &self,
-        words: &mut [u64],
-        at: Moment,
-        units: Units,
-        mark: Option<u64>,
-    ) -> Units {
-        let mut ring = self.at(words, at);
-        let mut left = units;
-        for age in 0..COUNTERS as u64 {
-            let Some(part) = ring.newest.checked_sub(age) else { break };
-            if mark.is_none_or(|mark| mark == part) {
-                let count = ring.count(part);
-                let given = left.min(*count);
-                *count -= given;
-                left -= given;
-            }
-        }
-        if left < units {
-            self.pack(words, &ring);
-        }
-        units - left
-    }
-
     pub(crate) fn merge(&self, into: &mut [u64], from: &[u64]) {
         let (a, b) = (self.unpack(into), self.unpack(from));
         let newest = a.newest.max(b.newest);
@@ -173,8 +102,8 @@ impl StrictWindow {
         at: Moment,
     ) -> bool {
         let same = self.period == old.period;
-        if same && old.used(words, at) > 0 {
-            let mut ring = old.at(words, at);
+        let Counted { mut ring, used, .. } = old.see(words, at);
+        if same && used > 0 {
             for count in &mut ring.counts {
                 *count = (*count).min(self.most);
             }
@@ -196,10 +125,102 @@ impl Ring {
     }
 
     fn count(&mut self, part: u64) -> &mut Units {
-        &mut self.counts[(part % COUNTERS as u64) as usize]
+        &mut self.counts[index(part)]
     }
 
     fn sum(&self) -> Units {
         self.counts.iter().fold(0, |sum: Units, count| sum.saturating_add(*count))
+    }
+}
+
+/// Where a part is counted.
+fn index(part: u64) -> usize {
+    (part % COUNTERS as u64) as usize
+}
+
+impl Meter for StrictWindow {
+    type Standing<'a> = Counted<'a>;
+
+    /// The ring moved on to now's part.
+    #[inline(never)]
+    fn see<'a>(&'a self, words: &[u64], at: Moment) -> Counted<'a> {
+        let now = at.now.as_nanos();
+        let ring = self.unpack(words).moved_to(self.parts_per_nano.floor(now));
+        let used = ring.sum();
+        Counted { window: self, ring, used, now }
+    }
+}
+
+/// The newest ten parts and their sum.
+pub(crate) struct Counted<'a> {
+    window: &'a StrictWindow,
+    ring: Ring,
+    used: Units,
+    now: u64,
+}
+
+impl Counted<'_> {
+    /// Nanoseconds until at most `target` units are counted.
+    fn until(&self, target: Units) -> u64 {
+        let (mut sum, mut gone) = (self.used, 0);
+        // Oldest first; the part p stops counting when the part p + 10 begins.
+        while sum > target {
+            gone += 1;
+            sum -= self.ring.counts[index(self.ring.newest + gone)];
+        }
+        match gone {
+            0 => 0,
+            _ => {
+                let when = self.window.nanos_per_part.ceil(self.ring.newest + gone);
+                when.saturating_sub(self.now)
+            }
+        }
+    }
+}
+
+impl Standing for Counted<'_> {
+    fn capacity(&self) -> Units {
+        self.window.quota
+    }
+
+    fn used(&self) -> Units {
+        self.used
+    }
+
+    fn wait_for(&self, units: Units) -> u64 {
+        self.until(self.window.quota.saturating_sub(units))
+    }
+
+    fn full_after(&self) -> u64 {
+        self.until(0)
+    }
+
+    fn charge(&mut self, units: Units) {
+        let count = self.ring.count(self.ring.newest);
+        *count = count.saturating_add(units).min(self.window.most.max(*count));
+        self.used = self.ring.sum();
+    }
+
+    fn refund(&mut self, units: Units, mark: Option<u64>) -> Units {
+        let mut left = units;
+        for age in 0..COUNTERS as u64 {
+            let Some(part) = self.ring.newest.checked_sub(age) else { break };
+            if mark.is_none_or(|mark| mark == part) {
+                let count = self.ring.count(part);
+                let given = left.min(*count);
+                *count -= given;
+                left -= given;
+            }
+        }
+        self.used = self.ring.sum();
+        units - left
+    }
+
+    fn mark(&self) -> u64 {
+        self.ring.newest
+    }
+
+    fn write(&self, words: &mut [u64]) {
+        self.window.pack(words, &self.ring);
     }
 }

@@ -1,9 +1,19 @@
 //! One limit of a plan: a bucket, or a cascade of which the first with room pays.
 
+use std::time::Duration;
+
 use super::NEVER;
-use crate::algorithm::{Bucket, Units};
+use crate::algorithm::{Bucket, Paid, Units};
 use crate::clock::Moment;
+use crate::decision::{Decision, Reason};
 use crate::rate::Method;
+
+/// What paying left of a limit, over all its buckets.
+#[derive(Default)]
+pub(super) struct Left {
+    pub(super) room: Units,
+    pub(super) full_after: u64,
+}
 
 /// One limit: its buckets, in the order in which they pay.
 #[derive(Debug)]
@@ -23,19 +33,20 @@ pub(crate) struct PlannedLimit {
 pub(crate) struct PlannedBucket {
     pub(crate) name: String,
     pub(crate) bucket: Bucket,
+    /// Its first word.
     pub(super) start: usize,
-    pub(super) end: usize,
 }
 
 impl PlannedBucket {
+    /// The words from its first one on: the bucket knows how many are its own.
     #[inline]
     pub(super) fn of<'a>(&self, words: &'a [u64]) -> &'a [u64] {
-        &words[self.start..self.end]
+        &words[self.start..]
     }
 
     #[inline]
     pub(super) fn of_mut<'a>(&self, words: &'a mut [u64]) -> &'a mut [u64] {
-        &mut words[self.start..self.end]
+        &mut words[self.start..]
     }
 
     #[inline]
@@ -73,9 +84,29 @@ impl PlannedLimit {
 
     #[inline]
     pub(super) fn admits(&self, words: &[u64], at: Moment, cost: Units) -> bool {
-        match self.wanted(cost) {
-            0 => self.buckets.iter().any(|bucket| bucket.wait_for(words, at, 0) == 0),
-            wanted => self.room(words, at) >= wanted,
+        let mut missing = self.wanted(cost);
+        if missing == 0 {
+            return self.is_out_of_debt(words, at);
+        }
+        self.buckets.iter().any(|bucket| {
+            missing = missing.saturating_sub(bucket.room(words, at));
+            missing == 0
+        })
+    }
+
+    /// Does a request pass that pays nothing?
+    #[cold]
+    pub(super) fn is_out_of_debt(&self, words: &[u64], at: Moment) -> bool {
+        self.buckets.iter().any(|bucket| bucket.bucket.fits(bucket.of(words), at, 0))
+    }
+
+    /// What an admitted request pays at once.
+    #[inline]
+    pub(super) fn due(&self, cost: Units) -> Units {
+        match self.method {
+            // When it is done.
+            Method::Latency => 0,
+            Method::Count | Method::Concurrency => self.wanted(cost),
         }
     }
 
@@ -92,7 +123,7 @@ impl PlannedLimit {
             let waits = self.buckets.iter().map(|bucket| bucket.wait_for(words, at, wanted));
             return waits.min().unwrap_or(NEVER);
         }
-        self.wait_for_sum(words, at, wanted)
+        if self.admits(words, at, cost) { 0 } else { self.wait_for_sum(words, at, wanted) }
     }
 
     /// The first nanosecond at which the rooms add up; without use, rooms only grow. A fixed window's
@@ -129,37 +160,54 @@ impl PlannedLimit {
         spans.max().unwrap_or(0)
     }
 
-    /// Spreads units over the buckets in order, each taking what it has room for; tells `paid`
-    /// of each part, and returns what no bucket had room for.
-    #[inline]
-    pub(super) fn spread(
+    /// Spreads units over the buckets in order, each paying what it has room for; tells `payer` of each
+    /// part.
+    #[inline(always)]
+    pub(super) fn pay(
         &self,
         words: &mut [u64],
         at: Moment,
-        units: Units,
-        mut paid: impl FnMut(usize, Units, &[u64]),
-    ) -> Units {
-        let mut left = units;
+        due: Units,
+        mut payer: impl FnMut(usize, Units, &[u64]),
+    ) -> Left {
+        let (mut unpaid, mut left) = (due, Left::default());
         for (index, bucket) in self.buckets.iter().enumerate() {
-            if left == 0 {
-                break;
+            let Paid { paid, room, full_after } =
+                bucket.bucket.pay(bucket.of_mut(words), at, unpaid);
+            if paid > 0 {
+                payer(index, paid, words);
             }
-            let part = left.min(bucket.room(words, at));
-            if part > 0 {
-                bucket.bucket.charge(bucket.of_mut(words), at, part);
-                left -= part;
-                paid(index, part, words);
-            }
+            unpaid -= paid;
+            left.room = left.room.saturating_add(room);
+            left.full_after = left.full_after.max(full_after);
         }
         left
     }
 
-    /// A late charge: what has no room is debt of the bucket that has room first.
-    pub(super) fn charge(&self, words: &mut [u64], at: Moment, units: Units) {
-        let debt = self.spread(words, at, units, |_, _, _| ());
-        if debt == 0 {
-            return;
+    /// As [`PlannedLimit::pay`]; returns only what no bucket had room for.
+    #[inline]
+    pub(super) fn spend(&self, words: &mut [u64], at: Moment, due: Units) -> Units {
+        let mut unpaid = due;
+        for bucket in &self.buckets {
+            if unpaid == 0 {
+                break;
+            }
+            unpaid -= bucket.bucket.spend(bucket.of_mut(words), at, unpaid);
         }
+        unpaid
+    }
+
+    /// A late charge: what has no room is debt of the bucket that has room first.
+    #[inline]
+    pub(super) fn charge(&self, words: &mut [u64], at: Moment, units: Units) {
+        match self.spend(words, at, units) {
+            0 => {}
+            debt => self.overdraw(words, at, debt),
+        }
+    }
+
+    #[cold]
+    fn overdraw(&self, words: &mut [u64], at: Moment, debt: Units) {
         let first = self.buckets.iter().min_by_key(|bucket| bucket.wait_for(words, at, 1));
         if let Some(bucket) = first {
             bucket.bucket.charge(bucket.of_mut(words), at, debt);
@@ -184,4 +232,46 @@ impl PlannedLimit {
 #[inline]
 pub(super) fn sum(units: impl Iterator<Item = Units>) -> Units {
     units.fold(0, Units::saturating_add)
+}
+
+#[inline]
+fn span(nanos: u64) -> Duration {
+    if nanos == NEVER { Duration::MAX } else { Duration::from_nanos(nanos) }
+}
+
+#[inline]
+pub(super) fn admission(
+    name: &'static str,
+    quota: Units,
+    remaining: Units,
+    full_after: u64,
+) -> Decision {
+    Decision {
+        allowed: true,
+        reason: Reason::Ok,
+        limit: quota,
+        remaining,
+        retry_after: Duration::ZERO,
+        reset_after: span(full_after),
+        name,
+    }
+}
+
+#[inline]
+pub(super) fn denial(
+    name: &'static str,
+    quota: Units,
+    remaining: Units,
+    wait: u64,
+    full_after: u64,
+) -> Decision {
+    Decision {
+        allowed: false,
+        reason: if wait == NEVER { Reason::Impossible } else { Reason::Limited },
+        limit: quota,
+        remaining,
+        retry_after: span(wait),
+        reset_after: span(full_after),
+        name,
+    }
 }
