@@ -120,17 +120,15 @@ mod tests {
         assert_eq!(decisions.iter().map(|seen| seen.reason).collect::<Vec<_>>(), reasons);
     }
 
-    /// A clock that moves while the keys are read does not move the batch.
+    /// A clock that moves while the keys are read does not move the batch, in no group of it.
     #[test]
     fn the_clock_is_read_once() {
         let (limiter, clock) = limiter("1/second");
-        let keys = std::iter::repeat_n("a", 3).inspect(|_| clock.advance(Duration::from_secs(1)));
+        let keys = std::iter::repeat_n("a", 2 * GROUP + 1);
+        let keys = keys.inspect(|_| clock.advance(Duration::from_secs(1)));
         let decisions = limiter.acquire_many(keys, 1).unwrap();
-        assert_eq!(
-            decisions.iter().map(|seen| seen.allowed).collect::<Vec<_>>(),
-            [true, false, false]
-        );
-        assert_eq!(decisions[2].retry_after, Duration::from_secs(1));
+        assert!(decisions[0].allowed);
+        assert!(decisions[1..].iter().all(|seen| seen.retry_after == Duration::from_secs(1)));
     }
 
     #[test]
