@@ -9,7 +9,8 @@ const numbers = native.numbers()
 
 const NUMBERS = numbers.length
 
-// `acquireMany` writes here for batches of up to this many keys, and for larger ones to an array of their own.
+// `acquireMany` writes here for batches of up to this many keys, and for larger ones to an array
+// of their own.
 const KEPT = 1024
 let kept
 

@@ -47,8 +47,8 @@ function unknown(name, known) {
   return error
 }
 
-// The keys of a batch, in an array of our own that nobody changes while it is read. One key is iterable, too,
-// but as characters or numbers it is a slip.
+// The keys of a batch, in an array of our own that nobody changes while it is read. One key is
+// iterable, too, but as characters or numbers it is a slip.
 function keysOf(keys) {
   const isOne = typeof keys === 'string' || ArrayBuffer.isView(keys)
   if (isOne || typeof keys?.[Symbol.iterator] !== 'function') {
