@@ -4,6 +4,7 @@ use super::Limiter;
 use crate::clock::Moment;
 use crate::decision::Decision;
 use crate::error::Result;
+use crate::plan::Plan;
 use crate::time::Timestamp;
 
 /// Keys are hashed a group at a time, ahead of their decisions: what the group will need of memory is known
@@ -60,12 +61,21 @@ impl Limiter {
         let mut group = [0; GROUP];
         loop {
             let taken = fill(&mut group, &mut tags);
-            for &tag in &group[..taken] {
-                decisions.push(self.acquire_in(tag, at, cost)?);
-            }
+            self.decide_group(&group[..taken], at, cost, &mut decisions);
             if taken < GROUP {
                 return Ok(decisions);
             }
+        }
+    }
+
+    /// One visit for the group. No key is read meanwhile: that may run anything, also a call of this limiter.
+    fn decide_group(&self, tags: &[u64], at: Moment, cost: u64, decisions: &mut Vec<Decision>) {
+        let visit = self.0.lanes.enter();
+        for &tag in tags {
+            let decide = |plan: &Plan, words: &mut [u64]| plan.acquire(words, at, cost);
+            let decision = self.decide_by(&visit, tag, at, cost, decide);
+            visit.count(decision.reason);
+            decisions.push(decision);
         }
     }
 }
@@ -129,6 +139,17 @@ mod tests {
         let decisions = limiter.acquire_many(keys, 1).unwrap();
         assert!(decisions[0].allowed);
         assert!(decisions[1..].iter().all(|seen| seen.retry_after == Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn reading_a_key_may_call_the_limiter() {
+        let (limiter, _) = limiter("100/hour");
+        let keys = std::iter::repeat_n("a", 2 * GROUP + 1);
+        let keys = keys.inspect(|key| assert!(limiter.try_acquire(key, 1)));
+        let decisions = limiter.acquire_many(keys, 1).unwrap();
+        // The calls of the group after the first come between.
+        assert_eq!(decisions[GROUP - 1].remaining, 100 - 2 * GROUP as u64);
+        assert_eq!(decisions[GROUP].remaining, 100 - 3 * GROUP as u64 - 1);
     }
 
     #[test]
