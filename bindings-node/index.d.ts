@@ -236,6 +236,19 @@ export class Limiter {
   /** Decides now. A denied request takes nothing, from any limit. Default cost: 1. */
   acquire(key: Key, cost?: Units): Decision
 
+  /**
+   * As `acquire` of each key in order, at one moment and in one call into the engine. One decision
+   * for each key, in their order; not all or nothing, and a key that occurs twice is decided twice.
+   * Default cost, of each key: 1.
+   *
+   *     const decisions = limiter.acquireMany(['user:42', 'user:7'])
+   *     const admitted = decisions.filter((decision) => decision.allowed).length
+   *
+   * @throws {TypeError} `keys` is one key, or no iterable, or an element is no key (`keys[3]: …`):
+   * nothing was charged, for none of the keys
+   */
+  acquireMany(keys: Iterable<Key> & object, cost?: Units): Decision[]
+
   /** Charges time that was spent, in milliseconds, to the latency limits; may overdraw. */
   recordLatency(key: Key, latencyMs: number): void
 
@@ -295,6 +308,7 @@ export class Limiter {
 
   tryAcquireAt(key: Key, cost: Units, nowNs: bigint): boolean
   acquireAt(key: Key, cost: Units, nowNs: bigint): ExactDecision
+  acquireManyAt(keys: Iterable<Key> & object, cost: Units, nowNs: bigint): ExactDecision[]
   recordLatencyAt(key: Key, latencyNs: bigint, nowNs: bigint): void
   peekAt(key: Key, cost: Units, nowNs: bigint): ExactDecision
   refundAt(key: Key, cost: Units, nowNs: bigint): void

@@ -422,8 +422,32 @@ tidegate_status tidegate_stats(const tidegate_limiter *limiter,
 
 /* ============================================================================================
  * 3. Keys
- * Looking, giving back, and the operator's hand.
+ * Many at once, looking, giving back, and the operator's hand.
  * ============================================================================================ */
+
+/**
+ * As tidegate_acquire of each of `count` keys in order, at one moment and with the same cost: the
+ * key at `keys[i]`, of `key_lens[i]` bytes, is answered by `decisions[i]`. It is not all or
+ * nothing: each key has its own decision, and one that occurs twice is decided twice. With a
+ * `count` of 0 the three pointers are ignored.
+ *
+ *     const void *keys[] = {"user:42", "user:7"};
+ *     const size_t key_lens[] = {7, 6};
+ *     tidegate_decision decisions[2] = {TIDEGATE_DECISION_INIT};
+ *     tidegate_acquire_many(limiter, keys, key_lens, 2, 1, decisions);
+ *
+ * The first decision's `struct_size` is that of all; the call sets it in the others.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT, also when one key of many is wrong (the text says which):
+ * nothing was charged; TIDEGATE_ERROR_STORE.
+ * Thread safety: concurrent calls on one limiter are fine.
+ */
+tidegate_status tidegate_acquire_many(const tidegate_limiter *limiter,
+                                      const void *const *keys,
+                                      const size_t *key_lens,
+                                      size_t count,
+                                      uint64_t cost,
+                                      tidegate_decision *decisions);
 
 /**
  * What tidegate_acquire would answer now; changes nothing.
@@ -785,6 +809,15 @@ bool tidegate_try_acquire_at(const tidegate_limiter *limiter,
                              size_t key_len,
                              uint64_t cost,
                              uint64_t now_ns);
+
+/** As tidegate_acquire_many, at a given time. */
+tidegate_status tidegate_acquire_many_at(const tidegate_limiter *limiter,
+                                         const void *const *keys,
+                                         const size_t *key_lens,
+                                         size_t count,
+                                         uint64_t cost,
+                                         uint64_t now_ns,
+                                         tidegate_decision *decisions);
 
 /** As tidegate_peek, at a given time. */
 tidegate_status tidegate_peek_at(const tidegate_limiter *limiter,

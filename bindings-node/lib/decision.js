@@ -7,6 +7,13 @@ const { native } = require('./native.js')
 // `acquire` of every limiter of this environment writes here (see src/hot.rs).
 const numbers = native.numbers()
 
+const NUMBERS = numbers.length
+
+// `acquireMany` writes here for batches of up to this many keys, and for larger ones to an array
+// of their own.
+const KEPT = 1024
+let kept
+
 const REASONS = ['ok', 'limited', 'blocked', 'bypass', 'impossible']
 const ALLOWED = 1
 const REASON_SHIFT = 1
@@ -57,6 +64,29 @@ function written(names) {
   )
 }
 
+// An array for the numbers of so many decisions.
+function roomFor(count) {
+  if (count > KEPT) return new Float64Array(NUMBERS * count)
+  kept ??= new Float64Array(NUMBERS * KEPT)
+  return kept
+}
+
+// The decisions that were just written to `room`.
+function writtenMany(room, count, names) {
+  const decisions = new Array(count)
+  for (let i = 0, at = 0; i < count; i++, at += NUMBERS) {
+    decisions[i] = new Decision(
+      room[at],
+      room[at + 1],
+      room[at + 2],
+      room[at + 3],
+      room[at + 4],
+      names[room[at + 5]],
+    )
+  }
+  return decisions
+}
+
 function isBig(value) {
   return value > Number.MAX_SAFE_INTEGER
 }
@@ -102,4 +132,4 @@ function plainSnapshot({ blockedForNs, buckets }) {
   }
 }
 
-module.exports = { numbers, written, plain, plainSnapshot, countsOf }
+module.exports = { numbers, written, roomFor, writtenMany, plain, plainSnapshot, countsOf }

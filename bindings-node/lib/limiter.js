@@ -3,11 +3,11 @@
 const { fileURLToPath } = require('node:url')
 
 const { native } = require('./native.js')
-const { numbers, written, plain, plainSnapshot, countsOf } = require('./decision.js')
+const { numbers, written, roomFor, writtenMany, plain, plainSnapshot, countsOf } = require('./decision.js')
 const { RateLimitedError, readingPolicy } = require('./errors.js')
 const { nativeOf } = require('./clock.js')
 const { Reservation } = require('./reservation.js')
-const { checked, explicit, wrongType } = require('./options.js')
+const { checked, explicit, keysOf, wrongType } = require('./options.js')
 const { PolicyFile, sourceOf } = require('./policy.js')
 const { wait, askAgain } = require('./waiting.js')
 
@@ -25,8 +25,9 @@ class Limiter {
   #native
   #tryAcquire
   #acquire
+  #acquireMany
   #recordLatency
-  // Names of limits, in the order in which `acquire` first told them.
+  // Names of limits, in the order in which `acquire` and `acquireMany` first told them.
   #names = []
 
   constructor(policy, options) {
@@ -40,6 +41,7 @@ class Limiter {
     const hot = this.#native.hot(numbers)
     this.#tryAcquire = hot.tryAcquire
     this.#acquire = hot.acquire
+    this.#acquireMany = hot.acquireMany
     this.#recordLatency = hot.recordLatency
   }
 
@@ -62,6 +64,14 @@ class Limiter {
     const fresh = cost === undefined ? this.#acquire(key) : this.#acquire(key, cost)
     if (fresh !== undefined) this.#names.push(fresh)
     return written(this.#names)
+  }
+
+  acquireMany(keys, cost = 1) {
+    const list = keysOf(keys)
+    const room = roomFor(list.length)
+    const fresh = this.#acquireMany(list, cost, room)
+    if (fresh !== undefined) this.#names.push(...fresh)
+    return writtenMany(room, list.length, this.#names)
   }
 
   recordLatency(key, latencyMs) {
@@ -144,6 +154,10 @@ class Limiter {
 
   acquireAt(key, cost, nowNs) {
     return this.#native.acquireAt(key, cost, explicit(nowNs))
+  }
+
+  acquireManyAt(keys, cost, nowNs) {
+    return this.#native.acquireManyAt(keysOf(keys), cost, explicit(nowNs))
   }
 
   recordLatencyAt(key, latencyNs, nowNs) {

@@ -6,6 +6,7 @@ const { native } = require('./native.js')
 function kindOf(value) {
   if (value === null || value === undefined) return String(value)
   if (Array.isArray(value)) return 'an array'
+  if (ArrayBuffer.isView(value)) return 'bytes'
   const kind = typeof value
   return (kind === 'object' ? 'an ' : 'a ') + kind
 }
@@ -46,6 +47,16 @@ function unknown(name, known) {
   return error
 }
 
+// The keys of a batch, in an array of our own that nobody changes while it is read. One key is
+// iterable, too, but as characters or numbers it is a slip.
+function keysOf(keys) {
+  const isOne = typeof keys === 'string' || ArrayBuffer.isView(keys)
+  if (isOne || typeof keys?.[Symbol.iterator] !== 'function') {
+    throw wrongType('keys', 'an array or another iterable of keys', keys)
+  }
+  return [...keys]
+}
+
 // The `…At` calls have no default time: a forgotten one must not become "now".
 function explicit(nowNs) {
   if (typeof nowNs !== 'bigint') {
@@ -54,4 +65,4 @@ function explicit(nowNs) {
   return nowNs
 }
 
-module.exports = { checked, explicit, wrongType }
+module.exports = { checked, explicit, keysOf, wrongType }

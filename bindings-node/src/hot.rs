@@ -1,7 +1,7 @@
-//! `tryAcquire`, `acquire` and `recordLatency` as plain N-API callbacks.
+//! `tryAcquire`, `acquire`, `acquireMany` and `recordLatency` as plain N-API callbacks.
 //!
 //! A class method of the bindings generator costs several times the decision itself, a plain
-//! callback a small part of it; so these three are functions of their own for each limiter, and
+//! callback a small part of it; so these four are functions of their own for each limiter, and
 //! `lib/limiter.js` calls them.
 //!
 //! # Why this is sound
@@ -17,10 +17,12 @@
 //! - **The numbers stay where they are.** They lie in an `ArrayBuffer` of `numbers()`, whose
 //!   memory V8 does not move and frees only with the buffer; a strong reference keeps the buffer
 //!   until the last function is gone. Only a detached buffer could lose its memory: it is made
-//!   here for `lib/limiter.js`, which never hands it to anyone.
+//!   here for `lib/limiter.js`, which never hands it to anyone. (Those of a batch: `batch.rs`.)
 //! - **Keys are copied** before they are used (see `with_key`), and no JavaScript runs meanwhile.
 //! - **No panic crosses**: each body runs in `catch_unwind`. Every Node call that can fail is
 //!   checked; after a failure an exception is thrown and null (undefined) is returned.
+
+mod batch;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -81,11 +83,19 @@ impl Names {
 impl Hot {
     /// Writes a decision; its name is returned when JavaScript does not know it yet.
     fn write(&self, decision: &Decision) -> Option<&'static str> {
+        let (numbers, fresh) = self.numbers_of(decision);
+        // SAFETY: the buffer holds NUMBERS doubles and lives (see the top of the file).
+        unsafe { self.numbers.cast::<[f64; NUMBERS]>().write(numbers) };
+        fresh
+    }
+
+    /// What JavaScript makes a decision of, and its name when it does not know that yet.
+    fn numbers_of(&self, decision: &Decision) -> ([f64; NUMBERS], Option<&'static str>) {
         let (name, is_fresh) = self.names.borrow_mut().number(decision.name);
         let mut flags = u32::from(decision.allowed) | (decision.reason as u32) << REASON_SHIFT;
         flags |= if decision.limit > MAX_SAFE { BIG_LIMIT } else { 0 };
         flags |= if decision.remaining > MAX_SAFE { BIG_REMAINING } else { 0 };
-        let numbers: [f64; NUMBERS] = [
+        let numbers = [
             f64::from(flags),
             decision.limit as f64,
             decision.remaining as f64,
@@ -93,17 +103,17 @@ impl Hot {
             decision::millis(decision.reset_after),
             name as f64,
         ];
-        // SAFETY: the buffer holds NUMBERS doubles and lives (see the top of the file).
-        unsafe { self.numbers.cast::<[f64; NUMBERS]>().write(numbers) };
-        is_fresh.then_some(decision.name)
+        (numbers, is_fresh.then_some(decision.name))
     }
 }
+
+const MOST_ARGUMENTS: usize = 3;
 
 /// The arguments of a running callback.
 struct Call {
     env: sys::napi_env,
     /// Missing ones are `undefined`.
-    values: [sys::napi_value; 2],
+    values: [sys::napi_value; MOST_ARGUMENTS],
     given: usize,
 }
 
@@ -163,9 +173,9 @@ fn run(
     body: impl FnOnce(&Hot, &Call) -> Result<sys::napi_value, Refusal>,
 ) -> sys::napi_value {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let mut call = Call { env, values: [null_mut(); 2], given: 2 };
+        let mut call = Call { env, values: [null_mut(); MOST_ARGUMENTS], given: MOST_ARGUMENTS };
         let mut data = null_mut();
-        // SAFETY: Node calls with its own `env` and `info`; `values` has room for the two
+        // SAFETY: Node calls with its own `env` and `info`; `values` has room for the
         // arguments that are asked for.
         let status = unsafe {
             let values = call.values.as_mut_ptr();
@@ -201,7 +211,7 @@ pub(crate) fn numbers(env: Env) -> Result<sys::napi_value, Refusal> {
     Ok(array)
 }
 
-/// Makes `{ tryAcquire, acquire, recordLatency }` for one limiter.
+/// Makes `{ tryAcquire, acquire, acquireMany, recordLatency }` for one limiter.
 ///
 /// # Safety
 /// `array` is a value of the running call.
@@ -241,6 +251,7 @@ pub(crate) unsafe fn functions(
     let made = [
         (c"tryAcquire", try_acquire as Callback),
         (c"acquire", acquire),
+        (c"acquireMany", batch::acquire_many),
         (c"recordLatency", record_latency),
     ]
     .into_iter()

@@ -1,7 +1,7 @@
 //! The Node.js binding: it translates and nothing else.
 //!
 //! `limiter.rs`, `clock.rs`, `held.rs` and `wait.rs` are what `lib/*.js` builds its classes on;
-//! `hot.rs` has the three calls for which a class method would cost more than the decision.
+//! `hot.rs` has the four calls for which a class method would cost more than the decision.
 //! Nothing here is global to the process: every environment (a main thread, a worker) has its
 //! own values.
 
@@ -13,6 +13,7 @@ mod clock;
 mod decision;
 mod held;
 mod hot;
+mod keys;
 mod limiter;
 mod refusal;
 mod wait;

@@ -16,6 +16,7 @@ use crate::clock::NativeClock;
 use crate::decision::{ExactDecision, ExactSnapshot, ExactStats};
 use crate::held::{NativeAdmission, NativeReservation};
 use crate::hot;
+use crate::keys::Keys;
 use crate::refusal::Refusal;
 use crate::wait::{NativeTicket, WakeList};
 
@@ -103,7 +104,7 @@ impl NativeLimiter {
         Ok(NativeLimiter { limiter: answer(env, builder.build())? })
     }
 
-    /// `{ tryAcquire, acquire, recordLatency }`; `acquire` writes to `numbers`.
+    /// `{ tryAcquire, acquire, acquireMany, recordLatency }`; `acquire` writes to `numbers`.
     #[napi(catch_unwind)]
     pub fn hot<'env>(&self, env: Env, numbers: Unknown<'env>) -> napi::Result<Unknown<'env>> {
         // SAFETY: `numbers` is a value of this call, and so is what was made of it.
@@ -136,6 +137,20 @@ impl NativeLimiter {
     ) -> napi::Result<ExactDecision> {
         let now = answer(env, now.timestamp())?;
         answer(env, self.limiter.acquire_at(key, cost.0, now)).map(ExactDecision::from)
+    }
+
+    /// Decides about each key of a batch.
+    #[napi(catch_unwind)]
+    pub fn acquire_many_at(
+        &self,
+        env: Env,
+        keys: Keys,
+        cost: Cost,
+        now: NowNs,
+    ) -> napi::Result<Vec<ExactDecision>> {
+        let now = answer(env, now.timestamp())?;
+        let decisions = answer(env, self.limiter.acquire_many_at(keys.iter(), cost.0, now))?;
+        Ok(decisions.into_iter().map(ExactDecision::from).collect())
     }
 
     /// Decides, yes or no.

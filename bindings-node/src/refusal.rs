@@ -35,6 +35,18 @@ impl Refusal {
         Refusal::Internal(format!("a defect in tidegate, please report it: {what}"))
     }
 
+    /// The same of the key at `index` of a batch.
+    #[cold]
+    pub(crate) fn of_key(self, index: u32) -> Refusal {
+        match self {
+            Refusal::Type(text) => match text.strip_prefix("key:") {
+                Some(problem) => Refusal::Type(format!("keys[{index}]:{problem}")),
+                None => Refusal::Type(text),
+            },
+            other => other,
+        }
+    }
+
     /// Throws it. The result tells napi that an exception is on its way.
     pub(crate) fn throw(self, env: Env) -> napi::Error {
         let env = env.raw();

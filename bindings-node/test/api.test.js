@@ -42,6 +42,56 @@ test('acquire answers with plain numbers', () => {
   })
 })
 
+test('acquireMany is acquire of each key, in order, in batches of every size', () => {
+  for (const size of [0, 1, 2, 15, 16, 17, 100, 1024, 1025, 5000]) {
+    const many = at('3/second; 5/hour').limiter
+    const single = at('3/second; 5/hour').limiter
+    const keys = Array.from({ length: size }, (_, i) => `user:${(i * i) % 997}`)
+    if (size > 10) keys.splice(3, 5, '', Buffer.from('é'), 'é', new Uint8Array(0), 'x'.repeat(300))
+    for (const limiter of [many, single]) limiter.block('user:1', 5)
+    const expected = keys.map((key) => single.acquire(key, 2))
+    const answers = many.acquireMany(keys, 2)
+    assert.deepEqual(answers.map(fields), expected.map(fields), `${size} keys`)
+    assert.deepEqual(many.stats(), single.stats(), `${size} keys`)
+  }
+})
+
+test('acquireMany: a key twice, the default cost, any iterable, and a time', () => {
+  const { clock, limiter } = at('2/hour')
+  const rest = (decisions) => decisions.map(({ allowed, remaining }) => `${allowed} ${remaining}`)
+  assert.deepEqual(rest(limiter.acquireMany(['a', 'b', 'a', 'a'])), ['true 1', 'true 1', 'true 0', 'false 0'])
+  assert.deepEqual(rest(limiter.acquireMany(new Set(['b', 'c']), 2)), ['false 1', 'true 0'])
+  assert.deepEqual(rest(limiter.acquireMany(new Map([['d', 1]]).keys(), 3n)), ['false 2'])
+  assert.deepEqual(limiter.acquireMany([]), [])
+  const exact = limiter.acquireManyAt(['a', 'a'], 1, clock.nowNs() + 1_800_000_000_000n)
+  assert.deepEqual(exact.map(({ allowed }) => allowed), [true, false])
+  assert.equal(exact[1].retryAfterNs, 1_800_000_000_000n)
+  assert.deepEqual(limiter.acquireManyAt([], 1, clock.nowNs()), [])
+})
+
+test('acquireMany tells names that are new, and big numbers, each with its own decision', () => {
+  const policy = (first, second) => ({
+    limit: [
+      { name: first, rate: '2/hour' },
+      { name: second, rate: '200d/year', method: 'latency' },
+    ],
+  })
+  const { limiter } = at(policy('few', 'time'))
+  const slow = () => limiter.recordLatency('slow', 8.64e7 * 250)
+  slow()
+  limiter.block('blocked', 1000)
+  const names = (keys) => limiter.acquireMany(keys).map(({ name }) => name)
+  assert.deepEqual(names(['a', 'slow', 'blocked', 'a', 'slow']), ['few', 'time', '', 'few', 'time'])
+  assert.equal(limiter.acquire('slow').name, 'time')
+  limiter.update(policy('fewer', 'late'))
+  slow()
+  assert.deepEqual(names(['slow', 'b', 'slow']), ['late', 'fewer', 'late'])
+  assert.equal(limiter.acquire('b').name, 'fewer')
+  const [big, small] = limiter.acquireMany(['slow', 'c'])
+  assert.throws(() => big.limit, { name: 'RangeError', message: /^limit: .*acquireAt/ })
+  assert.equal(small.limit, 2)
+})
+
 test('a decision is plain data to JSON, inspect and spread', () => {
   const { limiter } = at('5/second')
   const decision = limiter.acquire('a', 5)
@@ -54,6 +104,9 @@ test('a decision is not changed by the next one', () => {
   const first = limiter.acquire('a')
   limiter.acquire('a')
   new Limiter('9/second').acquire('b', 3)
+  const [second] = limiter.acquireMany(['a'])
+  new Limiter('9/second').acquireMany(['b', 'b'], 3)
+  assert.deepEqual([second.limit, second.remaining], [5, 2])
   assert.deepEqual([first.limit, first.remaining], [5, 4])
 })
 

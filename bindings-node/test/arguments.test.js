@@ -45,6 +45,60 @@ test('keys of other types are refused by name, in every call', () => {
   refuses(() => limiter.acquire(unshared(3)), TYPE, /shared memory/)
 })
 
+test('a batch with a wrong key is refused by its number, and charges none', () => {
+  const wrong = [undefined, null, 1, {}, [], Symbol('a'), new Uint16Array(3), unshared(3)]
+  const transferred = new Uint8Array(3)
+  structuredClone(transferred.buffer, { transfer: [transferred.buffer] })
+  for (const key of [...wrong, transferred]) {
+    for (const [at, keys] of [
+      [0, [key]],
+      [1, ['a', key, key]],
+      [40, [...Array(40).fill('a'), key]],
+    ]) {
+      for (const call of [
+        () => limiter.acquireMany(keys),
+        () => limiter.acquireMany(keys.values(), 2n),
+        () => limiter.acquireManyAt(keys, 1, NOW),
+      ]) {
+        refuses(call, TYPE, new RegExp(`^keys\\[${at}\\]: .*(must be a string|shared|gone)`))
+      }
+    }
+  }
+  refuses(() => limiter.acquireMany([, 'a']), TYPE, /^keys\[0\]: .*not undefined/)
+  for (const keys of [undefined, null, 'a', '', 5, {}, () => {}, Buffer.from('a'), new Uint8Array(0)]) {
+    refuses(() => limiter.acquireMany(keys), TYPE, /^keys: must be an array or another iterable of keys, not /)
+    refuses(() => limiter.acquireManyAt(keys, 1, NOW), TYPE, /^keys: must be an array/)
+  }
+  refuses(() => limiter.acquireMany('a'), TYPE, /not a string$/)
+  refuses(() => limiter.acquireMany(Buffer.from('a')), TYPE, /not bytes$/)
+  for (const keys of [['a'], []]) {
+    refuses(() => limiter.acquireMany(keys, -1), RANGE, /^cost: -1 is negative/)
+    refuses(() => limiter.acquireMany(keys, 0.5), RANGE, /^cost: /)
+    refuses(() => limiter.acquireMany(keys, '1'), TYPE, /^cost: /)
+    refuses(() => limiter.acquireMany(keys, null), TYPE, /^cost: /)
+    refuses(() => limiter.acquireManyAt(keys, undefined, NOW), TYPE, /^cost: /)
+  }
+  function* failing() {
+    yield 'a'
+    throw new RangeError('mine')
+  }
+  assert.throws(() => limiter.acquireMany(failing()), { name: 'RangeError', message: 'mine' })
+  assert.equal(limiter.peek('a', 0).remaining, 100)
+})
+
+test('a key that calls the limiter while its batch is read does not mix the two', () => {
+  const own = new Limiter('3/hour; 1000000s/hour', { clock })
+  const key = new Uint8Array(0)
+  // Asked for by the engine when an array has no bytes: is it empty, or are they gone?
+  key.at = () => {
+    own.update('5/hour')
+    assert.deepEqual(own.acquireMany(['x', 'x', 'x']).map((seen) => seen.remaining), [4, 3, 2])
+  }
+  const [first, second] = own.acquireMany(['b', key])
+  assert.deepEqual([first.remaining, first.name], [4, '5/hour'])
+  assert.deepEqual([second.remaining, second.name], [4, '5/hour'])
+})
+
 test('a key whose bytes are gone is refused, an empty one is a key', () => {
   const transferred = new Uint8Array(3)
   structuredClone(transferred.buffer, { transfer: [transferred.buffer] })
@@ -128,6 +182,8 @@ test('durations that cannot be are refused by name', () => {
 test('explicit times are bigints, and never taken for now', () => {
   const calls = {
     acquireAt: (now) => limiter.acquireAt('a', 1, now),
+    acquireManyAt: (now) => limiter.acquireManyAt(['a'], 1, now),
+    acquireManyAtOfNone: (now) => limiter.acquireManyAt([], 1, now),
     tryAcquireAt: (now) => limiter.tryAcquireAt('a', 1, now),
     peekAt: (now) => limiter.peekAt('a', 1, now),
     recordLatencyAt: (now) => limiter.recordLatencyAt('a', 1n, now),
@@ -214,8 +270,8 @@ test('options of wait and measure, too', async () => {
 })
 
 test('methods need their limiter', () => {
-  const { tryAcquire, acquire, peek } = limiter
-  for (const call of [tryAcquire, acquire, peek]) {
+  const { tryAcquire, acquire, acquireMany, peek } = limiter
+  for (const call of [tryAcquire, acquire, acquireMany, peek]) {
     assert.throws(() => call('a'), TypeError)
     assert.throws(() => call.call({}, 'a'), TypeError)
   }

@@ -72,6 +72,7 @@ test('collected while calls go on', async () => {
     assert.throws(() => limiter.acquire(key), TypeError)
     for (let k = 0; k < 20; k++) {
       limiter.acquire('x'.repeat(300))
+      assert.equal(limiter.acquireMany(Array(k * 100).fill('y'.repeat(k))).length, k * 100)
       if (k % 10 === 0) global.gc()
     }
   }
@@ -126,7 +127,7 @@ test('a worker that is stopped in the middle of calls and waits takes nobody alo
     for (const limiter of limiters) { limiter.acquire('a'); limiter.wait('a') }
     const held = limiters.map((limiter) => limiter.reserve('b', 1))
     parentPort.postMessage('ready')
-    for (;;) for (const limiter of limiters) { limiter.acquire('a'); limiter.recordLatency('a', 1) }
+    for (;;) for (const limiter of limiters) { limiter.acquire('a'); limiter.recordLatency('a', 1); limiter.acquireMany(['a', 'b']) }
   `
   for (let i = 0; i < 3; i++) {
     const worker = new Worker(code, { eval: true, workerData: { path: require.resolve('tidegate') } })

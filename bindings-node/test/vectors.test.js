@@ -34,6 +34,8 @@ function shown(value) {
 
 const calls = {
   acquire: ({ limiter, key, cost, now }) => limiter.acquireAt(key, cost, now),
+  acquire_many: ({ limiter, cost, now, step }) =>
+    limiter.acquireManyAt(step.keys ?? step.keys_hex.map((key) => Buffer.from(key, 'hex')), cost, now),
   peek: ({ limiter, key, cost, now }) => limiter.peekAt(key, cost, now),
   try_acquire: ({ limiter, key, cost, now }) => limiter.tryAcquireAt(key, cost, now),
   record_latency: ({ limiter, key, now, step }) =>
@@ -75,6 +77,7 @@ function replay({ name, steps }) {
     if (typeof step.expect !== 'object') {
       assert.equal(got, step.expect, where)
     } else {
+      assert.equal(got.length, step.expect.length, `number of answers of ${where}`)
       // The fields that a vector names, all of them.
       for (const [field, wanted] of Object.entries(step.expect)) {
         assert.deepEqual(got[field], wanted, `${field} of ${where}`)

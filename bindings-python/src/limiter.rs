@@ -10,7 +10,7 @@ use pyo3::types::PyString;
 use tidegate::{Policy, Timestamp};
 
 use crate::clock::ManualClock;
-use crate::convert::{self, Key, one_of};
+use crate::convert::{self, Key, Keys, one_of};
 use crate::decision::Decision;
 use crate::error::{PolicyError, raise, raise_of_file};
 use crate::request::{Admission, Reservation};
@@ -98,6 +98,50 @@ impl Limiter {
         #[pyo3(from_py_with = convert::now_ns)] now_ns: Option<Timestamp>,
     ) -> PyResult<Decision> {
         at!(now_ns, self.0, acquire / acquire_at(key, cost)).map(Decision::from).map_err(raise)
+    }
+
+    /// As `acquire` of each key in order, all at one moment: many keys in one call.
+    ///
+    /// Not all or nothing: each key has its own decision. A key that occurs twice is decided
+    /// twice. All keys are looked at before the first is decided, so that a wrong one is refused
+    /// before anything is charged.
+    ///
+    /// Parameters
+    /// ----------
+    /// keys : iterable of str or bytes
+    ///     Who is limited; strings are their UTF-8. One key alone is for `acquire`.
+    /// cost : int, optional
+    ///     Units taken from every count limit of each key, 0 to 2**64 - 1.
+    /// now_ns : int, optional
+    ///     The time of the call, in nanoseconds since the Unix epoch, instead of the clock's.
+    ///
+    /// Returns
+    /// -------
+    /// list of Decision
+    ///     One for each key, in their order.
+    ///
+    /// Raises
+    /// ------
+    /// ArgumentError
+    ///     When `cost` or `now_ns` is out of range, or a key has lone surrogates (`keys[3]: ...`).
+    /// TypeError
+    ///     When `keys` is one key or no iterable, or an element is no key (`keys[3]: ...`).
+    ///
+    /// Examples
+    /// --------
+    /// >>> limiter = tidegate.Limiter("1/hour")
+    /// >>> [bool(decision) for decision in limiter.acquire_many(["a", "b", "a"])]
+    /// [True, True, False]
+    #[pyo3(signature = (keys, cost=1, *, now_ns=None))]
+    fn acquire_many(
+        &self,
+        #[pyo3(from_py_with = convert::keys)] keys: Keys<'_>,
+        #[pyo3(from_py_with = convert::cost)] cost: u64,
+        #[pyo3(from_py_with = convert::now_ns)] now_ns: Option<Timestamp>,
+    ) -> PyResult<Vec<Decision>> {
+        let keys = keys.read()?;
+        let decisions = at!(now_ns, self.0, acquire_many / acquire_many_at(keys, cost));
+        Ok(decisions.map_err(raise)?.into_iter().map(Decision::from).collect())
     }
 
     /// As `acquire`, only yes or no: the fastest call.

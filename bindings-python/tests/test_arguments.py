@@ -28,6 +28,20 @@ BAD = [
     ("acquire", ("a", 1, 5), TypeError, "positional"),
     ("try_acquire", ("a", -1), tidegate.ArgumentError, "cost"),
     ("try_acquire", ([],), TypeError, "key: expected"),
+    ("acquire_many", (["a", 42],), TypeError, r"^keys\[1\]: expected str or bytes, got int"),
+    ("acquire_many", (["a", b"a", None],), TypeError, r"^keys\[2\]: expected .*NoneType"),
+    ("acquire_many", (["a"] * 40 + [bytearray(b"a")],), TypeError, r"^keys\[40\]: .*bytearray"),
+    ("acquire_many", (("a", "\ud800"),), tidegate.ArgumentError, r"^keys\[1\]: .*surrogates"),
+    ("acquire_many", (iter(["a", ["a"]]),), TypeError, r"^keys\[1\]: .*got list"),
+    ("acquire_many", ("a",), TypeError, "^keys: expected an iterable of str or bytes.*got str"),
+    ("acquire_many", (b"a",), TypeError, "^keys: expected an iterable.*got bytes"),
+    ("acquire_many", (bytearray(),), TypeError, "^keys: expected an iterable.*got bytearray"),
+    ("acquire_many", (42,), TypeError, "^keys: expected an iterable.*got int"),
+    ("acquire_many", (None,), TypeError, "^keys: expected an iterable.*got NoneType"),
+    ("acquire_many", (["a"], -1), tidegate.ArgumentError, "^cost: the number is negative"),
+    ("acquire_many", (["a"], 1.0), TypeError, "^cost: expected"),
+    ("acquire_many", (["a"], 1, 5), TypeError, "positional"),
+    ("acquire_many", (), TypeError, "keys"),
     ("peek", ("a", -1), tidegate.ArgumentError, "cost"),
     ("reserve", ("a", -1), tidegate.ArgumentError, "cost"),
     ("reserve", ("a",), TypeError, "cost"),
@@ -83,6 +97,39 @@ def test_bad_keywords(clock, call, keywords, error, message):
     limiter = tidegate.Limiter("5/minute; 5s/minute", clock=clock)
     with pytest.raises(error, match=message):
         getattr(limiter, call)("a", **keywords)
+
+
+def test_what_an_iterable_raises_comes_through(clock):
+    limiter = tidegate.Limiter("5/minute", clock=clock)
+
+    def keys(raised):
+        yield "a"
+        raise raised
+
+    for raised in (TypeError("mine"), KeyboardInterrupt("mine"), LookupError("mine")):
+        with pytest.raises(type(raised)) as caught:
+            limiter.acquire_many(keys(raised))
+        assert caught.value is raised
+    with pytest.raises(tidegate.ArgumentError, match="^now_ns: the number is negative"):
+        limiter.acquire_many(["a"], now_ns=-1)
+    with pytest.raises(tidegate.ArgumentError) as caught:
+        limiter.acquire_many(["a", "\ud800"])
+    assert caught.value.field == "keys[1]"
+    assert limiter.peek("a", 0).remaining == 5
+
+
+def test_a_batch_is_what_it_was_when_it_was_given(clock):
+    limiter = tidegate.Limiter("5/minute", clock=clock)
+    keys = ["first " * 9, "second " * 9]
+
+    class Clearing:
+        def __index__(self):
+            keys.clear()
+            return 2
+
+    assert [seen.remaining for seen in limiter.acquire_many(keys, Clearing())] == [3, 3]
+    assert keys == []
+    assert limiter.peek("first " * 9, 0).remaining == 3
 
 
 def test_argument_errors_tell_the_field(clock):

@@ -54,6 +54,33 @@ def test_impossible_never_comes_back(clock):
     assert denied.retry_after_ns is None
 
 
+def test_acquire_many_is_acquire_of_each(clock):
+    many, single = make("2/minute; 5/hour", clock), make("2/minute; 5/hour", clock)
+    keys = ["a", b"b", "é", "é".encode(), b"\xff\x00", "a", "", "a", b""]
+    for limiter in (many, single):
+        limiter.block(b"\xff\x00", 9)
+    answers = many.acquire_many(keys)
+    assert answers == [single.acquire(key) for key in keys]
+    assert isinstance(answers, list)
+    assert [seen.remaining for seen in answers] == [1, 1, 1, 0, 0, 0, 1, 0, 0]
+    assert [seen.reason for seen in answers].count("blocked") == 1
+    assert many.stats() == single.stats()
+
+
+def test_acquire_many_takes_any_iterable(clock):
+    limiter = make("1/minute", clock)
+    assert limiter.acquire_many([]) == limiter.acquire_many(()) == limiter.acquire_many({}) == []
+    assert limiter.acquire_many(f"user:{number}" for number in range(100)) == limiter.acquire_many(
+        f"other:{number}" for number in range(100)
+    )
+    assert all(limiter.acquire_many({"in a set"}, cost=1))
+    assert all(limiter.acquire_many(keys={"in a dict": 1}))
+    assert not any(limiter.acquire_many(("in a set", "in a dict")))
+    later = clock.now_ns() + MINUTE
+    answers = limiter.acquire_many(["in a set", "in a set"], now_ns=later)
+    assert [bool(seen) for seen in answers] == [True, False]
+
+
 def test_peek_changes_nothing(clock):
     limiter = make("2/minute", clock)
     assert limiter.peek("a", 2)

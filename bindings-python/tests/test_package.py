@@ -51,6 +51,16 @@ def test_the_examples_of_the_documentation():
         assert doctest.DocTestRunner().run(example).failed == 0, example.name
 
 
+def test_the_examples_of_native_methods():
+    names = {"tidegate": tidegate}
+    run = 0
+    for example in doctest.DocTestFinder().find(_native.Limiter, "Limiter", globs=names):
+        outcome = doctest.DocTestRunner().run(example)
+        assert outcome.failed == 0, example.name
+        run += outcome.attempted
+    assert run > 0
+
+
 def test_version():
     cargo = (ROOT / "Cargo.toml").read_text()
     assert f'version = "{tidegate.__version__}"' in cargo

@@ -79,6 +79,10 @@ class Replayer:
             return self.reservations.pop(step["id"]).cancel(**now)
         if call == "update":
             return self.limiter.update(step["policy"], **now)
+        if call == "acquire_many":
+            keys = step.get("keys") or map(bytes.fromhex, step.get("keys_hex", []))
+            answers = self.limiter.acquire_many(keys, int(step["cost"]), **now)
+            return [of_decision(answer) for answer in answers]
         key = bytes.fromhex(step["key_hex"]) if "key_hex" in step else step["key"]
         if call == "reserve":
             self.reservations[step["id"]] = self.limiter.reserve(key, int(step["cost"]), **now)

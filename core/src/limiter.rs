@@ -1,9 +1,11 @@
 //! Where policy, algorithms, store and clock meet: the only such place.
 //!
 //! Here: how a limiter is made, decides, and is looked at. `afterwards`: what is charged or given back when
-//! a request is done, and the operator's hand. `under_way`: what is held while one runs, and waiting.
+//! a request is done, and the operator's hand. `batch`: many keys in one call. `under_way`: what is held while
+//! one runs, and waiting.
 
 mod afterwards;
+mod batch;
 mod under_way;
 
 use std::path::Path;

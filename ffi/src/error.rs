@@ -25,6 +25,17 @@ impl Failure {
         Failure::Argument { name, problem: problem.into() }
     }
 
+    /// The same of one element of the array that the argument is.
+    #[cold]
+    pub(crate) fn of_element(self, index: usize) -> Failure {
+        match self {
+            Failure::Argument { name, problem } => {
+                Failure::argument(name, format!("[{index}] {problem}"))
+            }
+            other => other,
+        }
+    }
+
     pub(crate) fn panic(payload: Box<dyn Any + Send>) -> Failure {
         let text = match payload.downcast_ref::<&'static str>() {
             Some(text) => Cow::Borrowed(*text),

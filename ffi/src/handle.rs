@@ -76,6 +76,54 @@ pub(crate) unsafe fn key<'a>(key: *const c_void, len: usize) -> Checked<&'a [u8]
     unsafe { bytes(key, len, ("key", "key_len")) }
 }
 
+/// The bytes of `count` keys, all checked before the first is used; a count of 0 ignores the pointers.
+///
+/// # Safety
+/// Each of `keys` and `key_lens` is NULL or valid for reads of `count` values during the call, and so is
+/// each key, as in [`key`].
+pub(crate) unsafe fn keys<'a>(
+    keys: *const *const c_void,
+    key_lens: *const usize,
+    count: usize,
+) -> Checked<Vec<&'a [u8]>> {
+    // SAFETY: the caller's promise.
+    let (keys, lens) =
+        unsafe { (array(keys, count, "keys")?, array(key_lens, count, "key_lens")?) };
+    let mut checked = Vec::with_capacity(count);
+    for (index, (&data, &len)) in keys.iter().zip(lens).enumerate() {
+        // SAFETY: the caller's promise.
+        let key = unsafe { bytes(data, len, ("keys", "key_lens")) };
+        checked.push(key.map_err(|failure| failure.of_element(index))?);
+    }
+    Ok(checked)
+}
+
+/// `count` values; a count of 0 ignores the pointer.
+///
+/// # Safety
+/// `data` is NULL, or valid for reads of `count` values during the call.
+unsafe fn array<'a, T>(data: *const T, count: usize, name: &'static str) -> Checked<&'a [T]> {
+    if count == 0 {
+        return Ok(&[]);
+    }
+    if data.is_null() {
+        return Err(null(name));
+    }
+    if count > isize::MAX as usize / size_of::<T>() {
+        return Err(too_many(count));
+    }
+    // SAFETY: not NULL, no longer than an object can be, and the caller's promise.
+    Ok(unsafe { std::slice::from_raw_parts(data, count) })
+}
+
+#[cold]
+fn too_many(count: usize) -> Failure {
+    Failure::argument(
+        "count",
+        format!("{count} keys are more than memory holds; give their number"),
+    )
+}
+
 /// The text of a policy.
 ///
 /// # Safety
@@ -227,17 +275,78 @@ impl<T: Growing> OutStruct<T> {
     /// Writes what the caller's version of the struct has room for, but its size.
     #[inline]
     pub(crate) fn write(self, value: T) {
-        if self.size == size_of::<T>() {
-            // SAFETY: the promise of `new`, and the place is exactly of this size.
-            return unsafe { self.place.write(value) };
+        // SAFETY: the promise of `new`.
+        unsafe { write_struct(self.place, self.size, value) }
+    }
+}
+
+/// Writes a growing struct into a place of `size` bytes, but its size.
+///
+/// # Safety
+/// `place` is valid for writes of `size` bytes, which are at least `LEAST`.
+#[inline]
+unsafe fn write_struct<T: Growing>(place: NonNull<T>, size: usize, value: T) {
+    if size == size_of::<T>() {
+        // SAFETY: the caller's promise, and the place is exactly of this size.
+        return unsafe { place.write(value) };
+    }
+    let end = size.min(size_of::<T>()) & !7;
+    let start = size_of::<u32>();
+    // SAFETY: both are valid for `end` bytes, and `end` is at least `LEAST`; bytes need no
+    // alignment, and `value` is a local of this function, so that they do not overlap.
+    unsafe {
+        let from = (&raw const value).cast::<u8>().add(start);
+        place.cast::<u8>().add(start).as_ptr().copy_from_nonoverlapping(from, end - start);
+    }
+}
+
+/// A checked place for an array of structs that grow with new versions. The first one's size is
+/// that of all: it is how far they are apart.
+pub(crate) struct OutStructs<T> {
+    /// None: an array of no structs.
+    first: Option<NonNull<T>>,
+    size: u32,
+    count: usize,
+}
+
+impl<T: Growing> OutStructs<T> {
+    /// # Safety
+    /// `count` is 0, or `places` is NULL or valid for reads and writes of `count` times as many
+    /// bytes as the first one's `struct_size` says.
+    pub(crate) unsafe fn new(
+        places: *mut T,
+        count: usize,
+        name: &'static str,
+    ) -> Checked<OutStructs<T>> {
+        if count == 0 {
+            return Ok(OutStructs { first: None, size: 0, count });
         }
-        let end = self.size.min(size_of::<T>()) & !7;
-        let start = size_of::<u32>();
-        // SAFETY: both are valid for `end` bytes, and `end` is at least `LEAST`; bytes need no
-        // alignment, and `value` is a local of this function, so that they do not overlap.
-        unsafe {
-            let from = (&raw const value).cast::<u8>().add(start);
-            self.place.cast::<u8>().add(start).as_ptr().copy_from_nonoverlapping(from, end - start);
+        let first = NonNull::new(places).ok_or_else(|| null(name))?;
+        // SAFETY: not NULL; `Growing` says that the struct starts with its size.
+        let size = unsafe { first.cast::<u32>().read() };
+        let stride = size as usize;
+        if !(LEAST..=MOST).contains(&stride) || !stride.is_multiple_of(align_of::<T>()) {
+            return Err(too_small::<T>(name, stride));
+        }
+        if count > isize::MAX as usize / stride {
+            return Err(too_many(count));
+        }
+        Ok(OutStructs { first: Some(first), size, count })
+    }
+
+    /// Writes one value after the other as `OutStruct::write` does, and each one's size too: all
+    /// but the first may never have been set.
+    pub(crate) fn write(self, values: impl ExactSizeIterator<Item = T>) {
+        let Some(first) = self.first else { return };
+        assert_eq!(values.len(), self.count, "a value for each place");
+        for (index, value) in values.take(self.count).enumerate() {
+            // SAFETY: `index` is below `count`, and the promise of `new`: the place lies within the
+            // array, `size` apart from its neighbours and so aligned, and has `size` bytes.
+            unsafe {
+                let place = first.byte_add(index * self.size as usize);
+                place.cast::<u32>().write(self.size);
+                write_struct(place, self.size as usize, value);
+            }
         }
     }
 }

@@ -9,6 +9,7 @@
 #![allow(clippy::missing_safety_doc, reason = "the header's introduction is the contract")]
 
 mod acquire;
+mod batch;
 mod charge;
 mod clock;
 mod decision;

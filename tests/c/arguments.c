@@ -26,6 +26,8 @@ static void null_limiters(void)
 
     BLAMES("limiter", tidegate_acquire(none, "k", 1, 1, &d));
     BLAMES("limiter", tidegate_acquire_at(none, "k", 1, 1, T0, &d));
+    BLAMES("limiter", tidegate_acquire_many(none, NULL, NULL, 0, 1, &d));
+    BLAMES("limiter", tidegate_acquire_many_at(none, NULL, NULL, 0, 1, T0, &d));
     BLAMES("limiter", tidegate_peek(none, "k", 1, 1, &d));
     BLAMES("limiter", tidegate_peek_at(none, "k", 1, 1, T0, &d));
     BLAMES("limiter", tidegate_record_latency(none, "k", 1, 1));
@@ -292,6 +294,96 @@ static void sizes_of_decisions(void)
     CHECK(tidegate_try_acquire_at(limiter, "size", 4, 10, T0));
 }
 
+static const void *const one_key[] = {"k"};
+static const size_t one_len[] = {1};
+
+/* One argument of a batch wrong in turn: it is named, and no key of the batch is charged. */
+static void batches(void)
+{
+    const uint64_t beyond = UINT64_C(1) << 62;
+    const void *keys[] = {"k", "k", NULL};
+    size_t lens[] = {1, 1, 0};
+    tidegate_decision d[3] = {TIDEGATE_DECISION_INIT};
+
+    BLAMES("keys", tidegate_acquire_many(limiter, NULL, lens, 3, 1, d));
+    BLAMES("keys", tidegate_acquire_many_at(limiter, NULL, lens, 3, 1, T0, d));
+    BLAMES("key_lens", tidegate_acquire_many(limiter, keys, NULL, 3, 1, d));
+    BLAMES("key_lens", tidegate_acquire_many_at(limiter, keys, NULL, 3, 1, T0, d));
+    BLAMES("decisions", tidegate_acquire_many(limiter, keys, lens, 3, 1, NULL));
+    BLAMES("decisions", tidegate_acquire_many_at(limiter, keys, lens, 3, 1, T0, NULL));
+    BLAMES("now_ns", tidegate_acquire_many_at(limiter, keys, lens, 3, 1, beyond, d));
+    lens[2] = 1;
+    BLAMES("keys", tidegate_acquire_many(limiter, keys, lens, 3, 1, d));
+    CHECK_TEXT(tidegate_last_error(), "keys: [2] is NULL; give a valid pointer");
+    BLAMES("keys", tidegate_acquire_many_at(limiter, keys, lens, 3, 1, T0, d));
+    lens[1] = SIZE_MAX;
+    BLAMES("key_lens", tidegate_acquire_many(limiter, keys, lens, 2, 1, d));
+    CHECK(strstr(tidegate_last_error(), "key_lens: [1] ") != NULL);
+    CHECK_U64(d[0].allowed, false); /* nothing was written either */
+
+    /* More than memory holds, of keys and, where a decision is larger, of decisions. */
+    BLAMES("count", tidegate_acquire_many(limiter, keys, lens, SIZE_MAX, 1, d));
+    BLAMES("count", tidegate_acquire_many_at(limiter, keys, lens, SIZE_MAX / 4, 1, T0, d));
+    CHECK_OK(tidegate_acquire_many(limiter, NULL, NULL, 0, 1, NULL));
+    CHECK_OK(tidegate_acquire_many_at(limiter, NULL, NULL, 0, 1, T0, NULL));
+    BLAMES("now_ns", tidegate_acquire_many_at(limiter, NULL, NULL, 0, 1, beyond, NULL));
+}
+
+static void sizes_of_batched_decisions(void)
+{
+    typedef struct {
+        tidegate_decision known;
+        uint64_t news;
+    } newer;
+    const void *const keys[] = {"older", "newer", "newer"};
+    const size_t lens[] = {5, 5, 5};
+    const size_t refused[] = {0, 7, 12, 47, 4104};
+    newer of_newer[3];
+    uint64_t words[3][2]; /* aligned as decisions are */
+    unsigned char(*bytes)[16] = (unsigned char(*)[16])words;
+    tidegate_decision decision = TIDEGATE_DECISION_INIT;
+    uint32_t older = sizeof words[0];
+    uint64_t limit;
+    size_t at;
+
+    /* A caller that is newer: decisions are as far apart as it says, its own news stay. */
+    memset(of_newer, 0xAA, sizeof of_newer);
+    of_newer[0].known.struct_size = sizeof(newer);
+    CHECK_OK(tidegate_acquire_many_at(limiter, keys, lens, 3, 4, T0, &of_newer[0].known));
+    for (at = 0; at < 3; at++) {
+        CHECK_U64(of_newer[at].known.struct_size, sizeof(newer));
+        CHECK(of_newer[at].known.allowed);
+        CHECK_U64(of_newer[at].known.limit, 10);
+        CHECK_U64(of_newer[at].known.remaining, at == 2 ? 2 : 6);
+        CHECK_U64(of_newer[at].known.reserved, 0);
+        CHECK_U64(of_newer[at].news, UINT64_C(0xAAAAAAAAAAAAAAAA));
+    }
+    /* One that is older: sizes, `allowed` and the limit, 16 bytes apart. */
+    memset(words, 0xAA, sizeof words);
+    memcpy(bytes[0], &older, sizeof older);
+    CHECK_OK(tidegate_acquire_many_at(limiter, keys, lens, 2, 5, T0, (tidegate_decision *)words));
+    for (at = 0; at < 2; at++) {
+        memcpy(&older, bytes[at], sizeof older);
+        CHECK_U64(older, sizeof bytes[0]);
+        CHECK_U64(bytes[at][4], at == 0); /* 4 + 5 of "older", 8 + 5 of "newer" */
+        memcpy(&limit, bytes[at] + 8, sizeof limit);
+        CHECK_U64(limit, 10);
+    }
+    for (at = 0; at < sizeof bytes[2]; at++)
+        CHECK_U64(bytes[2][at], 0xAA);
+
+    for (at = 0; at < sizeof refused / sizeof *refused; at++) {
+        decision.struct_size = (uint32_t)refused[at];
+        BLAMES("decisions",
+               tidegate_acquire_many_at(limiter, one_key, one_len, 1, 1, T0, &decision));
+        CHECK(strstr(tidegate_last_error(), "sizeof") != NULL);
+        CHECK_U64(decision.struct_size, refused[at]);
+    }
+    decision.struct_size = 4096;
+    BLAMES("count", tidegate_acquire_many_at(limiter, one_key, one_len, SIZE_MAX / 32, 1, T0,
+                                             &decision));
+}
+
 static void sizes_of_other_structs(void)
 {
     tidegate_counters counters;
@@ -329,6 +421,8 @@ int main(void)
     bad_options();
     sizes_of_options();
     sizes_of_decisions();
+    batches();
+    sizes_of_batched_decisions();
     sizes_of_other_structs();
     /* None of the calls that failed cost anything. */
     CHECK(tidegate_try_acquire_at(limiter, "k", 1, 10, T0));

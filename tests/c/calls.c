@@ -137,6 +137,46 @@ static void keys(void)
     tidegate_limiter_free(limiter);
 }
 
+static void many_keys(void)
+{
+    tidegate_clock *clock = clock_at(T0);
+    tidegate_limiter *limiter = limiter_of("2/minute", clock);
+    const void *keys[] = {"a", "a\0b", "a", NULL, "a"};
+    const size_t key_lens[] = {1, 3, 1, 0, 1};
+    tidegate_decision decisions[5] = {TIDEGATE_DECISION_INIT};
+    tidegate_counters counters = TIDEGATE_COUNTERS_INIT;
+    size_t at;
+
+    CHECK(tidegate_try_acquire(limiter, "", 0, 2));
+    CHECK_OK(tidegate_acquire_many(limiter, keys, key_lens, 5, 1, decisions));
+    for (at = 0; at < 5; at++) {
+        CHECK_U64(decisions[at].struct_size, sizeof *decisions);
+        CHECK_U64(decisions[at].limit, 2);
+        CHECK_TEXT(decisions[at].limit_name, "2/minute");
+    }
+    CHECK(decisions[0].allowed && decisions[0].remaining == 1);
+    CHECK(decisions[1].allowed && decisions[1].remaining == 1);
+    CHECK(decisions[2].allowed && decisions[2].remaining == 0);
+    CHECK(!decisions[3].allowed && decisions[3].reason == TIDEGATE_REASON_LIMITED);
+    CHECK(!decisions[4].allowed);
+    CHECK_U64(decisions[4].retry_after_ns, 30 * SECOND);
+    CHECK_OK(tidegate_stats(limiter, &counters));
+    CHECK_U64(counters.allowed, 4);
+    CHECK_U64(counters.limited, 2);
+
+    /* Each of them is ready for a call of its own. */
+    CHECK_OK(tidegate_peek(limiter, "b", 1, 3, &decisions[3]));
+    CHECK_U64(decisions[3].reason, TIDEGATE_REASON_IMPOSSIBLE);
+
+    /* At a given time; and no keys at all. */
+    CHECK_OK(tidegate_acquire_many_at(limiter, keys, key_lens, 3, 1, T0 + 30 * SECOND, decisions));
+    CHECK(decisions[0].allowed && decisions[1].allowed && !decisions[2].allowed);
+    CHECK_OK(tidegate_acquire_many(limiter, keys, key_lens, 0, 1, decisions));
+    CHECK(decisions[0].allowed && !decisions[2].allowed);
+    tidegate_limiter_free(limiter);
+    tidegate_clock_free(clock);
+}
+
 static uint64_t remaining_at(const tidegate_limiter *limiter, const char *key, uint64_t now_ns)
 {
     tidegate_decision decision = TIDEGATE_DECISION_INIT;
@@ -463,6 +503,7 @@ int main(int argc, char **argv)
     clocks_that_run();
     decisions();
     keys();
+    many_keys();
     the_operators_hand();
     latency_and_permits();
     reservations();

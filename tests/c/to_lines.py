@@ -17,6 +17,7 @@ DECISION = {"acquire", "peek", "reserve"}
 ARGUMENTS = {
     "new": ["policy", "now"],
     "acquire": ["cost", "now"],
+    "acquire_many": ["cost", "now"],
     "peek": ["cost", "now"],
     "try_acquire": ["cost", "now"],
     "record_latency": ["latency_ns", "now"],
@@ -57,6 +58,13 @@ def key(step):
     return step.pop("key_hex") if "key_hex" in step else text(step.pop("key"))
 
 
+def keys(step):
+    hexes = step.pop("keys_hex") if "keys_hex" in step else [text(key) for key in step.pop("keys")]
+    yield f"keys={len(hexes)}"
+    for key in hexes:
+        yield f"key={key}"
+
+
 def fields(given, known):
     for name, value in given.items():
         if name not in known:
@@ -72,6 +80,11 @@ def expectation(call, expect):
         yield f"allowed={int(expect)}"
     elif call in DECISION:
         yield from fields(expect, DECISION_FIELDS)
+    elif call == "acquire_many":
+        yield f"decisions={len(expect)}"
+        for index, decision in enumerate(expect):
+            yield f"decision={index}"
+            yield from fields(decision, DECISION_FIELDS)
     elif call == "snapshot":
         buckets = expect.pop("buckets")
         yield f"blocked_for_ns={number(expect.pop('blocked_for_ns'))}"
@@ -89,7 +102,9 @@ def expectation(call, expect):
 def step_line(index, step):
     call = step.pop("call")
     parts = [call, f"step={index}"]
-    if call not in WITHOUT_KEY:
+    if call == "acquire_many":
+        parts += keys(step)
+    elif call not in WITHOUT_KEY:
         parts.append(f"key={key(step)}")
     for name in ARGUMENTS[call]:
         value = step.pop(name)

@@ -60,28 +60,49 @@ static bool expects(line *l)
     return true;
 }
 
+static void compare_field(const char *name, const tidegate_decision *d, const char *value)
+{
+    if (strcmp(name, "allowed") == 0)
+        same_number(name, d->allowed, value);
+    else if (strcmp(name, "reason") == 0)
+        same_text(name, tidegate_reason_name(d->reason), value);
+    else if (strcmp(name, "limit") == 0)
+        same_number(name, d->limit, value);
+    else if (strcmp(name, "remaining") == 0)
+        same_number(name, d->remaining, value);
+    else if (strcmp(name, "retry_after_ns") == 0)
+        same_number(name, d->retry_after_ns, value);
+    else if (strcmp(name, "reset_after_ns") == 0)
+        same_number(name, d->reset_after_ns, value);
+    else if (strcmp(name, "name") == 0)
+        same_text(name, d->limit_name, value);
+    else
+        give_up("unknown field", name);
+}
+
 static void compare_decision(line *l, const tidegate_decision *d)
 {
     const char *name, *value;
     if (!expects(l))
         return;
+    while (read_pair(l, &name, &value))
+        compare_field(name, d, value);
+}
+
+static void compare_decisions(line *l, const tidegate_decision *decisions, size_t count)
+{
+    const tidegate_decision *d = NULL;
+    const char *name, *value;
+    if (!expects(l))
+        return;
+    same_number("decisions", count, expect_pair(l, "decisions"));
     while (read_pair(l, &name, &value)) {
-        if (strcmp(name, "allowed") == 0)
-            same_number(name, d->allowed, value);
-        else if (strcmp(name, "reason") == 0)
-            same_text(name, tidegate_reason_name(d->reason), value);
-        else if (strcmp(name, "limit") == 0)
-            same_number(name, d->limit, value);
-        else if (strcmp(name, "remaining") == 0)
-            same_number(name, d->remaining, value);
-        else if (strcmp(name, "retry_after_ns") == 0)
-            same_number(name, d->retry_after_ns, value);
-        else if (strcmp(name, "reset_after_ns") == 0)
-            same_number(name, d->reset_after_ns, value);
-        else if (strcmp(name, "name") == 0)
-            same_text(name, d->limit_name, value);
+        if (strcmp(name, "decision") != 0 && d != NULL)
+            compare_field(name, d, value);
+        else if (as_number(value) < count)
+            d = &decisions[as_number(value)];
         else
-            give_up("unknown field", name);
+            give_up("more decisions than keys", value);
     }
 }
 
@@ -220,6 +241,32 @@ static void asking_step(line *l, const char *call, bytes key)
     compare_decision(l, &decision);
 }
 
+static void batch_step(line *l)
+{
+    size_t count = (size_t)as_number(expect_pair(l, "keys")), at;
+    bytes *keys = (bytes *)room((count + 1) * sizeof *keys);
+    const void **data = (const void **)room((count + 1) * sizeof *data);
+    size_t *lens = (size_t *)room((count + 1) * sizeof *lens);
+    tidegate_decision *decisions = (tidegate_decision *)room((count + 1) * sizeof *decisions);
+    uint64_t cost;
+    for (at = 0; at < count; at++) {
+        keys[at] = as_bytes(expect_pair(l, "key"));
+        data[at] = keys[at].data;
+        lens[at] = keys[at].len;
+    }
+    cost = as_number(expect_pair(l, "cost"));
+    decisions[0].struct_size = sizeof *decisions;
+    done(tidegate_acquire_many_at(limiter, data, lens, count, cost,
+                                  as_number(expect_pair(l, "now")), decisions));
+    compare_decisions(l, decisions, count);
+    for (at = 0; at < count; at++)
+        free(keys[at].data);
+    free(keys);
+    free((void *)data);
+    free(lens);
+    free(decisions);
+}
+
 static void snapshot_step(line *l, bytes key)
 {
     tidegate_buckets *buckets = NULL;
@@ -285,6 +332,8 @@ static void step(line *l)
         policy_step(l, strcmp(call, "update") == 0);
     else if (strcmp(call, "settle") == 0 || strcmp(call, "cancel") == 0)
         reservation_step(l, strcmp(call, "settle") == 0);
+    else if (strcmp(call, "acquire_many") == 0)
+        batch_step(l);
     else
         keyed_step(l, call);
 }

@@ -30,6 +30,12 @@ const fromFile: Limiter = Limiter.fromFile(new URL('file:///policy.toml'), { clo
 
 const yes: boolean = limiter.tryAcquire('a') && fromFile.tryAcquire(Buffer.from('a'), 2n)
 const decision: Decision = limiter.acquire(new Uint8Array(1), 3)
+const many: Decision[] = limiter.acquireMany(['a', Buffer.from('b')]).concat(limiter.acquireMany(new Set('ab'), 2n))
+const manyExact: ExactDecision[] = limiter.acquireManyAt(['a'], 1, 5n)
+// @ts-expect-error: one key is for acquire
+limiter.acquireMany('a')
+// @ts-expect-error: no keys
+limiter.acquireMany([1])
 const wait: number = decision.retryAfterMs + decision.resetAfterMs + decision.remaining
 const exact: ExactDecision = limiter.acquireAt('a', 1, 5n)
 const never: boolean = exact.retryAfterNs === null
@@ -87,4 +93,4 @@ new Reservation()
 // @ts-expect-error no such option
 limiter.wait('a', { timeout: 5 })
 
-export { yes, wait, never, used, stats, left, exactly, value, value2, waited }
+export { yes, many, manyExact, wait, never, used, stats, left, exactly, value, value2, waited }

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from os import PathLike
 from types import TracebackType
@@ -166,6 +166,42 @@ class Limiter:
         ------
         ArgumentError
             When `cost` or `now_ns` is out of range, or `key` has lone surrogates.
+        """
+    def acquire_many(
+        self, keys: Iterable[str | bytes], cost: int = 1, *, now_ns: int | None = None
+    ) -> list[Decision]:
+        """As `acquire` of each key in order, all at one moment: many keys in one call.
+
+        Not all or nothing: each key has its own decision. A key that occurs twice is decided
+        twice. All keys are looked at before the first is decided, so that a wrong one is refused
+        before anything is charged.
+
+        Parameters
+        ----------
+        keys : iterable of str or bytes
+            Who is limited; strings are their UTF-8. One key alone is for `acquire`.
+        cost : int, optional
+            Units taken from every count limit of each key, 0 to 2**64 - 1.
+        now_ns : int, optional
+            The time of the call, in nanoseconds since the Unix epoch, instead of the clock's.
+
+        Returns
+        -------
+        list of Decision
+            One for each key, in their order.
+
+        Raises
+        ------
+        ArgumentError
+            When `cost` or `now_ns` is out of range, or a key has lone surrogates (`keys[3]: ...`).
+        TypeError
+            When `keys` is one key or no iterable, or an element is no key (`keys[3]: ...`).
+
+        Examples
+        --------
+        >>> limiter = tidegate.Limiter("1/hour")
+        >>> [bool(decision) for decision in limiter.acquire_many(["a", "b", "a"])]
+        [True, True, False]
         """
     def try_acquire(
         self, key: str | bytes, cost: int = 1, *, now_ns: int | None = None

@@ -17,6 +17,8 @@ decision = limiter.acquire("a", cost=2, now_ns=5)
 assert_type(decision, tidegate.Decision)
 assert_type(decision.retry_after, float)
 assert_type(decision.retry_after_ns, int | None)
+assert_type(limiter.acquire_many(["a", b"b"], now_ns=5), list[tidegate.Decision])
+limiter.acquire_many((key for key in {"a": 1}), 2)
 assert_type(limiter.try_acquire(b"a"), bool)
 limiter.record_latency("a", timedelta(seconds=1))
 limiter.record_latency("a", 1)
@@ -51,6 +53,7 @@ async def main() -> None:
 
 
 limiter.acquire(42)  # type: ignore[arg-type]
+limiter.acquire_many([42])  # type: ignore[list-item]
 limiter.acquire("a", 1.5)  # type: ignore[arg-type]
 limiter.acquire("a", 1, 5)  # type: ignore[call-arg]
 work("1")  # type: ignore[arg-type]

@@ -36,8 +36,8 @@ pub(crate) const CONTENTS: &[Section] = &[
     ),
     section(
         "3. Keys",
-        "Looking, giving back, and the operator's hand.",
-        &["peek", "refund", "release", "reset", "block", "penalize"],
+        "Many at once, looking, giving back, and the operator's hand.",
+        &["acquire_many", "peek", "refund", "release", "reset", "block", "penalize"],
     ),
     section(
         "4. Snapshots",
@@ -74,6 +74,7 @@ pub(crate) const CONTENTS: &[Section] = &[
         &[
             "acquire_at",
             "try_acquire_at",
+            "acquire_many_at",
             "peek_at",
             "record_latency_at",
             "refund_at",

@@ -24,6 +24,7 @@ const SOURCES: &[&str] = &[
     "options",
     "limiter",
     "acquire",
+    "batch",
     "charge",
     "snapshot",
     "stats",

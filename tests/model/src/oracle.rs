@@ -342,6 +342,10 @@ impl Oracle {
         self.reserve(key, cost, at).answer
     }
 
+    pub fn acquire_many(&mut self, keys: &[impl AsRef<[u8]>], cost: u64, at: Time) -> Vec<Answer> {
+        keys.iter().map(|key| self.acquire(key.as_ref(), cost, at)).collect()
+    }
+
     pub fn peek(&self, key: &[u8], cost: u64, at: Time) -> Answer {
         self.decide(&mut self.key(key), at, cost.into()).0
     }

@@ -71,18 +71,25 @@ impl Script {
     }
 
     fn step(&mut self, call: &str, key: &[u8], args: Value, expect: Option<Value>) -> &mut Script {
+        let (name, key) = match plain(key) {
+            Some(text) => ("key", text.into()),
+            None => ("key_hex", hex(key).into()),
+        };
+        self.step_of(call, name, key, args, expect)
+    }
+
+    /// A step whose key, or whose keys, are written as `keys` under `name`.
+    fn step_of(
+        &mut self,
+        call: &str,
+        name: &str,
+        keys: Value,
+        args: Value,
+        expect: Option<Value>,
+    ) -> &mut Script {
         let mut step = Map::new();
         step.insert("call".to_owned(), call.into());
-        match std::str::from_utf8(key) {
-            Ok(text) if !text.contains('\0') => step.insert("key".to_owned(), text.into()),
-            _ => {
-                let hex = key.iter().fold(String::new(), |mut hex, byte| {
-                    let _ = write!(hex, "{byte:02x}");
-                    hex
-                });
-                step.insert("key_hex".to_owned(), hex.into())
-            }
-        };
+        step.insert(name.to_owned(), keys);
         if let Value::Object(args) = args {
             step.extend(args);
         }
@@ -97,6 +104,18 @@ impl Script {
     pub fn acquire(&mut self, key: impl AsRef<[u8]>, cost: u64) -> &mut Script {
         let expect = decision(&self.oracle.acquire(key.as_ref(), cost, self.now));
         self.step("acquire", key.as_ref(), json!({ "cost": cost }), Some(expect))
+    }
+
+    /// Many keys in one call; all are written as hexadecimal digits when one has to be.
+    pub fn acquire_many(&mut self, keys: &[impl AsRef<[u8]>], cost: u64) -> &mut Script {
+        let answers = self.oracle.acquire_many(keys, cost, self.now);
+        let expect = answers.iter().map(decision).collect();
+        let texts: Option<Vec<_>> = keys.iter().map(|key| plain(key.as_ref())).collect();
+        let (name, keys) = match texts {
+            Some(texts) => ("keys", texts.into()),
+            None => ("keys_hex", keys.iter().map(|key| hex(key.as_ref())).collect()),
+        };
+        self.step_of("acquire_many", name, keys, json!({ "cost": cost }), Some(expect))
     }
 
     /// The same request again and again.
@@ -209,6 +228,18 @@ impl Script {
             steps.join(",\n")
         )
     }
+}
+
+/// A key that can be written as it is.
+fn plain(key: &[u8]) -> Option<&str> {
+    std::str::from_utf8(key).ok().filter(|text| !text.contains('\0'))
+}
+
+fn hex(key: &[u8]) -> String {
+    key.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 /// A span, or `never`.

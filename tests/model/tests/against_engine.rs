@@ -18,6 +18,7 @@ enum Op {
     Pass(Step),
     Back(Step),
     Acquire(u8, u64),
+    AcquireMany(Vec<u8>, u64),
     TryAcquire(u8, u64),
     Peek(u8, u64),
     /// Peek, then ask one nanosecond before the advised time and at it.
@@ -78,6 +79,20 @@ fn op(back: u32) -> impl Strategy<Value = Op> {
         1 => (key, step()).prop_map(|(key, span)| Op::Block(key, span)),
         2 => policies::policy().prop_map(|policy| Op::Update(Box::new(policy))),
         2 => policies::change().prop_map(Op::Change),
+    ]
+}
+
+/// As `op`, with batches of every size from none to more than two of the engine's groups.
+///
+/// Apart from `op`, since another arm there would make other calls of the seeds that are kept.
+fn op_or_batch() -> impl Strategy<Value = Op> {
+    let keys = prop_oneof![
+        3 => prop::collection::vec(0u8..3, 0..6),
+        1 => prop::collection::vec(0u8..3, 6..40),
+    ];
+    prop_oneof![
+        2 => op(1),
+        1 => (keys, units()).prop_map(|(keys, cost)| Op::AcquireMany(keys, cost)),
     ]
 }
 
@@ -152,6 +167,7 @@ impl World {
             Op::Pass(step) => self.now = (self.now + self.span(*step)).min((1 << 62) - 1),
             Op::Back(step) => self.now = (self.now - self.span(*step)).max(0),
             Op::Acquire(key, cost) => self.acquire(*key, self.units(*cost))?,
+            Op::AcquireMany(keys, cost) => self.acquire_many(keys, self.units(*cost))?,
             Op::TryAcquire(key, cost) => {
                 let cost = self.units(*cost);
                 let expected = self.oracle.acquire(&[*key], cost, self.now).allowed;
@@ -229,6 +245,15 @@ impl World {
         Ok(())
     }
 
+    fn acquire_many(&mut self, keys: &[u8], cost: u64) -> Result<(), TestCaseError> {
+        let keys: Vec<_> = keys.iter().map(|&key| [key]).collect();
+        let expected = self.oracle.acquire_many(&keys, cost, self.now);
+        let answers = self.engine.acquire_many_at(&keys, cost, time(self.now)).unwrap();
+        let expected: Vec<_> = expected.iter().map(model_decision).collect();
+        prop_assert_eq!(answers.iter().map(decision).collect::<Vec<_>>(), expected);
+        Ok(())
+    }
+
     fn peek(&self, key: u8, cost: u64) -> Result<tidegate_model::Answer, TestCaseError> {
         let expected = self.oracle.peek(&[key], cost, self.now);
         let answer = self.engine.peek_at([key], cost, time(self.now)).unwrap();
@@ -299,6 +324,14 @@ proptest! {
         policy in policies::policy(),
         start in start(),
         ops in prop::collection::vec(op(7), 1..40),
+    ) {
+        agree(policy, start, &ops)?;
+    }
+    #[test]
+    fn they_agree_about_batches(
+        policy in policies::policy(),
+        start in start(),
+        ops in prop::collection::vec(op_or_batch(), 1..30),
     ) {
         agree(policy, start, &ops)?;
     }

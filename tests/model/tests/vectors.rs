@@ -74,10 +74,25 @@ fn nanos(step: &Value, field: &str) -> u64 {
 }
 
 fn key(step: &Value) -> Vec<u8> {
-    if let Some(text) = step["key"].as_str() {
-        return text.as_bytes().to_vec();
+    match step["key"].as_str() {
+        Some(text) => text.as_bytes().to_vec(),
+        None => bytes(step["key_hex"].as_str().unwrap_or_default()),
     }
-    let hex = step["key_hex"].as_str().unwrap_or_default();
+}
+
+/// The keys of a batch.
+fn keys(step: &Value) -> Vec<Vec<u8>> {
+    let texts = |field: &str| {
+        let texts = step[field].as_array()?.iter();
+        Some(texts.map(|text| text.as_str().expect("a string")).collect::<Vec<_>>())
+    };
+    match texts("keys") {
+        Some(keys) => keys.into_iter().map(|key| key.as_bytes().to_vec()).collect(),
+        None => texts("keys_hex").expect("keys").into_iter().map(bytes).collect(),
+    }
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
     let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex");
     (0..hex.len()).step_by(2).map(byte).collect()
 }
@@ -119,6 +134,10 @@ fn call(
     let id = || step["id"].as_str().expect("an id").to_owned();
     Ok(match step["call"].as_str().expect("a call") {
         "acquire" => decision(&limiter.acquire(key, units("cost"))?),
+        "acquire_many" => {
+            let decisions = limiter.acquire_many(keys(step), units("cost"))?;
+            decisions.iter().map(decision).collect()
+        }
         "peek" => decision(&limiter.peek(key, units("cost"))?),
         "try_acquire" => limiter.try_acquire(key, units("cost")).into(),
         "record_latency" => limiter.record_latency(key, span("latency_ns"))?.into_value(),

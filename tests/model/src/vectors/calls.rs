@@ -1,5 +1,6 @@
-//! The operator's hand, reservations, late charges, live updates.
+//! The operator's hand, reservations, late charges, batches, live updates.
 
+mod batches;
 mod updates;
 
 use super::START;
@@ -33,6 +34,7 @@ pub fn all() -> Vec<Script> {
     }
     scripts.push(reservations_on_a_cascade());
     scripts.push(reservation_with_permit());
+    scripts.extend(batches::all());
     scripts.extend(updates::all());
     scripts
 }
