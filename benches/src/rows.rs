@@ -1,11 +1,12 @@
 //! Every row of the Rust table.
 
+mod growing;
 mod many_keys;
+mod memory;
 mod one_key;
 mod threads;
 
-use crate::memory::weigh;
-use crate::table::{Bar, Row};
+use crate::table::Row;
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -33,29 +34,13 @@ pub fn all(size: Size, progress: &dyn Fn(&str)) -> Vec<Row> {
     rows.extend(one_key::rows(size));
     progress("many keys");
     rows.extend(many_keys::rows(size));
+    progress("growing");
+    rows.extend(growing::rows(size));
     progress("threads");
     rows.extend(threads::rows(size));
     progress("memory");
-    rows.extend(memory(size.keys));
+    rows.extend(memory::rows(size));
     rows
-}
-
-fn memory(keys: u64) -> Vec<Row> {
-    let weights: Result<Vec<f64>, String> =
-        crate::memory::SUBJECTS.iter().map(|subject| weigh(subject, keys)).collect();
-    let weights = match weights {
-        Ok(weights) => weights,
-        Err(error) => {
-            eprintln!("memory was not measured: {error}");
-            return Vec::new();
-        }
-    };
-    let peer = Some(("governor keyed, one limit", weights[2]));
-    let what = |kind: &str| format!("memory a key at {}, {kind}", count(keys));
-    vec![
-        Row::bytes(&what("one limit"), weights[0], peer, Bar::Bytes(32.0)),
-        Row::bytes(&what("six buckets"), weights[1], peer, Bar::Bytes(110.0)),
-    ]
 }
 
 /// `1000000` → `1M keys`.

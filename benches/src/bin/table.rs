@@ -24,6 +24,7 @@ struct Options {
     json: Option<PathBuf>,
     c: Option<PathBuf>,
     memory: Option<String>,
+    room: u64,
     check: bool,
     quick: bool,
 }
@@ -39,8 +40,15 @@ fn main() -> ExitCode {
 }
 
 fn options() -> Result<Options, String> {
-    let mut options =
-        Options { size: Size::FULL, json: None, c: None, memory: None, check: false, quick: false };
+    let mut options = Options {
+        size: Size::FULL,
+        json: None,
+        c: None,
+        memory: None,
+        room: Size::FULL.keys,
+        check: false,
+        quick: false,
+    };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
@@ -55,6 +63,7 @@ fn options() -> Result<Options, String> {
             "--c" => options.c = Some(value()?.into()),
             "--memory" => options.memory = Some(value()?),
             "--rounds" => options.size.rounds = number(&value()?)?.max(7),
+            "--room" => options.room = number(&value()?)? as u64,
             "--keys" => options.size.keys = number(&value()?)? as u64,
             other => return Err(format!("unknown argument {other}; --help tells what there is")),
         }
@@ -68,7 +77,7 @@ fn number(text: &str) -> Result<usize, String> {
 
 fn run(options: &Options) -> Result<ExitCode, String> {
     if let Some(subject) = &options.memory {
-        println!("{}", memory::weigh_here(subject, options.size.keys)?);
+        println!("{}", memory::weigh_here(subject, options.size.keys, options.room)?);
         return Ok(ExitCode::SUCCESS);
     }
     let (host, rows) = match &options.c {
