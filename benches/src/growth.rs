@@ -70,19 +70,19 @@ pub fn with_keys(size: Size, count: u64) -> Point {
         let key = key(number);
         assert!(ours.try_acquire(&key, 1) && governor.check_key(&key).is_ok());
     }
-    let turn = |mut work: Work<'static>| -> Side<'_> {
-        let mut stream = Stream::new(&requests);
+    let turn = |mut work: Work<'static>, share: f64| -> Side<'_> {
+        let mut stream = Stream::starting_at(&requests, share);
         side(size.calls, move |calls| work(stream.take(calls)))
     };
     let mut names = vec![FLOOR, GOVERNOR];
     let mut sides = vec![
-        turn(Box::new(move |keys| floor.touch_each(keys))),
-        turn(Box::new(move |keys| peers::check_each(&governor, keys))),
+        turn(Box::new(move |keys| floor.touch_each(keys)), 0.0),
+        turn(Box::new(move |keys| peers::check_each(&governor, keys)), 0.0),
     ];
-    for (name, call) in CALLS {
-        let ours = ours.clone();
+    for (number, (name, call)) in CALLS.into_iter().enumerate() {
+        let (ours, share) = (ours.clone(), number as f64 / CALLS.len() as f64);
         names.push(name);
-        sides.push(turn(Box::new(move |keys| call(&ours, keys))));
+        sides.push(turn(Box::new(move |keys| call(&ours, keys)), share));
     }
     let costs = medians(size.rounds, &mut sides);
     let asked = CALLS.len() as u64 * (size.rounds as u64 + 1) * size.calls;

@@ -58,6 +58,15 @@ impl<'a> Stream<'a> {
         Stream { requests, next: 0 }
     }
 
+    /// Starts elsewhere, after `share` of them (0 to 1).
+    ///
+    /// For two that ask the same limiter by turns: the one who comes second would find in the cache what the first
+    /// has just asked for.
+    #[must_use]
+    pub fn starting_at(requests: &'a [String], share: f64) -> Stream<'a> {
+        Stream { requests, next: (requests.len() as f64 * share) as usize }
+    }
+
     /// The next few, all of them at most.
     pub fn take(&mut self, calls: u64) -> &'a [String] {
         let calls = usize::try_from(calls).unwrap_or(usize::MAX).min(self.requests.len());
@@ -100,5 +109,14 @@ mod tests {
         assert_eq!(requests.len(), 120);
         assert!((0..30).all(|n| requests.iter().filter(|asked| **asked == key(n)).count() == 4));
         assert_eq!(repeated(30, 7), super::requests(30));
+    }
+
+    #[test]
+    fn streams_go_round() {
+        let requests = requests(10);
+        let mut stream = Stream::starting_at(&requests, 0.5);
+        assert_eq!(stream.take(3), &requests[5..8]);
+        assert_eq!(stream.take(3), &requests[..3], "a turn is never cut in two");
+        assert_eq!(stream.take(99), requests);
     }
 }

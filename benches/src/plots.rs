@@ -74,7 +74,9 @@ pub fn over_threads(document: &Value) -> Result<String, String> {
             let mut chart = ChartBuilder::on(place);
             chart.caption(name.as_str(), ("sans-serif", 16).into_font().color(&INK));
             let axis = 0.0..last_place(curves) + 0.5;
-            panel(chart, Threads(axis.into()), top, "threads", curves, number == 0)?;
+            // The last panel has the lowest curves, and room for the names.
+            let legend = number + 1 == panels.len();
+            panel(chart, Threads(axis.into()), top, "threads", curves, legend)?;
         }
         Ok(())
     })?;
@@ -120,7 +122,7 @@ fn panel<X>(
 where
     X: Ranged<ValueType = f64> + ValueFormatter<f64>,
 {
-    chart.margin(12).x_label_area_size(48).y_label_area_size(58);
+    chart.margin(12).margin_right(24).x_label_area_size(48).y_label_area_size(58);
     let mut chart = chart.build_cartesian_2d(axis, 0.0..top * 1.08).map_err(text)?;
     let ink = |size: u32| ("sans-serif", size).into_font().color(&INK);
     let mut mesh = chart.configure_mesh();
@@ -184,7 +186,7 @@ fn last_place(curves: &[Curve]) -> f64 {
 /// What it was measured on, in general words.
 fn machine(document: &Value) -> Result<String, String> {
     let cores = document["cores"].as_u64().ok_or("no \"cores\" in the JSON")?;
-    Ok(format!("on a shared virtual machine of {cores} cores"))
+    Ok(format!("on a machine of {cores} cores"))
 }
 
 /// `1000000` → `1M`, `2.5` → `2.5`.
