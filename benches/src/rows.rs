@@ -27,20 +27,34 @@ impl Size {
     pub const QUICK: Size = Size { rounds: 7, calls: 2_000, keys: 20_000 };
 }
 
-/// Measures everything, and tells `progress` what comes next.
-pub fn all(size: Size, progress: &dyn Fn(&str)) -> Vec<Row> {
+type Section = (&'static str, fn(Size) -> Vec<Row>);
+
+/// The table's sections, in order.
+const SECTIONS: [Section; 5] = [
+    ("one-key", one_key::rows),
+    ("many-keys", many_keys::rows),
+    ("growing", growing::rows),
+    ("threads", threads::rows),
+    ("memory", memory::rows),
+];
+
+/// Measures everything, or `only` one section, and tells `progress` what comes next.
+///
+/// # Errors
+/// When there is no such section.
+pub fn all(size: Size, only: Option<&str>, progress: &dyn Fn(&str)) -> Result<Vec<Row>, String> {
+    let chosen = |(name, _): &&Section| only.is_none_or(|only| only == *name);
+    let sections: Vec<&Section> = SECTIONS.iter().filter(chosen).collect();
+    if sections.is_empty() {
+        let names = SECTIONS.map(|(name, _)| name).join(", ");
+        return Err(format!("no section {:?}: give one of {names}", only.unwrap_or_default()));
+    }
     let mut rows = Vec::new();
-    progress("one key");
-    rows.extend(one_key::rows(size));
-    progress("many keys");
-    rows.extend(many_keys::rows(size));
-    progress("growing");
-    rows.extend(growing::rows(size));
-    progress("threads");
-    rows.extend(threads::rows(size));
-    progress("memory");
-    rows.extend(memory::rows(size));
-    rows
+    for (name, measure) in sections {
+        progress(name);
+        rows.extend(measure(size));
+    }
+    Ok(rows)
 }
 
 /// `1000000` → `1M keys`.

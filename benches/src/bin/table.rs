@@ -9,13 +9,14 @@ use tidegate_benches::{c, memory, table};
 const HELP: &str = "\
 Measures Tidegate beside its peers, by turns, and prints one table of medians.
 
-  table [--quick] [--json PATH] [--check] [--rounds N]
+  table [--quick] [--json PATH] [--check] [--rounds N] [--only SECTION]
 
   --c PROGRAM   instead: benches/c/bench.c, built as PROGRAM, beside the Rust calls
   --quick       tiny sizes: everything runs, no figure means anything
   --json PATH   also writes the table as JSON
   --check       fails when a row does not reach its bar
   --rounds N    turns of each side, at least 7 (301; of the C programs a tenth)
+  --only NAME   one section: one-key, many-keys, growing, threads or memory
 
 Ratios: beside a bar `≥` the peer's time by ours (throughput: ours by the peer's), beside `≤` ours by the peer's.";
 
@@ -25,6 +26,7 @@ struct Options {
     c: Option<PathBuf>,
     memory: Option<String>,
     room: u64,
+    only: Option<String>,
     check: bool,
     quick: bool,
 }
@@ -46,6 +48,7 @@ fn options() -> Result<Options, String> {
         c: None,
         memory: None,
         room: Size::FULL.keys,
+        only: None,
         check: false,
         quick: false,
     };
@@ -58,6 +61,7 @@ fn options() -> Result<Options, String> {
                 std::process::exit(0);
             }
             "--quick" => (options.quick, options.size) = (true, Size::QUICK),
+            "--only" => options.only = Some(value()?),
             "--check" => options.check = true,
             "--json" => options.json = Some(value()?.into()),
             "--c" => options.c = Some(value()?.into()),
@@ -82,7 +86,10 @@ fn run(options: &Options) -> Result<ExitCode, String> {
     }
     let (host, rows) = match &options.c {
         Some(program) => ("c", c_rows(program, options)?),
-        None => ("rust", rows::all(options.size, &|what| eprintln!("measuring {what} …"))),
+        None => {
+            let progress = |what: &str| eprintln!("measuring {what} …");
+            ("rust", rows::all(options.size, options.only.as_deref(), &progress)?)
+        }
     };
     table::print(&rows);
     if options.quick {
