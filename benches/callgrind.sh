@@ -52,8 +52,11 @@ count() {
   log=$(valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect='*counted_by_callgrind*' \
     "$program" "$1" "$calls" 2>&1 > /dev/null) || { echo "$log" >&2; return 1; }
   total=$(sed -n 's/.*Collected : \([0-9]*\).*/\1/p' <<< "$log")
-  # Nothing counted means that the function was not found.
-  [ "${total:-0}" -gt "$calls" ] || { echo "$log" >&2; return 1; }
+  [ "${total:-0}" -gt "$calls" ] || {
+    echo "$log" >&2
+    echo "callgrind.sh: nothing was counted: is $program without symbols?" >&2
+    return 1
+  }
   echo $(((total + calls / 2) / calls))
 }
 
@@ -78,7 +81,9 @@ worse = False
 print(f"| {'instructions a call':<20} | {'now':>6} | {'before':>6} | {'change':>8} |")
 print(f"| {'-' * 20} | {'-' * 6} | {'-' * 6} | {'-' * 8} |")
 for call, now in measured.items():
-    before = expected[call]
+    before = expected.get(call)
+    if before is None:
+        sys.exit(f"instructions.json does not know {call}: make bench-instructions-update")
     change = 100 * (now - before) / before
     worse |= change > 5
     note = " dearer" if change > 5 else " cheaper: --update" if change < -5 else ""
