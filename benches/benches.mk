@@ -1,5 +1,7 @@
 # make bench: Tidegate beside its peers, one table a host, and the same as JSON in .build/bench.
 # make bench-quick: tiny sizes, to see that everything runs. make bench-instructions: callgrind.sh.
+# make bench-plots: costs over keys and threads as docs/speed.json, drawn as docs/speed-*.svg.
+# make test-instructions: callgrind.sh where its figures were recorded; else a line that says why not.
 # make criterion: the curves in Rust, 1 to 1M keys (TIDEGATE_BENCH_KEYS=10000000: 10M).
 # Builds on ffi/ffi.mk, bindings-python/python.mk and bindings-node/node.mk; paths are relative to the root.
 
@@ -8,7 +10,8 @@ BENCH_OUT := .build/bench
 BENCH_RELEASE = $(C_TARGET_DIR)/release
 BENCH_ARGS ?=
 
-.PHONY: bench bench-quick bench-instructions build-bench criterion
+.PHONY: bench bench-quick bench-plots bench-plots-quick bench-instructions bench-instructions-update \
+	build-bench criterion test-benches test-instructions
 
 bench: build-bench
 	@echo '--- Rust'
@@ -41,9 +44,36 @@ $(BENCH_DIR)/node/node_modules/.package-lock.json: $(BENCH_DIR)/node/package-loc
 	cd $(BENCH_DIR)/node && npm ci --ignore-scripts --no-audit --no-fund
 	touch $@
 
-bench-instructions:
+# The pictures of the documentation, and the figures that they are drawn from.
+bench-plots:
 	$(CARGO) build --release --locked --quiet -p tidegate-benches
+	$(BENCH_RELEASE)/growth $(BENCH_ARGS) --json docs/speed.json
+	$(BENCH_RELEASE)/plots docs/speed.json docs
+
+bench-plots-quick:
+	$(CARGO) build --release --locked --quiet -p tidegate-benches
+	@mkdir -p $(BENCH_OUT)
+	$(BENCH_RELEASE)/growth --quick --json $(BENCH_OUT)/speed.json
+	$(BENCH_RELEASE)/plots $(BENCH_OUT)/speed.json $(BENCH_OUT)
+
+bench-instructions:
+	$(CARGO) build --release --locked --quiet -p tidegate-benches --bin call
 	$(BENCH_DIR)/callgrind.sh $(BENCH_RELEASE)/call
+
+bench-instructions-update:
+	$(CARGO) build --release --locked --quiet -p tidegate-benches --bin call
+	$(BENCH_DIR)/callgrind.sh $(BENCH_RELEASE)/call --update
+
+# Fails when a hot path takes over 5 % more instructions than recorded. Counts mean something only with the compiler
+# that they were recorded with.
+test-instructions:
+	@why_not=$$($(BENCH_DIR)/callgrind.sh --why-not) || exit 1; \
+	if [ -n "$$why_not" ]; then echo "test-instructions: skipped: $$why_not"; \
+	else $(MAKE) --no-print-directory -f $(firstword $(MAKEFILE_LIST)) bench-instructions; fi
+
+# What the figures rest on: medians, statistics of the worst call, pictures; and that the curves build.
+test-benches:
+	$(CARGO) test --locked --quiet -p tidegate-benches --lib
 
 criterion:
 	$(CARGO) bench --locked -p tidegate-benches

@@ -6,9 +6,10 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use tidegate::Limiter;
+use tidegate_benches::floor::Floor;
 use tidegate_benches::keys::{key, requests, write_key};
 use tidegate_benches::peers;
-use tidegate_benches::subject::{DATA_API, ENDLESS, check_kept, limiter};
+use tidegate_benches::subject::{DATA_API, check_kept, lasting, limiter};
 
 fn most_keys() -> u64 {
     let Ok(text) = std::env::var("TIDEGATE_BENCH_KEYS") else { return 1_000_000 };
@@ -26,8 +27,8 @@ fn random(c: &mut Criterion) {
     let counts = std::iter::successors(Some(1), |count| Some(count * 10));
     for count in counts.take_while(|count| *count <= most_keys()) {
         let requests = requests(count);
-        let (one, six) = (limiter(ENDLESS, count), limiter(DATA_API, count));
-        let governor = peers::governor();
+        let (one, six) = (limiter(&lasting(count), count), limiter(DATA_API, count));
+        let (governor, floor) = (peers::governor(), Floor::new(count, one.clock().clone()));
         for number in 0..count {
             let key = key(number);
             assert!(one.try_acquire(&key, 1) && six.try_acquire(&key, 1));
@@ -38,11 +39,17 @@ fn random(c: &mut Criterion) {
         group.bench_function(BenchmarkId::new("acquire", count), |b| {
             b.iter(each(&requests, |key| allows(&one, key)));
         });
+        group.bench_function(BenchmarkId::new("try_acquire", count), |b| {
+            b.iter(each(&requests, |key| one.try_acquire(key, 1)));
+        });
         group.bench_function(BenchmarkId::new("six buckets, acquire", count), |b| {
             b.iter(each(&requests, |key| allows(&six, key)));
         });
         group.bench_function(BenchmarkId::new("governor keyed", count), |b| {
             b.iter(each(&requests, |key| governor.check_key(key).is_ok()));
+        });
+        group.bench_function(BenchmarkId::new("floor: clock, hash, one exchange", count), |b| {
+            b.iter(each(&requests, |key| floor.touch(key.as_bytes())));
         });
         check_kept(&one, count);
         check_kept(&six, count);

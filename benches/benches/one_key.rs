@@ -5,7 +5,7 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use tidegate_benches::keys::HOT;
 use tidegate_benches::peers;
-use tidegate_benches::subject::{self, CHARGE, DATA_API, ENDLESS, limiter, spent};
+use tidegate_benches::subject::{self, CHARGE, DATA_API, ENDLESS, limiter, six_spent, spent};
 
 fn hot_key(c: &mut Criterion) {
     let mut group = c.benchmark_group("one hot key");
@@ -36,6 +36,10 @@ fn data_api(c: &mut Criterion) {
         b.iter(|| ours.record_latency(black_box(HOT), black_box(CHARGE)));
         assert!(subject::latency_used(&ours, HOT) > 0, "charges are counted");
     });
+    let (governor, key) = (peers::governor(), HOT.to_owned());
+    group.bench_function("governor keyed, one limit", |b| {
+        b.iter(|| governor.check_key(black_box(&key)));
+    });
     assert_eq!(ours.stats().limited, 0, "every request was admitted");
     group.finish();
 }
@@ -46,6 +50,12 @@ fn denial(c: &mut Criterion) {
     group.bench_function("acquire", |b| b.iter(|| ours.acquire(black_box(HOT), 1)));
     group.bench_function("try_acquire", |b| b.iter(|| ours.try_acquire(black_box(HOT), 1)));
     assert_eq!(ours.stats().allowed, 1, "every request was denied");
+    let six = six_spent(HOT);
+    group.bench_function("six buckets, acquire", |b| b.iter(|| six.acquire(black_box(HOT), 1)));
+    assert_eq!(six.stats().allowed, 3, "every request was denied");
+    let key = HOT.to_owned();
+    let governor = peers::governor_spent(&key);
+    group.bench_function("governor keyed", |b| b.iter(|| governor.check_key(black_box(&key))));
     group.finish();
 }
 

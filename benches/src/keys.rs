@@ -34,6 +34,16 @@ pub fn requests(count: u64) -> Vec<String> {
     numbers.into_iter().map(key).collect()
 }
 
+/// [`requests`] of few users over again, so that there are at least `least` of them.
+///
+/// Each is a text of its own in memory, also where users come again.
+#[must_use]
+pub fn repeated(count: u64, least: u64) -> Vec<String> {
+    let once = requests(count);
+    let all = usize::try_from(least.max(count).next_multiple_of(count)).expect("a length");
+    if all == once.len() { once } else { once.iter().cycle().take(all).cloned().collect() }
+}
+
 /// Users who ask in turn, from the start again after the last.
 #[derive(Debug)]
 pub struct Stream<'a> {
@@ -46,6 +56,15 @@ impl<'a> Stream<'a> {
     #[must_use]
     pub fn new(requests: &'a [String]) -> Stream<'a> {
         Stream { requests, next: 0 }
+    }
+
+    /// Starts elsewhere, after `share` of them (0 to 1).
+    ///
+    /// For two that ask the same limiter by turns: the one who comes second would find in the cache what the first
+    /// has just asked for.
+    #[must_use]
+    pub fn starting_at(requests: &'a [String], share: f64) -> Stream<'a> {
+        Stream { requests, next: (requests.len() as f64 * share) as usize }
     }
 
     /// The next few, all of them at most.
@@ -82,5 +101,22 @@ mod tests {
         sorted.sort();
         assert_ne!(requests, sorted);
         assert_eq!(sorted, (0..1000).map(key).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn few_users_ask_again_each_as_often_as_the_others() {
+        let requests = repeated(30, 100);
+        assert_eq!(requests.len(), 120);
+        assert!((0..30).all(|n| requests.iter().filter(|asked| **asked == key(n)).count() == 4));
+        assert_eq!(repeated(30, 7), super::requests(30));
+    }
+
+    #[test]
+    fn streams_go_round() {
+        let requests = requests(10);
+        let mut stream = Stream::starting_at(&requests, 0.5);
+        assert_eq!(stream.take(3), &requests[5..8]);
+        assert_eq!(stream.take(3), &requests[..3], "a turn is never cut in two");
+        assert_eq!(stream.take(99), requests);
     }
 }

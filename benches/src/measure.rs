@@ -44,11 +44,18 @@ pub fn side_by_threads<'a>(
     })
 }
 
-/// Returns when as many threads have called it as `waiting` says. Spins: a thread that sleeps would start late.
+/// Returns when as many threads have called it as `waiting` says. Spins: a thread that sleeps would start late. In the
+/// end it gives its core away, for there may be more threads than cores.
 pub fn wait_for_all(waiting: &AtomicUsize) {
     waiting.fetch_sub(1, Ordering::AcqRel);
+    let mut turns = 0;
     while waiting.load(Ordering::Acquire) > 0 {
-        std::hint::spin_loop();
+        turns += 1;
+        if turns < 10_000 {
+            std::hint::spin_loop();
+        } else {
+            std::thread::yield_now();
+        }
     }
 }
 
@@ -91,6 +98,22 @@ pub fn compare(rounds: usize, ours: &mut Side<'_>, peer: &mut Side<'_>) -> Compa
     }
 }
 
+/// The median cost of each of many sides, which take turns; the first round only warms up.
+pub fn medians(rounds: usize, sides: &mut [Side<'_>]) -> Vec<f64> {
+    let mut costs = vec![Vec::new(); sides.len()];
+    for round in 0..=rounds {
+        for turn in 0..sides.len() {
+            // Another side goes first in every round.
+            let number = (round + turn) % sides.len();
+            let cost = sides[number]();
+            if round > 0 {
+                costs[number].push(cost);
+            }
+        }
+    }
+    costs.iter_mut().map(|costs| quantile(costs, 0.5)).collect()
+}
+
 /// The median cost of one side.
 pub fn alone(rounds: usize, side: &mut Side<'_>) -> f64 {
     let mut costs: Vec<f64> = (0..=rounds).map(|_| side()).skip(1).collect();
@@ -131,5 +154,21 @@ mod tests {
         assert_eq!((compared.ours, compared.peer, compared.ratio), (20.0, 40.0, 0.5));
         drop((ours, peer));
         assert_eq!(order.into_inner(), "abbaabba");
+    }
+
+    #[test]
+    fn many_sides_rotate_and_the_first_round_is_dropped() {
+        let order = std::cell::RefCell::new(String::new());
+        let side = |name: char, first: f64, later: f64| -> Side<'_> {
+            let (order, mut cost) = (&order, first);
+            Box::new(move || {
+                order.borrow_mut().push(name);
+                std::mem::replace(&mut cost, later)
+            })
+        };
+        let costs =
+            medians(2, &mut [side('a', 9.0, 1.0), side('b', 9.0, 2.0), side('c', 9.0, 3.0)]);
+        assert_eq!(costs, [1.0, 2.0, 3.0]);
+        assert_eq!(order.into_inner(), "abcbcacab");
     }
 }

@@ -15,24 +15,25 @@ pub const SUBJECTS: [&str; 3] = ["one-limit", "six-buckets", "governor"];
 /// One gcra limit whose keys stay in use.
 const ONE_LIMIT: &str = "100/day";
 
-/// Starts this program anew with `--memory subject --keys keys`; bytes a key.
+/// Starts this program anew with `--memory subject --keys keys --room room`; bytes a key.
 ///
 /// # Errors
 /// When there is no `/proc`, or the process fails.
-pub fn weigh(subject: &str, keys: u64) -> Result<f64, String> {
+pub fn weigh(subject: &str, keys: u64, room: u64) -> Result<f64, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
-    let arguments = ["--memory", subject, "--keys", &keys.to_string()];
+    let (keys, room) = (keys.to_string(), room.to_string());
+    let arguments = ["--memory", subject, "--keys", &keys, "--room", &room];
     let output =
         Command::new(program).args(arguments).output().map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&output.stdout);
     text.trim().parse().map_err(|_| String::from_utf8_lossy(&output.stderr).trim().to_owned())
 }
 
-/// In the fresh process: takes the keys in, and returns what one weighs.
+/// In the fresh process: takes the keys in, where there is room for `room`, and returns what one weighs.
 ///
 /// # Errors
 /// When there is no `/proc`, or no such subject.
-pub fn weigh_here(subject: &str, keys: u64) -> Result<f64, String> {
+pub fn weigh_here(subject: &str, keys: u64, room: u64) -> Result<f64, String> {
     let mut buffer = String::with_capacity(32);
     let mut each = |act: &mut dyn FnMut(&String)| {
         for number in 0..keys {
@@ -44,7 +45,7 @@ pub fn weigh_here(subject: &str, keys: u64) -> Result<f64, String> {
     let after = match subject {
         "one-limit" | "six-buckets" => {
             let policy = if subject == "one-limit" { ONE_LIMIT } else { DATA_API };
-            let limiter = limiter(policy, keys);
+            let limiter = limiter(policy, room);
             each(&mut |key| assert!(limiter.try_acquire(key, 1)));
             let after = resident()?;
             check_kept(&limiter, keys);
@@ -76,8 +77,8 @@ mod tests {
 
     #[test]
     fn a_key_weighs_something() {
-        let weight = weigh_here("one-limit", 20_000).expect("a weight");
+        let weight = weigh_here("one-limit", 20_000, 20_000).expect("a weight");
         assert!((16.0..100.0).contains(&weight), "{weight}");
-        assert!(weigh_here("feathers", 1).is_err());
+        assert!(weigh_here("feathers", 1, 1).is_err());
     }
 }

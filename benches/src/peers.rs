@@ -17,6 +17,15 @@ pub fn governor() -> DefaultKeyedRateLimiter<String> {
     RateLimiter::keyed(endless())
 }
 
+/// governor with keys, whose only request on `key` has been spent.
+#[must_use]
+pub fn governor_spent(key: &String) -> DefaultKeyedRateLimiter<String> {
+    let once_a_day = Quota::with_period(Duration::from_secs(86_400)).expect("not zero");
+    let limiter = RateLimiter::keyed(once_a_day);
+    assert!(limiter.check_key(key).is_ok(), "the first request is free");
+    limiter
+}
+
 /// governor without keys.
 #[must_use]
 pub fn governor_direct() -> DefaultDirectRateLimiter {
@@ -27,6 +36,13 @@ pub fn governor_direct() -> DefaultDirectRateLimiter {
 pub fn check(limiter: &DefaultKeyedRateLimiter<String>, key: &String, calls: u64) {
     for _ in 0..calls {
         assert!(limiter.check_key(black_box(key)).is_ok());
+    }
+}
+
+/// `calls` denials of one key that is spent.
+pub fn deny(limiter: &DefaultKeyedRateLimiter<String>, key: &String, calls: u64) {
+    for _ in 0..calls {
+        assert!(limiter.check_key(black_box(key)).is_err());
     }
 }
 

@@ -1,11 +1,12 @@
 //! Every row of the Rust table.
 
+mod growing;
 mod many_keys;
+mod memory;
 mod one_key;
 mod threads;
 
-use crate::memory::weigh;
-use crate::table::{Bar, Row};
+use crate::table::Row;
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -26,36 +27,34 @@ impl Size {
     pub const QUICK: Size = Size { rounds: 7, calls: 2_000, keys: 20_000 };
 }
 
-/// Measures everything, and tells `progress` what comes next.
-pub fn all(size: Size, progress: &dyn Fn(&str)) -> Vec<Row> {
-    let mut rows = Vec::new();
-    progress("one key");
-    rows.extend(one_key::rows(size));
-    progress("many keys");
-    rows.extend(many_keys::rows(size));
-    progress("threads");
-    rows.extend(threads::rows(size));
-    progress("memory");
-    rows.extend(memory(size.keys));
-    rows
-}
+type Section = (&'static str, fn(Size) -> Vec<Row>);
 
-fn memory(keys: u64) -> Vec<Row> {
-    let weights: Result<Vec<f64>, String> =
-        crate::memory::SUBJECTS.iter().map(|subject| weigh(subject, keys)).collect();
-    let weights = match weights {
-        Ok(weights) => weights,
-        Err(error) => {
-            eprintln!("memory was not measured: {error}");
-            return Vec::new();
-        }
-    };
-    let peer = Some(("governor keyed, one limit", weights[2]));
-    let what = |kind: &str| format!("memory a key at {}, {kind}", count(keys));
-    vec![
-        Row::bytes(&what("one limit"), weights[0], peer, Bar::Bytes(32.0)),
-        Row::bytes(&what("six buckets"), weights[1], peer, Bar::Bytes(110.0)),
-    ]
+/// The table's sections, in order.
+const SECTIONS: [Section; 5] = [
+    ("one-key", one_key::rows),
+    ("many-keys", many_keys::rows),
+    ("growing", growing::rows),
+    ("threads", threads::rows),
+    ("memory", memory::rows),
+];
+
+/// Measures everything, or `only` one section, and tells `progress` what comes next.
+///
+/// # Errors
+/// When there is no such section.
+pub fn all(size: Size, only: Option<&str>, progress: &dyn Fn(&str)) -> Result<Vec<Row>, String> {
+    let chosen = |(name, _): &&Section| only.is_none_or(|only| only == *name);
+    let sections: Vec<&Section> = SECTIONS.iter().filter(chosen).collect();
+    if sections.is_empty() {
+        let names = SECTIONS.map(|(name, _)| name).join(", ");
+        return Err(format!("no section {:?}: give one of {names}", only.unwrap_or_default()));
+    }
+    let mut rows = Vec::new();
+    for (name, measure) in sections {
+        progress(name);
+        rows.extend(measure(size));
+    }
+    Ok(rows)
 }
 
 /// `1000000` → `1M keys`.

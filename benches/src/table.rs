@@ -17,6 +17,8 @@ pub enum Bar {
     Throughput(f64),
     /// At most so many bytes.
     Bytes(f64),
+    /// At most so many microseconds.
+    Micros(f64),
     /// To be looked at.
     None,
 }
@@ -79,6 +81,17 @@ impl Row {
         }
     }
 
+    /// A single call, in µs; `bar`: at most so many.
+    #[must_use]
+    pub fn worst(what: &str, ours: f64, peer: &str, other: f64, bar: Option<f64>) -> Row {
+        Row {
+            peer: Some((peer.to_owned(), other)),
+            ratio: Some(other / ours),
+            bar: bar.map_or(Bar::None, Bar::Micros),
+            ..Row::alone(what, ours, "µs")
+        }
+    }
+
     /// Something without a peer.
     #[must_use]
     pub fn alone(what: &str, ours: f64, unit: &'static str) -> Row {
@@ -99,7 +112,7 @@ impl Row {
         match self.bar {
             Bar::Faster(bar) | Bar::Throughput(bar) => self.ratio.map(|ratio| ratio >= bar),
             Bar::Within(bar) => self.ratio.map(|ratio| ratio <= bar),
-            Bar::Bytes(bar) => Some(self.ours <= bar),
+            Bar::Bytes(bar) | Bar::Micros(bar) => Some(self.ours <= bar),
             Bar::None => None,
         }
     }
@@ -109,6 +122,7 @@ impl Row {
             Bar::Faster(bar) | Bar::Throughput(bar) => format!("≥ {bar}×"),
             Bar::Within(bar) => format!("≤ {bar}×"),
             Bar::Bytes(bar) => format!("≤ {bar} B"),
+            Bar::Micros(bar) => format!("≤ {bar} µs"),
             Bar::None => String::new(),
         }
     }
@@ -200,5 +214,7 @@ mod tests {
         let row = Row::throughput("", "", compared(10.0, 20.0), Bar::Throughput(1.8));
         assert_eq!((row.ours, row.holds()), (100.0, Some(true)));
         assert_eq!(Row::bytes("", 32.5, None, Bar::Bytes(32.0)).holds(), Some(false));
+        let worst = |micros| Row::worst("", micros, "", 1_000.0, Some(100.0)).holds();
+        assert_eq!((worst(99.0), worst(101.0)), (Some(true), Some(false)));
     }
 }

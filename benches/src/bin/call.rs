@@ -4,13 +4,15 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
+use tidegate::Limiter;
 use tidegate_benches::keys::{HOT, Stream, key, requests};
 use tidegate_benches::measure::quantile;
-use tidegate_benches::subject::{self, DATA_API, ENDLESS, limiter, spent};
+use tidegate_benches::subject::{self, DATA_API, ENDLESS, lasting, limiter};
 
 const HELP: &str = "\
 usage: call WHAT CALLS
-  WHAT: acquire, try_acquire, denial, try_denial, six_acquire, six_try_acquire, record_latency, random";
+  WHAT: acquire, try_acquire, denial, try_denial, six_acquire, six_try_acquire, six_denial, record_latency,
+        newcomer, flood, random";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -33,9 +35,12 @@ fn measure(what: &str, calls: u64) -> Option<f64> {
         "try_acquire" => hot(ENDLESS, calls, subject::try_acquire),
         "six_acquire" => hot(DATA_API, calls, subject::acquire),
         "six_try_acquire" => hot(DATA_API, calls, subject::try_acquire),
-        "denial" => denied(calls, subject::denial),
-        "try_denial" => denied(calls, subject::try_denial),
+        "denial" => denied(&subject::spent(&[HOT]), calls, subject::denial),
+        "try_denial" => denied(&subject::spent(&[HOT]), calls, subject::try_denial),
+        "six_denial" => denied(&subject::six_spent(HOT), calls, subject::denial),
         "record_latency" => record_latency(calls),
+        "newcomer" => newcomers(calls),
+        "flood" => flood(calls),
         "random" => random(calls),
         _ => return None,
     })
@@ -49,24 +54,32 @@ fn timed(calls: u64, mut work: impl FnMut(u64)) -> f64 {
     while left > 0 {
         let some = left.min(SLICE);
         let start = Instant::now();
-        work(some);
+        counted_by_callgrind(&mut work, some);
         slices.push(start.elapsed().as_nanos() as f64 / some as f64);
         left -= some;
     }
     quantile(&mut slices, 0.5)
 }
 
-fn hot(policy: &str, calls: u64, call: fn(&tidegate::Limiter, &str, u64)) -> f64 {
+/// What `callgrind.sh` counts: it knows this function by its name.
+#[inline(never)]
+fn counted_by_callgrind(work: &mut impl FnMut(u64), calls: u64) {
+    work(calls);
+}
+
+fn hot(policy: &str, calls: u64, call: fn(&Limiter, &str, u64)) -> f64 {
     let limiter = limiter(policy, 1_000);
     let nanos = timed(calls, |calls| call(&limiter, HOT, calls));
     assert_eq!(limiter.stats().allowed, calls, "every request was admitted");
     nanos
 }
 
-fn denied(calls: u64, call: fn(&tidegate::Limiter, &str, u64)) -> f64 {
-    let limiter = spent(&[HOT]);
-    let nanos = timed(calls, |calls| call(&limiter, HOT, calls));
-    assert_eq!((limiter.stats().allowed, limiter.stats().limited), (1, calls));
+/// Of a limiter that admits nothing any more.
+fn denied(limiter: &Limiter, calls: u64, call: fn(&Limiter, &str, u64)) -> f64 {
+    let before = limiter.stats();
+    let nanos = timed(calls, |calls| call(limiter, HOT, calls));
+    let after = limiter.stats();
+    assert_eq!((after.allowed, after.limited), (before.allowed, calls), "all were denied");
     nanos
 }
 
@@ -78,10 +91,38 @@ fn record_latency(calls: u64) -> f64 {
     nanos
 }
 
+/// Keys that come for the first time, where there is room for all.
+fn newcomers(calls: u64) -> f64 {
+    let limiter = limiter(&lasting(calls), calls);
+    let keys: Vec<String> = (0..calls).map(key).collect();
+    let mut stream = Stream::new(&keys);
+    let nanos = timed(calls, |calls| subject::try_acquire_each(&limiter, stream.take(calls)));
+    assert_eq!(limiter.stats().allowed, calls, "every request was admitted");
+    subject::check_kept(&limiter, calls);
+    nanos
+}
+
+/// Keys that come for the first time, where others have taken every place.
+fn flood(calls: u64) -> f64 {
+    const ROOM: u64 = 1_000;
+    let limiter = limiter(&lasting(ROOM), ROOM);
+    for number in 0..2 * ROOM {
+        limiter.try_acquire(key(number), 1);
+    }
+    let keys: Vec<String> = (2 * ROOM..2 * ROOM + calls).map(key).collect();
+    let mut stream = Stream::new(&keys);
+    let before = limiter.stats();
+    let nanos = timed(calls, |calls| subject::try_acquire_each(&limiter, stream.take(calls)));
+    let after = limiter.stats();
+    assert_eq!(after.allowed - before.allowed, calls, "what others left is enough for all");
+    assert!(after.keys <= ROOM && after.evictions > before.evictions, "the table is full");
+    nanos
+}
+
 /// A million keys, each of which has been here before.
 fn random(calls: u64) -> f64 {
     const KEYS: u64 = 1_000_000;
-    let limiter = limiter(ENDLESS, KEYS);
+    let limiter = limiter(&lasting(KEYS), KEYS);
     for number in 0..KEYS {
         assert!(limiter.try_acquire(key(number), 1));
     }

@@ -9,13 +9,14 @@ use tidegate_benches::{c, memory, table};
 const HELP: &str = "\
 Measures Tidegate beside its peers, by turns, and prints one table of medians.
 
-  table [--quick] [--json PATH] [--check] [--rounds N]
+  table [--quick] [--json PATH] [--check] [--rounds N] [--only SECTION]
 
   --c PROGRAM   instead: benches/c/bench.c, built as PROGRAM, beside the Rust calls
   --quick       tiny sizes: everything runs, no figure means anything
   --json PATH   also writes the table as JSON
   --check       fails when a row does not reach its bar
   --rounds N    turns of each side, at least 7 (301; of the C programs a tenth)
+  --only NAME   one section: one-key, many-keys, growing, threads or memory
 
 Ratios: beside a bar `≥` the peer's time by ours (throughput: ours by the peer's), beside `≤` ours by the peer's.";
 
@@ -24,6 +25,8 @@ struct Options {
     json: Option<PathBuf>,
     c: Option<PathBuf>,
     memory: Option<String>,
+    room: u64,
+    only: Option<String>,
     check: bool,
     quick: bool,
 }
@@ -39,8 +42,16 @@ fn main() -> ExitCode {
 }
 
 fn options() -> Result<Options, String> {
-    let mut options =
-        Options { size: Size::FULL, json: None, c: None, memory: None, check: false, quick: false };
+    let mut options = Options {
+        size: Size::FULL,
+        json: None,
+        c: None,
+        memory: None,
+        room: Size::FULL.keys,
+        only: None,
+        check: false,
+        quick: false,
+    };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
@@ -50,11 +61,13 @@ fn options() -> Result<Options, String> {
                 std::process::exit(0);
             }
             "--quick" => (options.quick, options.size) = (true, Size::QUICK),
+            "--only" => options.only = Some(value()?),
             "--check" => options.check = true,
             "--json" => options.json = Some(value()?.into()),
             "--c" => options.c = Some(value()?.into()),
             "--memory" => options.memory = Some(value()?),
             "--rounds" => options.size.rounds = number(&value()?)?.max(7),
+            "--room" => options.room = number(&value()?)? as u64,
             "--keys" => options.size.keys = number(&value()?)? as u64,
             other => return Err(format!("unknown argument {other}; --help tells what there is")),
         }
@@ -68,12 +81,15 @@ fn number(text: &str) -> Result<usize, String> {
 
 fn run(options: &Options) -> Result<ExitCode, String> {
     if let Some(subject) = &options.memory {
-        println!("{}", memory::weigh_here(subject, options.size.keys)?);
+        println!("{}", memory::weigh_here(subject, options.size.keys, options.room)?);
         return Ok(ExitCode::SUCCESS);
     }
     let (host, rows) = match &options.c {
         Some(program) => ("c", c_rows(program, options)?),
-        None => ("rust", rows::all(options.size, &|what| eprintln!("measuring {what} …"))),
+        None => {
+            let progress = |what: &str| eprintln!("measuring {what} …");
+            ("rust", rows::all(options.size, options.only.as_deref(), &progress)?)
+        }
     };
     table::print(&rows);
     if options.quick {

@@ -6,7 +6,7 @@ use super::{Size, count};
 use crate::keys::{Stream, key, requests, write_key};
 use crate::measure::{compare, side};
 use crate::peers;
-use crate::subject::{DATA_API, ENDLESS, acquire_each, check_kept, limiter, try_acquire_each};
+use crate::subject::{DATA_API, acquire_each, check_kept, lasting, limiter, try_acquire_each};
 use crate::table::{Bar, Row};
 
 pub(super) fn rows(size: Size) -> Vec<Row> {
@@ -18,7 +18,7 @@ pub(super) fn rows(size: Size) -> Vec<Row> {
 
 fn random(size: Size) -> Vec<Row> {
     let requests = requests(size.keys);
-    let (one, six) = (limiter(ENDLESS, size.keys), limiter(DATA_API, size.keys));
+    let (one, six) = (limiter(&lasting(size.keys), size.keys), limiter(DATA_API, size.keys));
     let governor = peers::governor();
     // In another order than that of the requests.
     for number in 0..size.keys {

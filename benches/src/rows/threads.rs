@@ -1,58 +1,36 @@
 //! Two threads. Means something only where two cores are free.
 
 use super::Size;
-use crate::keys::{HOT, key};
-use crate::measure::{compare, side_by_threads};
-use crate::peers;
-use crate::subject::{ENDLESS, acquire, acquire_each, denial, limiter, spent};
+use crate::crews::{Governors, Ours, Scene};
+use crate::measure::compare;
 use crate::table::{Bar, Row};
-
-/// Keys of a thread that has keys of its own.
-const OWN: u64 = 1_000;
 
 pub(super) fn rows(size: Size) -> Vec<Row> {
     // Longer turns: two threads never start and end at the very same time.
     let size = Size { calls: size.calls * 5, rounds: (size.rounds / 3).max(7), ..size };
-    vec![denials(size), distinct(size), one_hot_key(size)]
+    vec![
+        itself(size, Scene::Denial, "denial, two threads on one key"),
+        itself(size, Scene::Distinct, "acquire, two threads, distinct keys"),
+        governor(size, Scene::OneHotKey, "acquire, two threads, one hot key", Bar::Faster(1.7)),
+        governor(size, Scene::Distinct, "acquire, two threads, distinct keys", Bar::None),
+        governor(size, Scene::Denial, "denial, two threads on one key", Bar::None),
+    ]
 }
 
-fn denials(size: Size) -> Row {
-    let limiter = spent(&[HOT]);
-    let work = |_: usize, calls| denial(&limiter, HOT, calls);
-    let (mut two, mut one) =
-        (side_by_threads(2, size.calls, work), side_by_threads(1, size.calls, work));
+/// Two threads beside one.
+fn itself(size: Size, scene: Scene, what: &str) -> Row {
+    let ours = Ours::new(scene);
+    let (mut two, mut one) = (ours.side(2, size.calls), ours.side(1, size.calls));
     let compared = compare(size.rounds, &mut two, &mut one);
-    let denied = 3 * (size.rounds as u64 + 1) * size.calls;
-    assert_eq!((limiter.stats().allowed, limiter.stats().limited), (1, denied));
-    Row::throughput("denial, two threads on one key", "one thread", compared, Bar::Throughput(1.8))
-}
-
-fn distinct(size: Size) -> Row {
-    let limiter = limiter(ENDLESS, 10 * OWN);
-    let keys: Vec<Vec<String>> =
-        (0..2).map(|thread| (0..OWN).map(|n| key(thread * OWN + n)).collect()).collect();
-    let work = |thread: usize, calls: u64| {
-        for _ in 0..calls / OWN {
-            acquire_each(&limiter, &keys[thread]);
-        }
-    };
-    let calls = size.calls.next_multiple_of(OWN);
-    let (mut two, mut one) = (side_by_threads(2, calls, work), side_by_threads(1, calls, work));
-    let compared = compare(size.rounds, &mut two, &mut one);
-    let stats = limiter.stats();
-    let asked = 3 * (size.rounds as u64 + 1) * calls;
-    assert_eq!((stats.allowed, stats.keys), (asked, 2 * OWN));
-    let what = "acquire, two threads, distinct keys";
+    ours.check(3 * (size.rounds as u64 + 1) * size.calls);
     Row::throughput(what, "one thread", compared, Bar::Throughput(1.8))
 }
 
-fn one_hot_key(size: Size) -> Row {
-    let limiter = limiter(ENDLESS, 1_000);
-    let (governor, hot) = (peers::governor(), HOT.to_owned());
-    let mut ours = side_by_threads(2, size.calls, |_, calls| acquire(&limiter, HOT, calls));
-    let mut peer = side_by_threads(2, size.calls, |_, calls| peers::check(&governor, &hot, calls));
-    let compared = compare(size.rounds, &mut ours, &mut peer);
-    let asked = 2 * (size.rounds as u64 + 1) * size.calls;
-    assert_eq!(limiter.stats().allowed, asked, "every request was admitted");
-    Row::time("acquire, two threads, one hot key", "governor keyed", compared, Bar::Faster(1.7))
+/// Two threads of ours beside two of governor's.
+fn governor(size: Size, scene: Scene, what: &str, bar: Bar) -> Row {
+    let (ours, peer) = (Ours::new(scene), Governors::new(scene));
+    let (mut mine, mut theirs) = (ours.side(2, size.calls), peer.side(2, size.calls));
+    let compared = compare(size.rounds, &mut mine, &mut theirs);
+    ours.check(2 * (size.rounds as u64 + 1) * size.calls);
+    Row::time(what, "governor keyed", compared, bar)
 }

@@ -1,0 +1,157 @@
+//! What several threads do at once, for us and for the peer.
+
+use governor::DefaultKeyedRateLimiter;
+use tidegate::Limiter;
+
+use crate::keys::{HOT, key};
+use crate::measure::{Side, side_by_threads};
+use crate::peers;
+use crate::subject::{ENDLESS, acquire, acquire_each, denial, limiter, spent};
+
+/// Keys of a thread that has keys of its own.
+const OWN: usize = 1_000;
+/// Most threads that work at once.
+pub const MOST_THREADS: usize = 4;
+
+/// Who asks for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scene {
+    /// One key, spent: every request is denied.
+    Denial,
+    /// Each thread has keys of its own; every request is admitted.
+    Distinct,
+    /// One key, endless; every request is admitted.
+    OneHotKey,
+}
+
+impl Scene {
+    /// All of them.
+    pub const ALL: [Scene; 3] = [Scene::Denial, Scene::Distinct, Scene::OneHotKey];
+
+    /// In words.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Scene::Denial => "denial, one key",
+            Scene::Distinct => "acquire, distinct keys",
+            Scene::OneHotKey => "acquire, one hot key",
+        }
+    }
+}
+
+fn own_keys() -> Vec<Vec<String>> {
+    let own = |thread| (thread * OWN..(thread + 1) * OWN).map(|number| key(number as u64));
+    (0..MOST_THREADS).map(|thread| own(thread).collect()).collect()
+}
+
+/// `calls` calls over a thread's own keys, some at a time.
+fn over_and_over(keys: &[String], calls: u64, mut each: impl FnMut(&[String])) {
+    let calls = usize::try_from(calls).expect("a length");
+    for _ in 0..calls / keys.len() {
+        each(keys);
+    }
+    each(&keys[..calls % keys.len()]);
+}
+
+/// Threads that ask us.
+#[derive(Debug)]
+pub struct Ours {
+    scene: Scene,
+    limiter: Limiter,
+    keys: Vec<Vec<String>>,
+}
+
+impl Ours {
+    /// A limiter of their own.
+    #[must_use]
+    pub fn new(scene: Scene) -> Ours {
+        let limiter = match scene {
+            Scene::Denial => spent(&[HOT]),
+            Scene::Distinct | Scene::OneHotKey => limiter(ENDLESS, 10 * OWN as u64),
+        };
+        Ours { scene, limiter, keys: own_keys() }
+    }
+
+    /// `calls` calls of one of the threads.
+    pub fn work(&self, thread: usize, calls: u64) {
+        let limiter = &self.limiter;
+        match self.scene {
+            Scene::Denial => denial(limiter, HOT, calls),
+            Scene::OneHotKey => acquire(limiter, HOT, calls),
+            Scene::Distinct => {
+                over_and_over(&self.keys[thread], calls, |keys| acquire_each(limiter, keys));
+            }
+        }
+    }
+
+    /// A side on which `threads` threads make `calls` calls each.
+    #[must_use]
+    pub fn side(&self, threads: usize, calls: u64) -> Side<'_> {
+        side_by_threads(threads, calls, |thread, calls| self.work(thread, calls))
+    }
+
+    /// Proof that all threads together made `asked` calls.
+    pub fn check(&self, asked: u64) {
+        let stats = self.limiter.stats();
+        let counted = match self.scene {
+            Scene::Denial => (1, asked),
+            Scene::Distinct | Scene::OneHotKey => (asked, 0),
+        };
+        assert_eq!((stats.allowed, stats.limited), counted, "every request was counted");
+    }
+}
+
+/// Threads that ask governor, keyed. It counts nothing, but each of its answers is looked at.
+#[derive(Debug)]
+pub struct Governors {
+    scene: Scene,
+    limiter: DefaultKeyedRateLimiter<String>,
+    hot: String,
+    keys: Vec<Vec<String>>,
+}
+
+impl Governors {
+    /// A limiter of their own.
+    #[must_use]
+    pub fn new(scene: Scene) -> Governors {
+        let hot = HOT.to_owned();
+        let limiter = match scene {
+            Scene::Denial => peers::governor_spent(&hot),
+            Scene::Distinct | Scene::OneHotKey => peers::governor(),
+        };
+        Governors { scene, limiter, hot, keys: own_keys() }
+    }
+
+    /// `calls` calls of one of the threads.
+    pub fn work(&self, thread: usize, calls: u64) {
+        let limiter = &self.limiter;
+        match self.scene {
+            Scene::Denial => peers::deny(limiter, &self.hot, calls),
+            Scene::OneHotKey => peers::check(limiter, &self.hot, calls),
+            Scene::Distinct => {
+                over_and_over(&self.keys[thread], calls, |keys| peers::check_each(limiter, keys));
+            }
+        }
+    }
+
+    /// A side on which `threads` threads make `calls` calls each.
+    #[must_use]
+    pub fn side(&self, threads: usize, calls: u64) -> Side<'_> {
+        side_by_threads(threads, calls, |thread, calls| self.work(thread, calls))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_call_of_every_thread_is_counted() {
+        for scene in Scene::ALL {
+            let ours = Ours::new(scene);
+            ours.side(MOST_THREADS, 2_345)();
+            ours.check(MOST_THREADS as u64 * 2_345);
+            Governors::new(scene).side(2, 345)();
+        }
+    }
+}
