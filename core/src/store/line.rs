@@ -38,9 +38,11 @@ pub(super) fn transact<const N: usize, R>(
     if header & LOCKED != 0 {
         return Err(Attempt::Locked);
     }
-    let mut before = [0; N];
-    for (word, source) in before.iter_mut().zip(&slot[2..]) {
-        *word = source.load(Ordering::Relaxed);
+    // Two copies, each word by word: a copy of a copy would wait for the first to be written.
+    let (mut before, mut words) = ([0; N], [0; N]);
+    for ((before, word), source) in before.iter_mut().zip(&mut words).zip(&slot[2..]) {
+        *before = source.load(Ordering::Relaxed);
+        *word = *before;
     }
     let seen_tag = slot[0].load(Ordering::Relaxed);
     // The loads above come before the second look at the header.
@@ -54,9 +56,9 @@ pub(super) fn transact<const N: usize, R>(
     if header & GONE != 0 {
         return Err(Attempt::Gone);
     }
-    let mut words = before;
     let result = change(&mut words[..count]);
-    if words == before {
+    let changed = words.iter().zip(&before).fold(0, |bits, (word, before)| bits | (word ^ before));
+    if changed == 0 {
         return Ok(result);
     }
     if !swap_lock(slot, header) {
