@@ -386,6 +386,36 @@ mod tests {
         Plan::new(&policy, 62, None).expect("few words")
     }
 
+    /// Costs of any size: what no capacity holds is not admitted by what is shifted out of its steps.
+    #[test]
+    fn costs_of_any_size() {
+        for limit in [r#"{"rate": "1000/day"}"#, r#"{"rate": "1/year"}, {"rate": "1000/day"}"#] {
+            let plan = plan(limit);
+            let capacity = plan.limits[0].capacity;
+            for bit in 0..64 {
+                for cost in [1 << bit, (1 << bit) + 1, u64::MAX << bit] {
+                    let mut words = vec![0; plan.words];
+                    let reason = plan.admit(&mut words.clone(), at(NOW, NOW), cost);
+                    assert_eq!(reason == Reason::Ok, cost <= capacity, "{limit} {cost}");
+                    let decision = plan.acquire(&mut words, at(NOW, NOW), cost);
+                    assert_eq!(decision.reason, reason, "{limit} {cost}");
+                }
+            }
+        }
+    }
+
+    /// Shares are compared, not rooms: 36 of 100 are less than 4 of 8.
+    #[test]
+    fn the_tightest_has_the_smallest_share() {
+        let plan =
+            plan(r#"{"name": "few", "rate": "8/minute"}, {"name": "many", "rate": "100/minute"}"#);
+        let mut words = vec![0; plan.words];
+        plan.charge(&mut words, at(NOW, NOW), Method::Count, 4);
+        plan.limits[1].charge(&mut words, at(NOW, NOW), 60);
+        let decision = plan.acquire(&mut words, at(NOW, NOW), 0);
+        assert_eq!((decision.name, decision.remaining), ("many", 36));
+    }
+
     /// A step of the wall clock moves clock-aligned windows, and nothing else.
     #[test]
     fn the_wall_clock_steps() {

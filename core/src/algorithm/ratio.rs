@@ -77,6 +77,16 @@ mod tests {
         }
     }
 
+    /// The smallest fraction that a product can have.
+    #[test]
+    fn the_ceiling_sees_the_last_bit() {
+        let d = u64::MAX;
+        for (n, x) in [(1, 1), (1, d), (1, d - 1), (d - 1, d), (d - 1, d - 1), (d - 1, 1)] {
+            let exact = (u128::from(x) * u128::from(n)).div_ceil(u128::from(d));
+            assert_eq!(u128::from(Ratio::new(n, d).ceil(x)), exact, "{n} {x}");
+        }
+    }
+
     proptest! {
         #[test]
         fn floor_and_ceil_are_exact(n in any::<u64>(), d in 1..=u64::MAX, x in any::<u64>(), shift in 0u32..63) {
