@@ -83,7 +83,7 @@ pub fn six_spent(key: &str) -> Limiter {
 pub fn acquire(limiter: &Limiter, key: &str, calls: u64) {
     for _ in 0..calls {
         let decision = limiter.acquire(black_box(key), 1).expect("the memory store never fails");
-        assert_eq!(black_box(decision).reason, Reason::Ok);
+        assert_eq!(black_box(&decision).reason, Reason::Ok);
     }
 }
 
@@ -98,7 +98,7 @@ pub fn try_acquire(limiter: &Limiter, key: &str, calls: u64) {
 pub fn denial(limiter: &Limiter, key: &str, calls: u64) {
     for _ in 0..calls {
         let decision = limiter.acquire(black_box(key), 1).expect("the memory store never fails");
-        assert_eq!(black_box(decision).reason, Reason::Limited);
+        assert_eq!(black_box(&decision).reason, Reason::Limited);
     }
 }
 
@@ -113,7 +113,7 @@ pub fn try_denial(limiter: &Limiter, key: &str, calls: u64) {
 pub fn acquire_each(limiter: &Limiter, keys: &[String]) {
     for key in keys {
         let decision = limiter.acquire(black_box(key), 1).expect("the memory store never fails");
-        assert_eq!(black_box(decision).reason, Reason::Ok);
+        assert_eq!(black_box(&decision).reason, Reason::Ok);
     }
 }
 

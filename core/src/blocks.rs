@@ -20,12 +20,18 @@ pub(crate) struct Blocks {
 
 impl Blocks {
     /// Nanoseconds for which the key stays blocked; 0: it is not.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn left(&self, tag: u64, at: Moment) -> u64 {
         // Acquire pairs with the Release of `set`: a block is seen from the next call on.
         if self.latest.load(Ordering::Acquire) <= at.now.as_nanos() {
             return 0;
         }
+        self.look_up(tag, at)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_up(&self, tag: u64, at: Moment) -> u64 {
         let until = self.until.read().get(&tag).copied().unwrap_or(0);
         until.saturating_sub(at.now.as_nanos())
     }

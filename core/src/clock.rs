@@ -39,6 +39,12 @@ impl Moment {
         let later = |time: Timestamp| Timestamp::clamped(time.as_nanos().saturating_add(span));
         Moment { now: later(self.now), wall: later(self.wall) }
     }
+
+    /// `span` nanoseconds earlier on both lines, not before the epoch.
+    pub(crate) fn before(self, span: u64) -> Moment {
+        let earlier = |time: Timestamp| Timestamp::clamped(time.as_nanos().saturating_sub(span));
+        Moment { now: earlier(self.now), wall: earlier(self.wall) }
+    }
 }
 
 impl From<Timestamp> for Moment {

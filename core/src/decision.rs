@@ -58,12 +58,25 @@ pub struct Decision {
     pub name: &'static str,
 }
 
-impl Decision {
+/// A decision in plain numbers of nanoseconds: what travels between the rooms, in registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub(crate) reason: Reason,
+    pub(crate) limit: u64,
+    pub(crate) remaining: u64,
+    /// [`NEVER`]: no waiting helps.
+    pub(crate) retry_after: u64,
+    pub(crate) reset_after: u64,
+    pub(crate) name: &'static str,
+}
+
+/// No waiting helps.
+pub(crate) const NEVER: u64 = u64::MAX;
+
+impl Verdict {
     /// The answer to a key that stays blocked for `left` nanoseconds.
-    pub(crate) fn blocked(left: u64) -> Decision {
-        let left = Duration::from_nanos(left);
-        Decision {
-            allowed: false,
+    pub(crate) fn blocked(left: u64) -> Verdict {
+        Verdict {
             reason: Reason::Blocked,
             limit: 0,
             remaining: 0,
@@ -72,4 +85,29 @@ impl Decision {
             name: "",
         }
     }
+
+    #[inline]
+    pub(crate) fn allowed(&self) -> bool {
+        matches!(self.reason, Reason::Ok | Reason::Bypass)
+    }
+}
+
+impl From<Verdict> for Decision {
+    #[inline(always)]
+    fn from(verdict: Verdict) -> Decision {
+        Decision {
+            allowed: verdict.allowed(),
+            reason: verdict.reason,
+            limit: verdict.limit,
+            remaining: verdict.remaining,
+            retry_after: span(verdict.retry_after),
+            reset_after: span(verdict.reset_after),
+            name: verdict.name,
+        }
+    }
+}
+
+#[inline]
+fn span(nanos: u64) -> Duration {
+    if nanos == NEVER { Duration::MAX } else { Duration::from_nanos(nanos) }
 }

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::lanes::{Lanes, Seen, Visit};
 use crate::plan::Plan;
 use crate::policy::Policy;
-use crate::store::{Found, Inserted, Judge, MAX_WORDS, OnPressure, Table};
+use crate::store::{self, Found, Inserted, Judge, MAX_WORDS, OnPressure, Table};
 use crate::sync::{AtomicPtr, AtomicU64, Mutex, Ordering, spin};
 
 pub(crate) struct Engine {
@@ -21,15 +21,49 @@ pub(crate) struct Engine {
     previous: AtomicPtr<Engine>,
 }
 
+/// What is to be done with a key's words under the plan in force.
+pub(crate) trait Change<R> {
+    /// Changes the words, or leaves them as they are.
+    fn make(&mut self, plan: &Plan, words: &mut [u64]) -> R;
+}
+
+impl<R, F: FnMut(&Plan, &mut [u64]) -> R> Change<R> for F {
+    #[inline(always)]
+    fn make(&mut self, plan: &Plan, words: &mut [u64]) -> R {
+        self(plan, words)
+    }
+}
+
+/// A change under a certain plan.
+struct ByPlan<'a, C> {
+    plan: &'a Plan,
+    change: &'a mut C,
+}
+
+impl<R, C: Change<R>> store::Change<R> for ByPlan<'_, C> {
+    #[inline(always)]
+    fn make(&mut self, words: &mut [u64]) -> R {
+        self.change.make(self.plan, words)
+    }
+}
+
 /// What a plan says of words at one moment.
 struct At<'a> {
     plan: &'a Plan,
     at: Moment,
 }
 
+/// Nanoseconds. A busy key of a fast rate is full again between any two of its requests; making a record for each of
+/// them anew would cost more than the record.
+const REST: u64 = 1_000_000_000;
+
 impl Judge for At<'_> {
     fn full_after(&self, words: &[u64]) -> u64 {
         self.plan.full_after(words, self.at)
+    }
+
+    fn is_rested(&self, words: &[u64]) -> bool {
+        self.plan.full_after(words, self.at.before(REST)) == 0
     }
 
     fn is_held(&self, words: &[u64]) -> bool {
@@ -157,14 +191,21 @@ impl Engines {
         tag: u64,
         at: Moment,
         pressure: OnPressure,
-        mut change: impl FnMut(&Plan, &mut [u64]) -> R,
+        mut change: impl Change<R>,
     ) -> std::result::Result<R, Full> {
         let engine = self.engine(visit);
         // Most keys are where they like to be, and nobody interferes.
-        match engine.table.transact_at_home(tag, |words| change(&engine.plan, words)) {
+        let mut by_plan = ByPlan { plan: &engine.plan, change: &mut change };
+        match engine.table.transact_at_home(tag, &mut by_plan) {
             Some(result) => Ok(result),
             None => self.transact_anywhere(visit, tag, at, pressure, change),
         }
+    }
+
+    /// Has the memory of these keys' records fetched, all at once.
+    pub(crate) fn prefetch(&self, visit: &Visit<'_>, tags: &[u64]) {
+        let table = &self.engine(visit).table;
+        tags.iter().for_each(|&tag| table.prefetch(tag));
     }
 
     #[cold]
@@ -175,18 +216,18 @@ impl Engines {
         tag: u64,
         at: Moment,
         pressure: OnPressure,
-        mut change: impl FnMut(&Plan, &mut [u64]) -> R,
+        mut change: impl Change<R>,
     ) -> std::result::Result<R, Full> {
         loop {
             let engine = self.engine(visit);
-            match engine.table.transact(tag, |words| change(&engine.plan, words)) {
+            match engine.table.transact(tag, |words| change.make(&engine.plan, words)) {
                 Found::Done(result) => return Ok(result),
                 Found::Absent => match engine.insert(
                     Self::previous(engine, visit),
                     tag,
                     at,
                     pressure,
-                    &mut change,
+                    |plan, words| change.make(plan, words),
                 ) {
                     Inserted::Done(result) => return Ok(result),
                     Inserted::Full => return Err(Full),

@@ -17,8 +17,8 @@ use ahash::RandomState;
 use crate::algorithm::NOMINAL_WAIT;
 use crate::blocks::Blocks;
 use crate::clock::{Clock, Moment};
-use crate::decision::{Decision, Reason};
-use crate::engine::{Engines, Full};
+use crate::decision::{Decision, Reason, Verdict};
+use crate::engine::{Change, Engines, Full};
 use crate::error::{Error, Result};
 use crate::lanes::{Lanes, Visit};
 use crate::options::{Builder, OnFull};
@@ -49,6 +49,32 @@ struct Inner {
     blocks: Blocks,
     waiters: Waiters,
     name: String,
+}
+
+/// A request asks for the full answer.
+struct Acquire {
+    at: Moment,
+    cost: u64,
+}
+
+impl Change<Verdict> for Acquire {
+    #[inline(always)]
+    fn make(&mut self, plan: &Plan, words: &mut [u64]) -> Verdict {
+        plan.acquire(words, self.at, self.cost)
+    }
+}
+
+/// A request asks yes or no.
+struct Admit {
+    at: Moment,
+    cost: u64,
+}
+
+impl Change<Reason> for Admit {
+    #[inline(always)]
+    fn make(&mut self, plan: &Plan, words: &mut [u64]) -> Reason {
+        plan.admit(words, self.at, self.cost)
+    }
 }
 
 /// What [`Limiter::measure`] came to.
@@ -133,10 +159,9 @@ impl Limiter {
     #[inline]
     fn acquire_in(&self, tag: u64, at: Moment, cost: u64) -> Result<Decision> {
         let visit = self.0.lanes.enter();
-        let decide = |plan: &Plan, words: &mut [u64]| plan.acquire(words, at, cost);
-        let decision = self.decide_by(&visit, tag, at, cost, decide);
-        visit.count(decision.reason);
-        Ok(decision)
+        let verdict = self.decide_by(&visit, tag, at, cost, Acquire { at, cost });
+        visit.count(verdict.reason);
+        Ok(verdict.into())
     }
 
     /// As [`acquire`](Limiter::acquire), only yes or no: the fastest path. A store that fails says no.
@@ -157,7 +182,7 @@ impl Limiter {
         let reason = if self.0.blocks.left(tag, at) > 0 {
             Reason::Blocked
         } else {
-            let admit = |plan: &Plan, words: &mut [u64]| plan.admit(words, at, cost);
+            let admit = Admit { at, cost };
             let answer = self.0.engines.transact(&visit, tag, at, self.pressure(), admit);
             answer.unwrap_or_else(|Full| self.decide_full(&visit, at, cost).reason)
         };
@@ -295,8 +320,7 @@ impl Limiter {
     /// Decides without counting.
     #[inline]
     pub(crate) fn decide(&self, tag: u64, at: Moment, cost: u64) -> Decision {
-        let decide = |plan: &Plan, words: &mut [u64]| plan.acquire(words, at, cost);
-        self.decide_by(&self.0.lanes.enter(), tag, at, cost, decide)
+        self.decide_by(&self.0.lanes.enter(), tag, at, cost, Acquire { at, cost }).into()
     }
 
     #[inline]
@@ -306,34 +330,33 @@ impl Limiter {
         tag: u64,
         at: Moment,
         cost: u64,
-        decide: impl FnMut(&Plan, &mut [u64]) -> Decision,
-    ) -> Decision {
+        decide: impl Change<Verdict>,
+    ) -> Verdict {
         match self.0.blocks.left(tag, at) {
             0 => {}
-            left => return Decision::blocked(left),
+            left => return Verdict::blocked(left),
         }
         match self.0.engines.transact(visit, tag, at, self.pressure(), decide) {
-            Ok(decision) => decision,
+            Ok(verdict) => verdict,
             Err(Full) => self.decide_full(visit, at, cost),
         }
     }
 
     /// The decision about a key that the store has no place for.
     #[cold]
-    fn decide_full(&self, visit: &Visit<'_>, at: Moment, cost: u64) -> Decision {
+    fn decide_full(&self, visit: &Visit<'_>, at: Moment, cost: u64) -> Verdict {
         // Relaxed: a count publishes nothing.
         self.0.saturated.fetch_add(1, Ordering::Relaxed);
         self.0.engines.with_plan(visit, |plan| {
             let fresh = plan.acquire(&mut [0; MAX_WORDS], at, cost);
             match self.0.on_full {
                 OnFull::Allow => fresh,
-                _ if !fresh.allowed => fresh,
-                _ => Decision {
-                    allowed: false,
+                _ if !fresh.allowed() => fresh,
+                _ => Verdict {
                     reason: Reason::Limited,
                     remaining: 0,
-                    retry_after: Duration::from_nanos(NOMINAL_WAIT),
-                    reset_after: Duration::from_nanos(NOMINAL_WAIT),
+                    retry_after: NOMINAL_WAIT,
+                    reset_after: NOMINAL_WAIT,
                     ..fresh
                 },
             }
@@ -342,12 +365,13 @@ impl Limiter {
 
     /// Decides on a copy.
     fn foresee(&self, tag: u64, at: Moment, cost: u64) -> Decision {
-        self.decide_by(&self.0.lanes.enter(), tag, at, cost, |plan, words| {
+        let on_a_copy = |plan: &Plan, words: &mut [u64]| {
             let mut copy = [0; MAX_WORDS];
             let copy = &mut copy[..words.len()];
             copy.copy_from_slice(words);
             plan.acquire(copy, at, cost)
-        })
+        };
+        self.decide_by(&self.0.lanes.enter(), tag, at, cost, on_a_copy).into()
     }
 
     /// The denial of a waiter whose time is up before it was its turn.

@@ -5,15 +5,12 @@ mod limit;
 
 use crate::algorithm::{Bucket, Gcra, Permits, Standing, Units, wide};
 use crate::clock::Moment;
-use crate::decision::{Decision, Reason};
+use crate::decision::{NEVER, Reason, Verdict};
 use crate::error::{Error, Result};
 use crate::names;
 use crate::policy::{LimitKind, Policy};
 use crate::rate::Method;
 use limit::{Left, PlannedBucket, PlannedLimit, admission, denial, sum};
-
-/// No waiting helps.
-pub(crate) const NEVER: u64 = u64::MAX;
 
 /// The limits of a policy over one array of words.
 #[derive(Debug)]
@@ -49,7 +46,7 @@ impl Lone {
     }
 
     #[inline(always)]
-    fn acquire(&self, words: &mut [u64], at: Moment, cost: Units) -> Decision {
+    fn acquire(&self, words: &mut [u64], at: Moment, cost: Units) -> Verdict {
         match self.gcra.take(words, at, cost) {
             Ok(left) => admission(self.name, self.quota, left.room(), left.full_after()),
             Err(standing) => self.denial(&standing, cost),
@@ -58,7 +55,7 @@ impl Lone {
 
     #[cold]
     #[inline(never)]
-    fn denial(&self, standing: &impl Standing, cost: Units) -> Decision {
+    fn denial(&self, standing: &impl Standing, cost: Units) -> Verdict {
         let wait = if cost > self.gcra.capacity() { NEVER } else { standing.wait_for(cost) };
         denial(self.name, self.quota, standing.room(), wait, standing.full_after())
     }
@@ -134,7 +131,7 @@ impl Plan {
     }
 
     /// May the request pass? If so, `words` are those after it; if not, they are untouched.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn admit(&self, words: &mut [u64], at: Moment, cost: Units) -> Reason {
         let admitted = match &self.lone {
             Some(lone) => lone.gcra.take(words, at, cost).is_ok(),
@@ -170,8 +167,8 @@ impl Plan {
     }
 
     /// As [`Plan::admit`], with the answer in full.
-    #[inline]
-    pub(crate) fn acquire(&self, words: &mut [u64], at: Moment, cost: Units) -> Decision {
+    #[inline(always)]
+    pub(crate) fn acquire(&self, words: &mut [u64], at: Moment, cost: Units) -> Verdict {
         match &self.lone {
             Some(lone) => lone.acquire(words, at, cost),
             None => self.acquire_all(words, at, cost),
@@ -179,7 +176,7 @@ impl Plan {
     }
 
     #[inline(never)]
-    fn acquire_all(&self, words: &mut [u64], at: Moment, cost: Units) -> Decision {
+    fn acquire_all(&self, words: &mut [u64], at: Moment, cost: Units) -> Verdict {
         match self.all_admit(words, at, cost) {
             true => self.pay(words, at, cost, |_, _, _, _| ()),
             false => self.denial(words, at, cost),
@@ -193,7 +190,7 @@ impl Plan {
         at: Moment,
         cost: Units,
         receipt: &mut Vec<Payment>,
-    ) -> Decision {
+    ) -> Verdict {
         receipt.clear();
         if !self.all_admit(words, at, cost) {
             return self.denial(words, at, cost);
@@ -217,7 +214,7 @@ impl Plan {
         at: Moment,
         cost: Units,
         mut payer: impl FnMut(&PlannedLimit, usize, Units, &[u64]),
-    ) -> Decision {
+    ) -> Verdict {
         let mut tightest: Option<(&PlannedLimit, Left)> = None;
         for limit in &self.limits {
             let left = limit.pay(words, at, limit.due(cost), |bucket, units, words| {
@@ -236,7 +233,7 @@ impl Plan {
 
     #[cold]
     #[inline(never)]
-    fn denial(&self, words: &[u64], at: Moment, cost: Units) -> Decision {
+    fn denial(&self, words: &[u64], at: Moment, cost: Units) -> Verdict {
         let mut longest: Option<(&PlannedLimit, u64)> = None;
         for limit in &self.limits {
             let wait = limit.wait(words, at, cost);
@@ -366,7 +363,6 @@ fn continue_limits(limits: &mut [PlannedLimit], before: &[PlannedLimit]) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use super::*;
     use crate::time::Timestamp;
@@ -428,7 +424,7 @@ mod tests {
         for limit in others {
             let plan = plan(limit);
             let mut words = vec![0; plan.words];
-            assert!(plan.acquire(&mut words, at(NOW, NOW), 2).allowed);
+            assert!(plan.acquire(&mut words, at(NOW, NOW), 2).allowed());
             let still = plan.acquire(&mut words, at(NOW + SECOND, NOW + SECOND), 1);
             for wall in [NOW - HOUR, NOW + HOUR, NOW + 100 * HOUR] {
                 assert_eq!(plan.acquire(&mut words, at(NOW + SECOND, wall), 1), still, "{limit}");
@@ -436,10 +432,10 @@ mod tests {
         }
         let plan = plan(r#"{"rate": "2/hour", "algorithm": "fixed_window"}"#);
         let mut words = vec![0; plan.words];
-        assert!(plan.acquire(&mut words, at(NOW, NOW), 2).allowed);
+        assert!(plan.acquire(&mut words, at(NOW, NOW), 2).allowed());
         // An hour forth: another window, full. And back: the key stays in the later one.
-        assert!(plan.acquire(&mut words, at(NOW + 1, NOW + HOUR), 2).allowed);
+        assert!(plan.acquire(&mut words, at(NOW + 1, NOW + HOUR), 2).allowed());
         let back = plan.acquire(&mut words, at(NOW + 2, NOW), 1);
-        assert_eq!((back.allowed, back.retry_after), (false, Duration::from_nanos(2 * HOUR)));
+        assert_eq!((back.allowed(), back.retry_after), (false, 2 * HOUR));
     }
 }

@@ -38,10 +38,26 @@ pub(crate) use table::{Found, Inserted, MAX_WORDS, OnPressure, Table};
 pub(crate) trait Judge {
     /// Nanoseconds until the record equals an absent one; 0: it does.
     fn full_after(&self, words: &[u64]) -> u64;
+    /// Has the record equalled an absent one for so long that its key is probably not coming back soon?
+    fn is_rested(&self, words: &[u64]) -> bool;
     /// A record that must not be given away.
     fn is_held(&self, words: &[u64]) -> bool;
     /// Makes `into` the larger use of the two.
     fn merge(&self, into: &mut [u64], from: &[u64]);
+}
+
+/// What is to be done with a record's words; anything that can be called with them. (A trait of its own, for that can
+/// insist on being inlined.)
+pub(crate) trait Change<R> {
+    /// Changes the words, or leaves them as they are.
+    fn make(&mut self, words: &mut [u64]) -> R;
+}
+
+impl<R, F: FnMut(&mut [u64]) -> R> Change<R> for F {
+    #[inline(always)]
+    fn make(&mut self, words: &mut [u64]) -> R {
+        self(words)
+    }
 }
 
 /// Slot tags that are no key's hash.

@@ -1,10 +1,9 @@
 //! Many keys in one call.
 
-use super::Limiter;
+use super::{Acquire, Limiter};
 use crate::clock::Moment;
 use crate::decision::Decision;
 use crate::error::Result;
-use crate::plan::Plan;
 use crate::time::Timestamp;
 
 /// Keys are hashed a group at a time, ahead of their decisions: what the group will need of memory is known
@@ -71,11 +70,11 @@ impl Limiter {
     /// One visit for the group. No key is read meanwhile: that may run anything, also a call of this limiter.
     fn decide_group(&self, tags: &[u64], at: Moment, cost: u64, decisions: &mut Vec<Decision>) {
         let visit = self.0.lanes.enter();
+        self.0.engines.prefetch(&visit, tags);
         for &tag in tags {
-            let decide = |plan: &Plan, words: &mut [u64]| plan.acquire(words, at, cost);
-            let decision = self.decide_by(&visit, tag, at, cost, decide);
-            visit.count(decision.reason);
-            decisions.push(decision);
+            let verdict = self.decide_by(&visit, tag, at, cost, Acquire { at, cost });
+            visit.count(verdict.reason);
+            decisions.push(verdict.into());
         }
     }
 }

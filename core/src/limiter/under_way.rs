@@ -9,6 +9,7 @@ use super::{Limiter, Measured};
 use crate::clock::Moment;
 use crate::decision::Decision;
 use crate::error::Result;
+use crate::plan::Plan;
 use crate::reservation::{Admission, Reservation};
 use crate::time::Timestamp;
 use crate::waiters::{Ticket, Turn};
@@ -38,12 +39,13 @@ impl Limiter {
     fn reserve_in(&self, tag: u64, at: Moment, cost: u64) -> Result<Reservation> {
         let (mut receipt, mut plan_number) = (Vec::new(), 0);
         let visit = self.0.lanes.enter();
-        let decision = self.decide_by(&visit, tag, at, cost, |plan, words| {
+        let verdict = self.decide_by(&visit, tag, at, cost, |plan: &Plan, words: &mut [u64]| {
             plan_number = plan.number;
             plan.acquire_with_receipt(words, at, cost, &mut receipt)
         });
-        visit.count(decision.reason);
+        visit.count(verdict.reason);
         drop(visit);
+        let decision = verdict.into();
         Ok(Reservation { limiter: self.clone(), tag, cost, decision, receipt, plan: plan_number })
     }
 

@@ -1,11 +1,8 @@
 //! One limit of a plan: a bucket, or a cascade of which the first with room pays.
 
-use std::time::Duration;
-
-use super::NEVER;
 use crate::algorithm::{Bucket, Paid, Units};
 use crate::clock::Moment;
-use crate::decision::{Decision, Reason};
+use crate::decision::{NEVER, Reason, Verdict};
 use crate::rate::Method;
 
 /// What paying left of a limit, over all its buckets.
@@ -235,43 +232,23 @@ pub(super) fn sum(units: impl Iterator<Item = Units>) -> Units {
 }
 
 #[inline]
-fn span(nanos: u64) -> Duration {
-    if nanos == NEVER { Duration::MAX } else { Duration::from_nanos(nanos) }
-}
-
-#[inline]
 pub(super) fn admission(
     name: &'static str,
-    quota: Units,
+    limit: Units,
     remaining: Units,
-    full_after: u64,
-) -> Decision {
-    Decision {
-        allowed: true,
-        reason: Reason::Ok,
-        limit: quota,
-        remaining,
-        retry_after: Duration::ZERO,
-        reset_after: span(full_after),
-        name,
-    }
+    reset_after: u64,
+) -> Verdict {
+    Verdict { reason: Reason::Ok, limit, remaining, retry_after: 0, reset_after, name }
 }
 
 #[inline]
 pub(super) fn denial(
     name: &'static str,
-    quota: Units,
+    limit: Units,
     remaining: Units,
-    wait: u64,
-    full_after: u64,
-) -> Decision {
-    Decision {
-        allowed: false,
-        reason: if wait == NEVER { Reason::Impossible } else { Reason::Limited },
-        limit: quota,
-        remaining,
-        retry_after: span(wait),
-        reset_after: span(full_after),
-        name,
-    }
+    retry_after: u64,
+    reset_after: u64,
+) -> Verdict {
+    let reason = if retry_after == NEVER { Reason::Impossible } else { Reason::Limited };
+    Verdict { reason, limit, remaining, retry_after, reset_after, name }
 }

@@ -99,7 +99,7 @@ impl Table {
             Ok(reusable) => return Ok(Place::Reuse(reusable)),
             Err(nearest) => nearest,
         };
-        if self.sweep(SWEEP, judge)
+        if self.sweep(SWEEP, judge, |words| judge.full_after(words) == 0)
             && self.keys() < self.max_keys
             && let Some(index) = empty()
         {
@@ -289,8 +289,13 @@ impl Table {
         ((u128::from(part) * sets as u128) >> 64) as usize
     }
 
-    /// Frees the records that are full again in the next few sets; were there any? Skips sets that are locked.
-    pub(super) fn sweep(&self, at_most: usize, judge: &impl Judge) -> bool {
+    /// Frees the records in the next few sets that are `idle`; were there any? Skips sets that are locked.
+    pub(super) fn sweep(
+        &self,
+        at_most: usize,
+        judge: &impl Judge,
+        idle: impl Fn(&[u64]) -> bool,
+    ) -> bool {
         let mut words = [0; MAX_WORDS];
         let sets = self.sets();
         let mut found = false;
@@ -298,16 +303,16 @@ impl Table {
             let set = self.next_set(sets);
             let Some(_guard) = self.try_lock(set) else { continue };
             for index in self.ways(set).filter(|&index| self.tag_at(index) != EMPTY) {
-                found |= self.free_if_full(index, &mut words, judge);
+                found |=
+                    self.free_if(index, &mut words, |words| idle(words) && !judge.is_held(words));
             }
         }
         found
     }
 
     /// Under the set's lock.
-    fn free_if_full(&self, index: usize, words: &mut [u64], judge: &impl Judge) -> bool {
+    fn free_if(&self, index: usize, words: &mut [u64], idle: impl Fn(&[u64]) -> bool) -> bool {
         let ghost = self.tag_at(index) == GHOST;
-        let idle = |words: &[u64]| judge.full_after(words) == 0 && !judge.is_held(words);
         if !self.peek(index, words) || !idle(&words[..self.words]) || !self.take(index, words) {
             return false;
         }

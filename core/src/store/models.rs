@@ -16,6 +16,10 @@ impl Judge for Counts {
         words.iter().sum()
     }
 
+    fn is_rested(&self, words: &[u64]) -> bool {
+        self.full_after(words) == 0
+    }
+
     fn is_held(&self, _: &[u64]) -> bool {
         false
     }

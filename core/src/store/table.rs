@@ -3,7 +3,7 @@
 use super::eviction::{NoPlace, Place};
 use super::growth::{first_sets, most_sets, preferred_way, sets_of};
 use super::region::Region;
-use super::{Attempt, EMPTY, GHOST, Judge, compact, line};
+use super::{Attempt, Change, EMPTY, GHOST, Judge, compact, line};
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, spin};
 
 /// Slots of a set.
@@ -126,20 +126,30 @@ impl Table {
         slots.find(|&index| self.tag_at(index) == tag)
     }
 
+    /// The slot where a record likes best to be.
+    #[inline]
+    fn home(&self, tag: u64) -> usize {
+        let [set, _] = sets_of(tag, self.sets());
+        set * WAYS + preferred_way(tag)
+    }
+
+    /// Has the home of `tag` fetched from memory. A load of which nobody waits for the value: several of them are under
+    /// way at once.
+    #[inline]
+    pub(crate) fn prefetch(&self, tag: u64) {
+        std::hint::black_box(self.tag_at(self.home(tag)));
+    }
+
     /// Runs `change` on the record of `tag` and writes it if it changed, provided that the record is where it likes
     /// best to be and nobody interferes; else `None`, and nothing happened.
     #[inline]
-    pub(crate) fn transact_at_home<R>(
-        &self,
-        tag: u64,
-        change: impl FnOnce(&mut [u64]) -> R,
-    ) -> Option<R> {
-        let [set, _] = sets_of(tag, self.sets());
-        let index = set * WAYS + preferred_way(tag);
+    pub(crate) fn transact_at_home<R>(&self, tag: u64, change: &mut impl Change<R>) -> Option<R> {
+        let index = self.home(tag);
         match self.words {
-            1 => compact::transact(self.slot(index), tag, change).ok(),
+            1 => compact::transact(self.slot(index), tag, |words| change.make(words)).ok(),
             2..=line::WORDS => {
                 let slot = self.slot::<{ line::STRIDE }>(index);
+                let change = |words: &mut [u64]| change.make(words);
                 line::transact::<{ line::WORDS }, R>(slot, tag, self.words, change).ok()
             }
             _ => None,

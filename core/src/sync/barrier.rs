@@ -41,8 +41,8 @@ pub(crate) fn heavy() -> bool {
 #[cfg(target_os = "linux")]
 mod system {
     use libc::{
-        MEMBARRIER_CMD_PRIVATE_EXPEDITED, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, SYS_membarrier,
-        c_int, syscall,
+        MEMBARRIER_CMD_PRIVATE_EXPEDITED, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED,
+        SYS_membarrier, c_int, syscall,
     };
 
     pub(super) fn register() -> bool {
