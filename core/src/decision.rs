@@ -58,32 +58,39 @@ pub struct Decision {
     pub name: &'static str,
 }
 
-/// A decision in plain numbers of nanoseconds: what travels between the rooms, in registers.
+/// A decision in plain numbers of nanoseconds. It is written once, where its reader finds it: copies that are made in
+/// pieces of another size than the fields were written in cost more than the decision itself.
+///
+/// So neighbours here are no neighbours in [`Decision`], and no two of them are copied as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub(crate) struct Verdict {
-    pub(crate) reason: Reason,
     pub(crate) limit: u64,
-    pub(crate) remaining: u64,
     /// [`NEVER`]: no waiting helps.
     pub(crate) retry_after: u64,
+    pub(crate) remaining: u64,
     pub(crate) reset_after: u64,
     pub(crate) name: &'static str,
+    pub(crate) reason: Reason,
 }
 
 /// No waiting helps.
 pub(crate) const NEVER: u64 = u64::MAX;
 
 impl Verdict {
+    /// To be written over.
+    pub(crate) const NONE: Verdict = Verdict {
+        limit: 0,
+        retry_after: 0,
+        remaining: 0,
+        reset_after: 0,
+        name: "",
+        reason: Reason::Blocked,
+    };
+
     /// The answer to a key that stays blocked for `left` nanoseconds.
     pub(crate) fn blocked(left: u64) -> Verdict {
-        Verdict {
-            reason: Reason::Blocked,
-            limit: 0,
-            remaining: 0,
-            retry_after: left,
-            reset_after: left,
-            name: "",
-        }
+        Verdict { retry_after: left, reset_after: left, ..Verdict::NONE }
     }
 
     #[inline]
@@ -92,9 +99,9 @@ impl Verdict {
     }
 }
 
-impl From<Verdict> for Decision {
+impl From<&Verdict> for Decision {
     #[inline(always)]
-    fn from(verdict: Verdict) -> Decision {
+    fn from(verdict: &Verdict) -> Decision {
         Decision {
             allowed: verdict.allowed(),
             reason: verdict.reason,

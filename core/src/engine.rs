@@ -21,16 +21,16 @@ pub(crate) struct Engine {
     previous: AtomicPtr<Engine>,
 }
 
-/// What is to be done with a key's words under the plan in force.
-pub(crate) trait Change<R> {
-    /// Changes the words, or leaves them as they are.
-    fn make(&mut self, plan: &Plan, words: &mut [u64]) -> R;
+/// What is to be done with a key's words under the plan in force; what it comes to, it keeps itself.
+pub(crate) trait Change {
+    /// Changes the words, or leaves them as they are. Called once for every attempt; the last one counts.
+    fn make(&mut self, plan: &Plan, words: &mut [u64]);
 }
 
-impl<R, F: FnMut(&Plan, &mut [u64]) -> R> Change<R> for F {
+impl<F: FnMut(&Plan, &mut [u64])> Change for F {
     #[inline(always)]
-    fn make(&mut self, plan: &Plan, words: &mut [u64]) -> R {
-        self(plan, words)
+    fn make(&mut self, plan: &Plan, words: &mut [u64]) {
+        self(plan, words);
     }
 }
 
@@ -40,10 +40,10 @@ struct ByPlan<'a, C> {
     change: &'a mut C,
 }
 
-impl<R, C: Change<R>> store::Change<R> for ByPlan<'_, C> {
+impl<C: Change> store::Change for ByPlan<'_, C> {
     #[inline(always)]
-    fn make(&mut self, words: &mut [u64]) -> R {
-        self.change.make(self.plan, words)
+    fn make(&mut self, words: &mut [u64]) {
+        self.change.make(self.plan, words);
     }
 }
 
@@ -89,18 +89,18 @@ impl Engine {
         Ok(Engine { plan, table, previous: AtomicPtr::new(std::ptr::null_mut()) })
     }
 
-    fn insert<R>(
+    fn insert(
         &self,
         previous: Option<&Engine>,
         tag: u64,
         at: Moment,
         pressure: OnPressure,
-        change: impl FnOnce(&Plan, &mut [u64]) -> R,
-    ) -> Inserted<R> {
+        change: &mut impl Change,
+    ) -> Inserted {
         let judge = At { plan: &self.plan, at };
         let origin =
             |words: &mut [u64]| previous.is_some_and(|old| self.take_over(old, tag, at, words));
-        self.table.insert(tag, &judge, pressure, origin, |words| change(&self.plan, words))
+        self.table.insert(tag, &judge, pressure, origin, |words| change.make(&self.plan, words))
     }
 
     /// Takes the key's record out of the old engine; false when there was none (then `words` are
@@ -125,7 +125,13 @@ impl Engine {
         old.table.each_tag(|tag, set, index| match tag {
             Some(tag) => {
                 // A key that has a record here already was taken over by its own request.
-                let _ = self.insert(Some(old), tag, at, OnPressure::Inherit, |_, _| ());
+                let _ = self.insert(
+                    Some(old),
+                    tag,
+                    at,
+                    OnPressure::Inherit,
+                    &mut |_: &Plan, _: &mut [u64]| (),
+                );
             }
             None => {
                 let (mut before, mut words) = ([0; MAX_WORDS], [0; MAX_WORDS]);
@@ -185,20 +191,20 @@ impl Engines {
     /// Runs `change` on the words of a key, once for every attempt; what the last attempt leaves in them is kept.
     /// The words of a key without a record are zero, or what it inherits.
     #[inline]
-    pub(crate) fn transact<R>(
+    pub(crate) fn transact(
         &self,
         visit: &Visit<'_>,
         tag: u64,
         at: Moment,
         pressure: OnPressure,
-        mut change: impl Change<R>,
-    ) -> std::result::Result<R, Full> {
+        change: &mut impl Change,
+    ) -> std::result::Result<(), Full> {
         let engine = self.engine(visit);
         // Most keys are where they like to be, and nobody interferes.
-        let mut by_plan = ByPlan { plan: &engine.plan, change: &mut change };
+        let mut by_plan = ByPlan { plan: &engine.plan, change };
         match engine.table.transact_at_home(tag, &mut by_plan) {
-            Some(result) => Ok(result),
-            None => self.transact_anywhere(visit, tag, at, pressure, change),
+            true => Ok(()),
+            false => self.transact_anywhere(visit, tag, at, pressure, change),
         }
     }
 
@@ -210,30 +216,26 @@ impl Engines {
 
     #[cold]
     #[inline(never)]
-    fn transact_anywhere<R>(
+    fn transact_anywhere(
         &self,
         visit: &Visit<'_>,
         tag: u64,
         at: Moment,
         pressure: OnPressure,
-        mut change: impl Change<R>,
-    ) -> std::result::Result<R, Full> {
+        change: &mut impl Change,
+    ) -> std::result::Result<(), Full> {
         loop {
             let engine = self.engine(visit);
-            match engine.table.transact(tag, |words| change.make(&engine.plan, words)) {
-                Found::Done(result) => return Ok(result),
-                Found::Absent => match engine.insert(
-                    Self::previous(engine, visit),
-                    tag,
-                    at,
-                    pressure,
-                    |plan, words| change.make(plan, words),
-                ) {
-                    Inserted::Done(result) => return Ok(result),
-                    Inserted::Full => return Err(Full),
-                    Inserted::Again => {}
-                    Inserted::Moved => spin(),
-                },
+            match engine.table.transact(tag, |words: &mut [u64]| change.make(&engine.plan, words)) {
+                Found::Done => return Ok(()),
+                Found::Absent => {
+                    match engine.insert(Self::previous(engine, visit), tag, at, pressure, change) {
+                        Inserted::Done => return Ok(()),
+                        Inserted::Full => return Err(Full),
+                        Inserted::Again => {}
+                        Inserted::Moved => spin(),
+                    }
+                }
                 Found::Moved => spin(),
             }
         }

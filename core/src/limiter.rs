@@ -52,15 +52,16 @@ struct Inner {
 }
 
 /// A request asks for the full answer.
-struct Acquire {
+struct Acquire<'v> {
     at: Moment,
     cost: u64,
+    verdict: &'v mut Verdict,
 }
 
-impl Change<Verdict> for Acquire {
+impl Change for Acquire<'_> {
     #[inline(always)]
-    fn make(&mut self, plan: &Plan, words: &mut [u64]) -> Verdict {
-        plan.acquire(words, self.at, self.cost)
+    fn make(&mut self, plan: &Plan, words: &mut [u64]) {
+        plan.acquire(words, self.at, self.cost, self.verdict);
     }
 }
 
@@ -68,12 +69,13 @@ impl Change<Verdict> for Acquire {
 struct Admit {
     at: Moment,
     cost: u64,
+    reason: Reason,
 }
 
-impl Change<Reason> for Admit {
+impl Change for Admit {
     #[inline(always)]
-    fn make(&mut self, plan: &Plan, words: &mut [u64]) -> Reason {
-        plan.admit(words, self.at, self.cost)
+    fn make(&mut self, plan: &Plan, words: &mut [u64]) {
+        self.reason = plan.admit(words, self.at, self.cost);
     }
 }
 
@@ -144,7 +146,9 @@ impl Limiter {
     /// When the store fails; the memory store never does.
     #[inline]
     pub fn acquire(&self, key: impl AsRef<[u8]>, cost: u64) -> Result<Decision> {
-        self.acquire_in(self.tag(key.as_ref()), self.moment(), cost)
+        let mut verdict = Verdict::NONE;
+        self.acquire_in(self.tag(key.as_ref()), self.moment(), cost, &mut verdict);
+        Ok(Decision::from(&verdict))
     }
 
     /// As [`acquire`](Limiter::acquire), at an explicit time.
@@ -153,15 +157,17 @@ impl Limiter {
     /// As [`acquire`](Limiter::acquire).
     #[inline]
     pub fn acquire_at(&self, key: impl AsRef<[u8]>, cost: u64, now: Timestamp) -> Result<Decision> {
-        self.acquire_in(self.tag(key.as_ref()), now.into(), cost)
+        let mut verdict = Verdict::NONE;
+        self.acquire_in(self.tag(key.as_ref()), now.into(), cost, &mut verdict);
+        Ok(Decision::from(&verdict))
     }
 
-    #[inline]
-    fn acquire_in(&self, tag: u64, at: Moment, cost: u64) -> Result<Decision> {
+    // Not inline: what is left to the caller, the answer's shape, is then made where he wants it.
+    #[inline(never)]
+    fn acquire_in(&self, tag: u64, at: Moment, cost: u64, verdict: &mut Verdict) {
         let visit = self.0.lanes.enter();
-        let verdict = self.decide_by(&visit, tag, at, cost, Acquire { at, cost });
+        self.decide_inside(&visit, tag, at, cost, verdict);
         visit.count(verdict.reason);
-        Ok(verdict.into())
     }
 
     /// As [`acquire`](Limiter::acquire), only yes or no: the fastest path. A store that fails says no.
@@ -179,13 +185,11 @@ impl Limiter {
     #[inline]
     fn try_acquire_in(&self, tag: u64, at: Moment, cost: u64) -> bool {
         let visit = self.0.lanes.enter();
-        let reason = if self.0.blocks.left(tag, at) > 0 {
-            Reason::Blocked
-        } else {
-            let admit = Admit { at, cost };
-            let answer = self.0.engines.transact(&visit, tag, at, self.pressure(), admit);
-            answer.unwrap_or_else(|Full| self.decide_full(&visit, at, cost).reason)
-        };
+        let mut admit = Admit { at, cost, reason: Reason::Blocked };
+        if let Some(otherwise) = self.decide_by(&visit, tag, at, cost, &mut admit) {
+            admit.reason = otherwise.reason;
+        }
+        let reason = admit.reason;
         visit.count(reason);
         matches!(reason, Reason::Ok | Reason::Bypass)
     }
@@ -255,11 +259,16 @@ impl Limiter {
 
     fn snapshot_in(&self, tag: u64, at: Moment) -> Snapshot {
         let blocked = Duration::from_nanos(self.0.blocks.left(tag, at));
-        let see = |plan: &Plan, words: &mut [u64]| Snapshot::new(plan, words, at, blocked);
         let Inner { engines, lanes, .. } = &*self.0;
         let visit = lanes.enter();
-        let seen = engines.transact(&visit, tag, at, OnPressure::Inherit, see);
-        seen.unwrap_or_else(|Full| engines.with_plan(&visit, |plan| see(plan, &mut [0; MAX_WORDS])))
+        let mut seen = None;
+        let mut see = |plan: &Plan, words: &mut [u64]| {
+            seen = Some(Snapshot::new(plan, words, at, blocked));
+        };
+        if let Err(Full) = engines.transact(&visit, tag, at, OnPressure::Inherit, &mut see) {
+            engines.with_plan(&visit, |plan| see(plan, &mut [0; MAX_WORDS]));
+        }
+        seen.expect("a plan was seen")
     }
 
     /// Counts of keys and decisions since the limiter was made.
@@ -318,11 +327,28 @@ impl Limiter {
     }
 
     /// Decides without counting.
-    #[inline]
     pub(crate) fn decide(&self, tag: u64, at: Moment, cost: u64) -> Decision {
-        self.decide_by(&self.0.lanes.enter(), tag, at, cost, Acquire { at, cost }).into()
+        let mut verdict = Verdict::NONE;
+        self.decide_inside(&self.0.lanes.enter(), tag, at, cost, &mut verdict);
+        Decision::from(&verdict)
     }
 
+    #[inline]
+    fn decide_inside(
+        &self,
+        visit: &Visit<'_>,
+        tag: u64,
+        at: Moment,
+        cost: u64,
+        verdict: &mut Verdict,
+    ) {
+        let mut acquire = Acquire { at, cost, verdict };
+        if let Some(otherwise) = self.decide_by(visit, tag, at, cost, &mut acquire) {
+            *verdict = otherwise;
+        }
+    }
+
+    /// Lets `decide` decide, or returns the decision if that is not asked: the key is blocked, or has no place.
     #[inline]
     fn decide_by(
         &self,
@@ -330,15 +356,15 @@ impl Limiter {
         tag: u64,
         at: Moment,
         cost: u64,
-        decide: impl Change<Verdict>,
-    ) -> Verdict {
+        decide: &mut impl Change,
+    ) -> Option<Verdict> {
         match self.0.blocks.left(tag, at) {
             0 => {}
-            left => return Verdict::blocked(left),
+            left => return Some(Verdict::blocked(left)),
         }
         match self.0.engines.transact(visit, tag, at, self.pressure(), decide) {
-            Ok(verdict) => verdict,
-            Err(Full) => self.decide_full(visit, at, cost),
+            Ok(()) => None,
+            Err(Full) => Some(self.decide_full(visit, at, cost)),
         }
     }
 
@@ -348,7 +374,8 @@ impl Limiter {
         // Relaxed: a count publishes nothing.
         self.0.saturated.fetch_add(1, Ordering::Relaxed);
         self.0.engines.with_plan(visit, |plan| {
-            let fresh = plan.acquire(&mut [0; MAX_WORDS], at, cost);
+            let mut fresh = Verdict::NONE;
+            plan.acquire(&mut [0; MAX_WORDS], at, cost, &mut fresh);
             match self.0.on_full {
                 OnFull::Allow => fresh,
                 _ if !fresh.allowed() => fresh,
@@ -365,13 +392,15 @@ impl Limiter {
 
     /// Decides on a copy.
     fn foresee(&self, tag: u64, at: Moment, cost: u64) -> Decision {
-        let on_a_copy = |plan: &Plan, words: &mut [u64]| {
+        let mut verdict = Verdict::NONE;
+        let mut on_a_copy = |plan: &Plan, words: &mut [u64]| {
             let mut copy = [0; MAX_WORDS];
             let copy = &mut copy[..words.len()];
             copy.copy_from_slice(words);
-            plan.acquire(copy, at, cost)
+            plan.acquire(copy, at, cost, &mut verdict);
         };
-        self.decide_by(&self.0.lanes.enter(), tag, at, cost, on_a_copy).into()
+        let otherwise = self.decide_by(&self.0.lanes.enter(), tag, at, cost, &mut on_a_copy);
+        Decision::from(&otherwise.unwrap_or(verdict))
     }
 
     /// The denial of a waiter whose time is up before it was its turn.
@@ -397,9 +426,9 @@ impl Limiter {
 
     /// Changes a key's words. A key that the store has no place for has nothing to change.
     #[inline]
-    pub(crate) fn change(&self, tag: u64, at: Moment, change: impl FnMut(&Plan, &mut [u64])) {
+    pub(crate) fn change(&self, tag: u64, at: Moment, mut change: impl FnMut(&Plan, &mut [u64])) {
         let visit = self.0.lanes.enter();
-        if let Err(Full) = self.0.engines.transact(&visit, tag, at, self.pressure(), change) {
+        if let Err(Full) = self.0.engines.transact(&visit, tag, at, self.pressure(), &mut change) {
             // Relaxed: a count publishes nothing.
             self.0.saturated.fetch_add(1, Ordering::Relaxed);
         }

@@ -46,18 +46,20 @@ impl Lone {
     }
 
     #[inline(always)]
-    fn acquire(&self, words: &mut [u64], at: Moment, cost: Units) -> Verdict {
+    fn acquire(&self, words: &mut [u64], at: Moment, cost: Units, verdict: &mut Verdict) {
         match self.gcra.take(words, at, cost) {
-            Ok(left) => admission(self.name, self.quota, left.room(), left.full_after()),
-            Err(standing) => self.denial(&standing, cost),
+            Ok(left) => {
+                *verdict = admission(self.name, self.quota, left.room(), left.full_after());
+            }
+            Err(standing) => self.deny(&standing, cost, verdict),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn denial(&self, standing: &impl Standing, cost: Units) -> Verdict {
+    fn deny(&self, standing: &impl Standing, cost: Units, verdict: &mut Verdict) {
         let wait = if cost > self.gcra.capacity() { NEVER } else { standing.wait_for(cost) };
-        denial(self.name, self.quota, standing.room(), wait, standing.full_after())
+        *verdict = denial(self.name, self.quota, standing.room(), wait, standing.full_after());
     }
 }
 
@@ -168,18 +170,24 @@ impl Plan {
 
     /// As [`Plan::admit`], with the answer in full.
     #[inline(always)]
-    pub(crate) fn acquire(&self, words: &mut [u64], at: Moment, cost: Units) -> Verdict {
+    pub(crate) fn acquire(
+        &self,
+        words: &mut [u64],
+        at: Moment,
+        cost: Units,
+        verdict: &mut Verdict,
+    ) {
         match &self.lone {
-            Some(lone) => lone.acquire(words, at, cost),
-            None => self.acquire_all(words, at, cost),
+            Some(lone) => lone.acquire(words, at, cost, verdict),
+            None => self.acquire_all(words, at, cost, verdict),
         }
     }
 
     #[inline(never)]
-    fn acquire_all(&self, words: &mut [u64], at: Moment, cost: Units) -> Verdict {
+    fn acquire_all(&self, words: &mut [u64], at: Moment, cost: Units, verdict: &mut Verdict) {
         match self.all_admit(words, at, cost) {
-            true => self.pay(words, at, cost, |_, _, _, _| ()),
-            false => self.denial(words, at, cost),
+            true => *verdict = self.pay(words, at, cost, |_, _, _, _| ()),
+            false => self.deny(words, at, cost, verdict),
         }
     }
 
@@ -190,19 +198,20 @@ impl Plan {
         at: Moment,
         cost: Units,
         receipt: &mut Vec<Payment>,
-    ) -> Verdict {
+        verdict: &mut Verdict,
+    ) {
         receipt.clear();
         if !self.all_admit(words, at, cost) {
-            return self.denial(words, at, cost);
+            return self.deny(words, at, cost, verdict);
         }
-        self.pay(words, at, cost, |limit, bucket, units, words| {
+        *verdict = self.pay(words, at, cost, |limit, bucket, units, words| {
             if limit.method != Method::Count {
                 return;
             }
             let paying = &limit.buckets[bucket];
             let mark = paying.bucket.mark(paying.of(words), at);
             receipt.push(Payment { lineage: limit.lineage, bucket, units, mark });
-        })
+        });
     }
 
     /// Takes what an admitted request pays. The decision is that of the tightest limit: the smallest
@@ -233,7 +242,7 @@ impl Plan {
 
     #[cold]
     #[inline(never)]
-    fn denial(&self, words: &[u64], at: Moment, cost: Units) -> Verdict {
+    fn deny(&self, words: &[u64], at: Moment, cost: Units, verdict: &mut Verdict) {
         let mut longest: Option<(&PlannedLimit, u64)> = None;
         for limit in &self.limits {
             let wait = limit.wait(words, at, cost);
@@ -248,7 +257,7 @@ impl Plan {
             Method::Concurrency => wait,
             _ => limit.full_after(words, at),
         };
-        denial(limit.name, limit.quota, limit.room(words, at), wait, reset_after)
+        *verdict = denial(limit.name, limit.quota, limit.room(words, at), wait, reset_after);
     }
 
     fn of_method(&self, method: Method) -> impl Iterator<Item = &PlannedLimit> {
@@ -376,6 +385,12 @@ mod tests {
         Moment { now: Timestamp::clamped(now), wall: Timestamp::clamped(wall) }
     }
 
+    fn acquire(plan: &Plan, words: &mut [u64], at: Moment, cost: Units) -> Verdict {
+        let mut verdict = Verdict::NONE;
+        plan.acquire(words, at, cost, &mut verdict);
+        verdict
+    }
+
     fn plan(limit: &str) -> Plan {
         let text = format!(r#"{{"limit": [{limit}]}}"#);
         let policy: Policy = text.parse().expect("a good policy");
@@ -393,7 +408,7 @@ mod tests {
                     let mut words = vec![0; plan.words];
                     let reason = plan.admit(&mut words.clone(), at(NOW, NOW), cost);
                     assert_eq!(reason == Reason::Ok, cost <= capacity, "{limit} {cost}");
-                    let decision = plan.acquire(&mut words, at(NOW, NOW), cost);
+                    let decision = acquire(&plan, &mut words, at(NOW, NOW), cost);
                     assert_eq!(decision.reason, reason, "{limit} {cost}");
                 }
             }
@@ -408,7 +423,7 @@ mod tests {
         let mut words = vec![0; plan.words];
         plan.charge(&mut words, at(NOW, NOW), Method::Count, 4);
         plan.limits[1].charge(&mut words, at(NOW, NOW), 60);
-        let decision = plan.acquire(&mut words, at(NOW, NOW), 0);
+        let decision = acquire(&plan, &mut words, at(NOW, NOW), 0);
         assert_eq!((decision.name, decision.remaining), ("many", 36));
     }
 
@@ -424,18 +439,18 @@ mod tests {
         for limit in others {
             let plan = plan(limit);
             let mut words = vec![0; plan.words];
-            assert!(plan.acquire(&mut words, at(NOW, NOW), 2).allowed());
-            let still = plan.acquire(&mut words, at(NOW + SECOND, NOW + SECOND), 1);
+            assert!(acquire(&plan, &mut words, at(NOW, NOW), 2).allowed());
+            let still = acquire(&plan, &mut words, at(NOW + SECOND, NOW + SECOND), 1);
             for wall in [NOW - HOUR, NOW + HOUR, NOW + 100 * HOUR] {
-                assert_eq!(plan.acquire(&mut words, at(NOW + SECOND, wall), 1), still, "{limit}");
+                assert_eq!(acquire(&plan, &mut words, at(NOW + SECOND, wall), 1), still, "{limit}");
             }
         }
         let plan = plan(r#"{"rate": "2/hour", "algorithm": "fixed_window"}"#);
         let mut words = vec![0; plan.words];
-        assert!(plan.acquire(&mut words, at(NOW, NOW), 2).allowed());
+        assert!(acquire(&plan, &mut words, at(NOW, NOW), 2).allowed());
         // An hour forth: another window, full. And back: the key stays in the later one.
-        assert!(plan.acquire(&mut words, at(NOW + 1, NOW + HOUR), 2).allowed());
-        let back = plan.acquire(&mut words, at(NOW + 2, NOW), 1);
+        assert!(acquire(&plan, &mut words, at(NOW + 1, NOW + HOUR), 2).allowed());
+        let back = acquire(&plan, &mut words, at(NOW + 2, NOW), 1);
         assert_eq!((back.allowed(), back.retry_after), (false, 2 * HOUR));
     }
 }

@@ -46,17 +46,17 @@ pub(crate) trait Judge {
     fn merge(&self, into: &mut [u64], from: &[u64]);
 }
 
-/// What is to be done with a record's words; anything that can be called with them. (A trait of its own, for that can
-/// insist on being inlined.)
-pub(crate) trait Change<R> {
-    /// Changes the words, or leaves them as they are.
-    fn make(&mut self, words: &mut [u64]) -> R;
+/// What is to be done with a record's words; what it comes to, it keeps itself. Anything that can be called with words
+/// is one. (A trait of its own, for that can insist on being inlined.)
+pub(crate) trait Change {
+    /// Changes the words, or leaves them as they are. Called once for every attempt; the last one counts.
+    fn make(&mut self, words: &mut [u64]);
 }
 
-impl<R, F: FnMut(&mut [u64]) -> R> Change<R> for F {
+impl<F: FnMut(&mut [u64])> Change for F {
     #[inline(always)]
-    fn make(&mut self, words: &mut [u64]) -> R {
-        self(words)
+    fn make(&mut self, words: &mut [u64]) {
+        self(words);
     }
 }
 

@@ -1,8 +1,8 @@
 //! Many keys in one call.
 
-use super::{Acquire, Limiter};
+use super::Limiter;
 use crate::clock::Moment;
-use crate::decision::Decision;
+use crate::decision::{Decision, Verdict};
 use crate::error::Result;
 use crate::time::Timestamp;
 
@@ -71,10 +71,11 @@ impl Limiter {
     fn decide_group(&self, tags: &[u64], at: Moment, cost: u64, decisions: &mut Vec<Decision>) {
         let visit = self.0.lanes.enter();
         self.0.engines.prefetch(&visit, tags);
+        let mut verdict = Verdict::NONE;
         for &tag in tags {
-            let verdict = self.decide_by(&visit, tag, at, cost, Acquire { at, cost });
+            self.decide_inside(&visit, tag, at, cost, &mut verdict);
             visit.count(verdict.reason);
-            decisions.push(verdict.into());
+            decisions.push(Decision::from(&verdict));
         }
     }
 }

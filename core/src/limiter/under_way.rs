@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Limiter, Measured};
 use crate::clock::Moment;
-use crate::decision::Decision;
+use crate::decision::{Decision, Verdict};
 use crate::error::Result;
 use crate::plan::Plan;
 use crate::reservation::{Admission, Reservation};
@@ -39,13 +39,16 @@ impl Limiter {
     fn reserve_in(&self, tag: u64, at: Moment, cost: u64) -> Result<Reservation> {
         let (mut receipt, mut plan_number) = (Vec::new(), 0);
         let visit = self.0.lanes.enter();
-        let verdict = self.decide_by(&visit, tag, at, cost, |plan: &Plan, words: &mut [u64]| {
+        let mut verdict = Verdict::NONE;
+        let mut acquire = |plan: &Plan, words: &mut [u64]| {
             plan_number = plan.number;
-            plan.acquire_with_receipt(words, at, cost, &mut receipt)
-        });
+            plan.acquire_with_receipt(words, at, cost, &mut receipt, &mut verdict);
+        };
+        let otherwise = self.decide_by(&visit, tag, at, cost, &mut acquire);
+        let verdict = otherwise.unwrap_or(verdict);
         visit.count(verdict.reason);
         drop(visit);
-        let decision = verdict.into();
+        let decision = Decision::from(&verdict);
         Ok(Reservation { limiter: self.clone(), tag, cost, decision, receipt, plan: plan_number })
     }
 
@@ -56,7 +59,9 @@ impl Limiter {
     /// As [`acquire`](Limiter::acquire).
     pub fn admit(&self, key: impl AsRef<[u8]>, cost: u64) -> Result<Admission> {
         let (tag, at) = (self.tag(key.as_ref()), self.moment());
-        let decision = self.acquire_in(tag, at, cost)?;
+        let mut verdict = Verdict::NONE;
+        self.acquire_in(tag, at, cost, &mut verdict);
+        let decision = Decision::from(&verdict);
         Ok(Admission::new(self.clone(), tag, at.now, decision))
     }
 

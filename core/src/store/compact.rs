@@ -26,11 +26,11 @@ const GONE: u64 = u64::MAX;
 
 /// Runs `change` on the record of `tag` and writes it if it changed.
 #[inline]
-pub(super) fn transact<R>(
+pub(super) fn transact(
     slot: &Slot,
     tag: u64,
-    change: impl FnOnce(&mut [u64]) -> R,
-) -> Result<R, Attempt> {
+    change: impl FnOnce(&mut [u64]),
+) -> Result<(), Attempt> {
     // Acquire, three times: each load is not older than the one before.
     let first = slot[0].load(Ordering::Acquire);
     let before = slot[1].load(Ordering::Acquire);
@@ -41,14 +41,14 @@ pub(super) fn transact<R>(
         return Err(Attempt::Gone);
     }
     let mut words = [before ^ tag];
-    let result = change(&mut words);
+    change(&mut words);
     let after = words[0] ^ tag;
     if after == before {
-        return Ok(result);
+        return Ok(());
     }
     // AcqRel: a charge is seen with everything that came before it, and comes after the one it builds on.
     match slot[1].compare_exchange(before, after, Ordering::AcqRel, Ordering::Relaxed) {
-        Ok(_) => Ok(result),
+        Ok(_) => Ok(()),
         Err(_) => Err(Attempt::Again),
     }
 }

@@ -15,6 +15,9 @@ use crate::sync::Ordering;
 
 /// Keys a set is planned for.
 pub(super) const PLANNED: usize = 5;
+/// A table of up to so many bytes has a set for each key: threads that use different keys would else write to the same
+/// cache lines.
+const ROOMY: usize = if cfg!(loom) { 0 } else { 1 << 20 };
 /// Small tables vary more.
 const SPARE: usize = if cfg!(loom) { 0 } else { 4 };
 /// Sets that a table begins with.
@@ -25,6 +28,11 @@ const GLEAN: usize = 2;
 /// How many sets a table of `max_keys` keys may have at most.
 pub(super) fn most_sets(max_keys: u64) -> Option<usize> {
     usize::try_from(max_keys.div_ceil(PLANNED as u64)).ok()?.checked_add(SPARE)
+}
+
+/// How many sets of so many words a table has before it has several keys a set.
+pub(super) fn roomy_sets(set_words: usize) -> usize {
+    ROOMY / (set_words * size_of::<u64>())
 }
 
 /// How many a table begins with.
@@ -61,7 +69,9 @@ impl Table {
     /// any lock.
     #[inline]
     pub(super) fn make_room(&self, judge: &impl Judge) {
-        if self.keys() > (PLANNED * self.sets()) as u64 {
+        let sets = self.sets();
+        let planned = if sets < self.roomy_sets { 1 } else { PLANNED };
+        if self.keys() > (planned * sets) as u64 {
             self.grow(judge);
         }
     }
@@ -200,7 +210,7 @@ mod tests {
             |_| false,
             |words| words.fill(until),
         );
-        assert!(matches!(done, super::super::Inserted::Done(())));
+        assert_eq!(done, super::super::Inserted::Done);
     }
 
     #[test]
@@ -209,14 +219,16 @@ mod tests {
             let table = Table::new(words, 20_000, None).unwrap();
             for number in 0..20_000 {
                 insert(&table, number, 0, number + 1);
-                let needed = (table.keys() as usize).div_ceil(PLANNED);
+                let keys = table.keys() as usize;
+                let needed = keys.min(table.roomy_sets).max(keys.div_ceil(PLANNED));
                 assert!(table.sets() <= needed + FIRST + SPARE, "{} sets", table.sets());
             }
             assert_eq!((table.keys(), table.evictions()), (20_000, 0));
             for number in 0..20_000 {
-                let found = table.transact(tag(number), |words| words.to_vec());
-                let super::super::Found::Done(found) = found else { panic!("{number} is lost") };
-                assert_eq!(found, vec![number + 1; words]);
+                let mut seen = Vec::new();
+                let found = table.transact(tag(number), |words: &mut [u64]| seen = words.to_vec());
+                assert_eq!(found, super::super::Found::Done, "{number} is lost");
+                assert_eq!(seen, vec![number + 1; words]);
             }
         }
     }

@@ -27,12 +27,12 @@ pub(super) const WORDS: usize = STRIDE - 2;
 /// Runs `change` on the record of `tag` and writes it if it changed. A slot has room for `N` words at most, the record
 /// has `count`.
 #[inline]
-pub(super) fn transact<const N: usize, R>(
+pub(super) fn transact<const N: usize>(
     slot: &[AtomicU64],
     tag: u64,
     count: usize,
-    change: impl FnOnce(&mut [u64]) -> R,
-) -> Result<R, Attempt> {
+    change: impl FnOnce(&mut [u64]),
+) -> Result<(), Attempt> {
     // Acquire: the words below are not older than the header.
     let header = slot[1].load(Ordering::Acquire);
     if header & LOCKED != 0 {
@@ -56,10 +56,10 @@ pub(super) fn transact<const N: usize, R>(
     if header & GONE != 0 {
         return Err(Attempt::Gone);
     }
-    let result = change(&mut words[..count]);
+    change(&mut words[..count]);
     let changed = words.iter().zip(&before).fold(0, |bits, (word, before)| bits | (word ^ before));
     if changed == 0 {
-        return Ok(result);
+        return Ok(());
     }
     if !swap_lock(slot, header) {
         return Err(Attempt::Again);
@@ -68,7 +68,7 @@ pub(super) fn transact<const N: usize, R>(
         target.store(*word, Ordering::Relaxed);
     }
     unlock(slot, header);
-    Ok(result)
+    Ok(())
 }
 
 fn swap_lock(slot: &[AtomicU64], header: u64) -> bool {

@@ -41,9 +41,10 @@ fn take(words: &mut [u64], most: u64) -> bool {
 }
 
 fn acquire(table: &Table, tag: u64, most: u64) -> Option<bool> {
+    let mut admitted = false;
     loop {
-        match table.transact(tag, |words| take(words, most)) {
-            Found::Done(admitted) => return Some(admitted),
+        match table.transact(tag, |words: &mut [u64]| admitted = take(words, most)) {
+            Found::Done => return Some(admitted),
             Found::Moved => return None,
             Found::Absent => {
                 match table.insert(
@@ -51,9 +52,9 @@ fn acquire(table: &Table, tag: u64, most: u64) -> Option<bool> {
                     &Counts,
                     OnPressure::Inherit,
                     |_| false,
-                    |words| take(words, most),
+                    |words| admitted = take(words, most),
                 ) {
-                    Inserted::Done(admitted) => return Some(admitted),
+                    Inserted::Done => return Some(admitted),
                     Inserted::Moved => return None,
                     Inserted::Again => {}
                     Inserted::Full => unreachable!("records of counts are never held"),
@@ -64,8 +65,9 @@ fn acquire(table: &Table, tag: u64, most: u64) -> Option<bool> {
 }
 
 fn words_of(table: &Table, tag: u64) -> Option<Vec<u64>> {
-    match table.transact(tag, |words| words.to_vec()) {
-        Found::Done(words) => Some(words),
+    let mut seen = Vec::new();
+    match table.transact(tag, |words: &mut [u64]| seen = words.to_vec()) {
+        Found::Done => Some(seen),
         _ => None,
     }
 }
@@ -149,7 +151,7 @@ fn eviction_against_charge(words: usize) {
             |words| seen.extend_from_slice(words),
         ) {
             Inserted::Again => seen = words_of(&table, 7).unwrap(),
-            Inserted::Done(()) => {}
+            Inserted::Done => {}
             _ => unreachable!("the table is neither full of held records nor moved"),
         }
         assert!(seen.iter().all(|&count| count >= 2), "{seen:?}");
@@ -206,7 +208,7 @@ fn refund_against_charge() {
             let table = Arc::clone(&table);
             thread::spawn(move || {
                 let give_back = |words: &mut [u64]| words.iter_mut().for_each(|word| *word -= 1);
-                assert!(matches!(table.transact(7, give_back), Found::Done(())));
+                assert_eq!(table.transact(7, give_back), Found::Done);
             })
         };
         acquire(&table, 7, 9);
@@ -250,7 +252,7 @@ fn replacement_against_charge_two_words() {
         let other = {
             let slot = Arc::clone(&slot);
             let add = |words: &mut [u64]| words.iter_mut().for_each(|word| *word += 1);
-            thread::spawn(move || line::transact::<2, ()>(&slot, 7, 2, add).is_ok())
+            thread::spawn(move || line::transact::<2>(&slot, 7, 2, add).is_ok())
         };
         let mut old = [0; 2];
         assert!(line::take(&slot, &mut old));

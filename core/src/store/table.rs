@@ -1,7 +1,7 @@
 //! Sets of slots: find, insert, hand over. See `store` for the picture.
 
 use super::eviction::{NoPlace, Place};
-use super::growth::{first_sets, most_sets, preferred_way, sets_of};
+use super::growth::{first_sets, most_sets, preferred_way, roomy_sets, sets_of};
 use super::region::Region;
 use super::{Attempt, Change, EMPTY, GHOST, Judge, compact, line};
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, spin};
@@ -21,8 +21,9 @@ pub(crate) enum OnPressure {
 }
 
 /// The answer of [`Table::transact`].
-pub(crate) enum Found<R> {
-    Done(R),
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    Done,
     /// The key has no record here.
     Absent,
     /// The table is being left behind: ask its successor.
@@ -30,8 +31,9 @@ pub(crate) enum Found<R> {
 }
 
 /// The answer of [`Table::insert`].
-pub(crate) enum Inserted<R> {
-    Done(R),
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Inserted {
+    Done,
     /// The key has a record by now, or lost a race: look again.
     Again,
     Moved,
@@ -47,6 +49,7 @@ pub(crate) struct Table {
     /// Sets in use, and the most there may be. Grows under the locks of the sets concerned.
     pub(super) sets: AtomicUsize,
     pub(super) most_sets: usize,
+    pub(super) roomy_sets: usize,
     pub(super) max_keys: u64,
     pub(super) keys: AtomicU64,
     pub(super) evictions: AtomicU64,
@@ -72,6 +75,7 @@ impl Table {
             words,
             sets: AtomicUsize::new(sets.min(most_sets)),
             most_sets,
+            roomy_sets: roomy_sets(WAYS * stride),
             max_keys,
             keys: AtomicU64::new(0),
             evictions: AtomicU64::new(0),
@@ -141,28 +145,24 @@ impl Table {
     }
 
     /// Runs `change` on the record of `tag` and writes it if it changed, provided that the record is where it likes
-    /// best to be and nobody interferes; else `None`, and nothing happened.
+    /// best to be and nobody interferes; else false, and nothing happened.
     #[inline]
-    pub(crate) fn transact_at_home<R>(&self, tag: u64, change: &mut impl Change<R>) -> Option<R> {
+    pub(crate) fn transact_at_home(&self, tag: u64, change: &mut impl Change) -> bool {
         let index = self.home(tag);
         match self.words {
-            1 => compact::transact(self.slot(index), tag, |words| change.make(words)).ok(),
+            1 => compact::transact(self.slot(index), tag, |words| change.make(words)).is_ok(),
             2..=line::WORDS => {
                 let slot = self.slot::<{ line::STRIDE }>(index);
                 let change = |words: &mut [u64]| change.make(words);
-                line::transact::<{ line::WORDS }, R>(slot, tag, self.words, change).ok()
+                line::transact::<{ line::WORDS }>(slot, tag, self.words, change).is_ok()
             }
-            _ => None,
+            _ => false,
         }
     }
 
     /// Runs `change` on the record of `tag`, once for every attempt, and writes it if it changed.
     /// `change` sees a consistent copy; only the last attempt counts.
-    pub(crate) fn transact<R>(
-        &self,
-        tag: u64,
-        mut change: impl FnMut(&mut [u64]) -> R,
-    ) -> Found<R> {
+    pub(crate) fn transact(&self, tag: u64, mut change: impl Change) -> Found {
         loop {
             let Some(index) = self.find(tag) else {
                 // Acquire pairs with the Release in `freeze`.
@@ -170,7 +170,7 @@ impl Table {
                 return if frozen { Found::Moved } else { Found::Absent };
             };
             match self.attempt(index, tag, &mut change) {
-                Ok(result) => return Found::Done(result),
+                Ok(()) => return Found::Done,
                 Err(Attempt::Gone) if self.frozen.load(Ordering::Acquire) => return Found::Moved,
                 Err(Attempt::Gone | Attempt::Locked) => spin(),
                 Err(Attempt::Again | Attempt::Replaced) => {}
@@ -178,18 +178,14 @@ impl Table {
         }
     }
 
-    fn attempt<R>(
-        &self,
-        index: usize,
-        tag: u64,
-        change: impl FnOnce(&mut [u64]) -> R,
-    ) -> Result<R, Attempt> {
+    fn attempt(&self, index: usize, tag: u64, change: &mut impl Change) -> Result<(), Attempt> {
+        let change = |words: &mut [u64]| change.make(words);
         match self.words {
             1 => compact::transact(self.slot(index), tag, change),
             2..=line::WORDS => {
-                line::transact::<{ line::WORDS }, R>(self.lines(index), tag, self.words, change)
+                line::transact::<{ line::WORDS }>(self.lines(index), tag, self.words, change)
             }
-            _ => line::transact::<MAX_WORDS, R>(self.lines(index), tag, self.words, change),
+            _ => line::transact::<MAX_WORDS>(self.lines(index), tag, self.words, change),
         }
     }
 
@@ -257,14 +253,14 @@ impl Table {
     ///
     /// `origin` fills the words of a record that the key had elsewhere, if any; such a record is
     /// inserted in any case.
-    pub(crate) fn insert<R>(
+    pub(crate) fn insert(
         &self,
         tag: u64,
         judge: &impl Judge,
         on_pressure: OnPressure,
         origin: impl FnOnce(&mut [u64]) -> bool,
-        change: impl FnOnce(&mut [u64]) -> R,
-    ) -> Inserted<R> {
+        change: impl FnOnce(&mut [u64]),
+    ) -> Inserted {
         let (sets, guards, place) = loop {
             let (sets, guards) = self.lock_sets_of(tag);
             // Acquire pairs with the Release in `freeze`; after that, the locks keep us out.
@@ -292,14 +288,14 @@ impl Table {
             self.inherit(sets, &place, judge, words);
             before[..self.words].copy_from_slice(words);
         }
-        let result = change(words);
+        change(words);
         // A denied newcomer leaves no trace.
         if words[..] != before[..self.words] {
             self.settle(sets, tag, words, place, judge);
             drop(guards);
             self.make_room(judge);
         }
-        Inserted::Done(result)
+        Inserted::Done
     }
 
     /// No record enters this table from now on; when this returns, none is on its way in.
