@@ -11,7 +11,7 @@ pub const ENDLESS: &str = "1000000000/second";
 pub const SPENT: &str = "1/day";
 
 /// A rate that nobody reaches either, and under which a key that was seen stays in use: its place in the table is
-/// taken. (Under [`ENDLESS`] a key is as good as new after a nanosecond, and may be forgotten.)
+/// taken. (Under [`ENDLESS`] a key is as good as new after a nanosecond, and the next one takes its place.)
 #[must_use]
 pub fn lasting(keys: u64) -> String {
     format!("{}/year", 1_000_000_000 / keys.max(1) + 1_000)
