@@ -73,7 +73,7 @@ test-instructions:
 
 # What the figures rest on: medians, statistics of the worst call, pictures; and that the curves build.
 test-benches:
-	$(CARGO) test --locked --quiet -p tidegate-benches --lib
+	$(CARGO) test --locked --quiet -p tidegate-benches --lib --test memory
 
 criterion:
 	$(CARGO) bench --locked -p tidegate-benches

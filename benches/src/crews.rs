@@ -6,7 +6,7 @@ use tidegate::Limiter;
 use crate::keys::{HOT, key};
 use crate::measure::{Side, side_by_threads};
 use crate::peers;
-use crate::subject::{ENDLESS, acquire, acquire_each, denial, limiter, spent};
+use crate::subject::{ENDLESS, acquire, acquire_each, check_kept, denial, lasting, limiter, spent};
 
 /// Keys of a thread that has keys of its own.
 const OWN: usize = 1_000;
@@ -22,11 +22,13 @@ pub enum Scene {
     Distinct,
     /// One key, endless; every request is admitted.
     OneHotKey,
+    /// Each thread has keys of its own, and each key is full again when it comes back: it may have lost its record.
+    FullAgain,
 }
 
 impl Scene {
-    /// All of them.
-    pub const ALL: [Scene; 3] = [Scene::Denial, Scene::Distinct, Scene::OneHotKey];
+    /// Those that have a picture.
+    pub const DRAWN: [Scene; 3] = [Scene::Denial, Scene::Distinct, Scene::OneHotKey];
 
     /// In words.
     #[must_use]
@@ -35,6 +37,7 @@ impl Scene {
             Scene::Denial => "denial, one key",
             Scene::Distinct => "acquire, distinct keys",
             Scene::OneHotKey => "acquire, one hot key",
+            Scene::FullAgain => "acquire, distinct keys, full again",
         }
     }
 }
@@ -59,6 +62,8 @@ pub struct Ours {
     scene: Scene,
     limiter: Limiter,
     keys: Vec<Vec<String>>,
+    /// Requests admitted before the threads asked.
+    before: u64,
 }
 
 impl Ours {
@@ -67,9 +72,15 @@ impl Ours {
     pub fn new(scene: Scene) -> Ours {
         let limiter = match scene {
             Scene::Denial => spent(&[HOT]),
-            Scene::Distinct | Scene::OneHotKey => limiter(ENDLESS, 10 * OWN as u64),
+            Scene::Distinct => limiter(&lasting(OWN as u64), 10 * OWN as u64),
+            Scene::OneHotKey | Scene::FullAgain => limiter(ENDLESS, 10 * OWN as u64),
         };
-        Ours { scene, limiter, keys: own_keys() }
+        let keys = own_keys();
+        if scene == Scene::Distinct {
+            keys.iter().for_each(|own| acquire_each(&limiter, own));
+        }
+        let before = limiter.stats().allowed;
+        Ours { scene, limiter, keys, before }
     }
 
     /// `calls` calls of one of the threads.
@@ -78,7 +89,7 @@ impl Ours {
         match self.scene {
             Scene::Denial => denial(limiter, HOT, calls),
             Scene::OneHotKey => acquire(limiter, HOT, calls),
-            Scene::Distinct => {
+            Scene::Distinct | Scene::FullAgain => {
                 over_and_over(&self.keys[thread], calls, |keys| acquire_each(limiter, keys));
             }
         }
@@ -90,14 +101,15 @@ impl Ours {
         side_by_threads(threads, calls, |thread, calls| self.work(thread, calls))
     }
 
-    /// Proof that all threads together made `asked` calls.
+    /// Proof that all threads together made `asked` calls, and that each key had a record of its own.
     pub fn check(&self, asked: u64) {
         let stats = self.limiter.stats();
-        let counted = match self.scene {
-            Scene::Denial => (1, asked),
-            Scene::Distinct | Scene::OneHotKey => (asked, 0),
-        };
-        assert_eq!((stats.allowed, stats.limited), counted, "every request was counted");
+        let counted = (stats.allowed - self.before, stats.limited);
+        let denied = self.scene == Scene::Denial;
+        assert_eq!(counted, if denied { (0, asked) } else { (asked, 0) }, "each was counted");
+        if self.scene == Scene::Distinct {
+            check_kept(&self.limiter, (OWN * MOST_THREADS) as u64);
+        }
     }
 }
 
@@ -117,7 +129,7 @@ impl Governors {
         let hot = HOT.to_owned();
         let limiter = match scene {
             Scene::Denial => peers::governor_spent(&hot),
-            Scene::Distinct | Scene::OneHotKey => peers::governor(),
+            Scene::Distinct | Scene::OneHotKey | Scene::FullAgain => peers::governor(),
         };
         Governors { scene, limiter, hot, keys: own_keys() }
     }
@@ -128,7 +140,7 @@ impl Governors {
         match self.scene {
             Scene::Denial => peers::deny(limiter, &self.hot, calls),
             Scene::OneHotKey => peers::check(limiter, &self.hot, calls),
-            Scene::Distinct => {
+            Scene::Distinct | Scene::FullAgain => {
                 over_and_over(&self.keys[thread], calls, |keys| peers::check_each(limiter, keys));
             }
         }
@@ -147,7 +159,7 @@ mod tests {
 
     #[test]
     fn every_call_of_every_thread_is_counted() {
-        for scene in Scene::ALL {
+        for scene in Scene::DRAWN.into_iter().chain([Scene::FullAgain]) {
             let ours = Ours::new(scene);
             ours.side(MOST_THREADS, 2_345)();
             ours.check(MOST_THREADS as u64 * 2_345);

@@ -13,6 +13,7 @@ pub(super) fn rows(size: Size) -> Vec<Row> {
         itself(size, Scene::Distinct, "acquire, two threads, distinct keys"),
         governor(size, Scene::OneHotKey, "acquire, two threads, one hot key", Bar::Faster(1.7)),
         governor(size, Scene::Distinct, "acquire, two threads, distinct keys", Bar::None),
+        governor(size, Scene::FullAgain, "the same, keys that are full again", Bar::None),
         governor(size, Scene::Denial, "denial, two threads on one key", Bar::None),
     ]
 }
