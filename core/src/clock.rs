@@ -124,7 +124,7 @@ impl Clock {
         self.moment().now
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn moment(&self) -> Moment {
         match &self.0 {
             Source::Counter(clock) => clock.moment(),

@@ -144,10 +144,11 @@ impl Limiter {
     ///
     /// # Errors
     /// When the store fails; the memory store never does.
-    #[inline]
+    // Always inline: what the caller does not look at is then never made, and nothing is copied.
+    #[inline(always)]
     pub fn acquire(&self, key: impl AsRef<[u8]>, cost: u64) -> Result<Decision> {
         let mut verdict = Verdict::NONE;
-        self.acquire_in(self.tag(key.as_ref()), self.moment(), cost, &mut verdict);
+        self.acquire_now(self.tag(key.as_ref()), cost, &mut verdict);
         Ok(Decision::from(&verdict))
     }
 
@@ -155,15 +156,19 @@ impl Limiter {
     ///
     /// # Errors
     /// As [`acquire`](Limiter::acquire).
-    #[inline]
+    #[inline(always)]
     pub fn acquire_at(&self, key: impl AsRef<[u8]>, cost: u64, now: Timestamp) -> Result<Decision> {
         let mut verdict = Verdict::NONE;
         self.acquire_in(self.tag(key.as_ref()), now.into(), cost, &mut verdict);
         Ok(Decision::from(&verdict))
     }
 
-    // Not inline: what is left to the caller, the answer's shape, is then made where he wants it.
     #[inline(never)]
+    fn acquire_now(&self, tag: u64, cost: u64, verdict: &mut Verdict) {
+        self.acquire_in(tag, self.moment(), cost, verdict);
+    }
+
+    #[inline]
     fn acquire_in(&self, tag: u64, at: Moment, cost: u64, verdict: &mut Verdict) {
         let visit = self.0.lanes.enter();
         self.decide_inside(&visit, tag, at, cost, verdict);
@@ -173,13 +178,18 @@ impl Limiter {
     /// As [`acquire`](Limiter::acquire), only yes or no: the fastest path. A store that fails says no.
     #[inline]
     pub fn try_acquire(&self, key: impl AsRef<[u8]>, cost: u64) -> bool {
-        self.try_acquire_in(self.tag(key.as_ref()), self.moment(), cost)
+        self.try_acquire_now(self.tag(key.as_ref()), cost)
     }
 
     /// As [`try_acquire`](Limiter::try_acquire), at an explicit time.
     #[inline]
     pub fn try_acquire_at(&self, key: impl AsRef<[u8]>, cost: u64, now: Timestamp) -> bool {
         self.try_acquire_in(self.tag(key.as_ref()), now.into(), cost)
+    }
+
+    #[inline(never)]
+    fn try_acquire_now(&self, tag: u64, cost: u64) -> bool {
+        self.try_acquire_in(tag, self.moment(), cost)
     }
 
     #[inline]
