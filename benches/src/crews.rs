@@ -72,8 +72,8 @@ impl Ours {
     pub fn new(scene: Scene) -> Ours {
         let limiter = match scene {
             Scene::Denial => spent(&[HOT]),
-            Scene::Distinct => limiter(&lasting(OWN as u64), 10 * OWN as u64),
-            Scene::OneHotKey | Scene::FullAgain => limiter(ENDLESS, 10 * OWN as u64),
+            Scene::Distinct => limiter(&lasting(OWN as u64), 1_000_000),
+            Scene::OneHotKey | Scene::FullAgain => limiter(ENDLESS, 1_000_000),
         };
         let keys = own_keys();
         if scene == Scene::Distinct {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::names::Name;
+
 /// Why a request was admitted or denied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -70,7 +72,7 @@ pub(crate) struct Verdict {
     pub(crate) retry_after: u64,
     pub(crate) remaining: u64,
     pub(crate) reset_after: u64,
-    pub(crate) name: &'static str,
+    pub(crate) name: Name,
     pub(crate) reason: Reason,
 }
 
@@ -84,7 +86,7 @@ impl Verdict {
         retry_after: 0,
         remaining: 0,
         reset_after: 0,
-        name: "",
+        name: Name::EMPTY,
         reason: Reason::Blocked,
     };
 
@@ -109,7 +111,7 @@ impl From<&Verdict> for Decision {
             remaining: verdict.remaining,
             retry_after: span(verdict.retry_after),
             reset_after: span(verdict.reset_after),
-            name: verdict.name,
+            name: verdict.name.as_str(),
         }
     }
 }

@@ -429,7 +429,7 @@ impl Limiter {
 
     pub(crate) fn is_concurrency(&self, limit: &str) -> bool {
         self.0.engines.with_plan(&self.0.lanes.enter(), |plan| {
-            let named = plan.limits.iter().find(|candidate| candidate.name == limit);
+            let named = plan.limits.iter().find(|candidate| &*candidate.name == limit);
             named.is_some_and(|limit| limit.method == Method::Concurrency)
         })
     }

@@ -7,7 +7,7 @@ use crate::algorithm::{Bucket, Gcra, Permits, Standing, Units, wide};
 use crate::clock::Moment;
 use crate::decision::{NEVER, Reason, Verdict};
 use crate::error::{Error, Result};
-use crate::names;
+use crate::names::{self, Name};
 use crate::policy::{LimitKind, Policy};
 use crate::rate::Method;
 use limit::{Left, PlannedBucket, PlannedLimit, admission, denial, sum};
@@ -29,7 +29,7 @@ pub(crate) struct Plan {
 struct Lone {
     gcra: Gcra,
     quota: Units,
-    name: &'static str,
+    name: Name,
 }
 
 impl Lone {
@@ -39,7 +39,7 @@ impl Lone {
         };
         match &buckets[..] {
             [PlannedBucket { bucket: Bucket::Gcra(gcra), .. }] => {
-                Some(Lone { gcra: gcra.clone(), quota: *quota, name })
+                Some(Lone { gcra: gcra.clone(), quota: *quota, name: *name })
             }
             _ => None,
         }
@@ -424,7 +424,7 @@ mod tests {
         plan.charge(&mut words, at(NOW, NOW), Method::Count, 4);
         plan.limits[1].charge(&mut words, at(NOW, NOW), 60);
         let decision = acquire(&plan, &mut words, at(NOW, NOW), 0);
-        assert_eq!((decision.name, decision.remaining), ("many", 36));
+        assert_eq!((decision.name.as_str(), decision.remaining), ("many", 36));
     }
 
     /// A step of the wall clock moves clock-aligned windows, and nothing else.

@@ -3,6 +3,7 @@
 use crate::algorithm::{Bucket, Paid, Units};
 use crate::clock::Moment;
 use crate::decision::{NEVER, Reason, Verdict};
+use crate::names::Name;
 use crate::rate::Method;
 
 /// What paying left of a limit, over all its buckets.
@@ -15,7 +16,7 @@ pub(super) struct Left {
 /// One limit: its buckets, in the order in which they pay.
 #[derive(Debug)]
 pub(crate) struct PlannedLimit {
-    pub(crate) name: &'static str,
+    pub(crate) name: Name,
     pub(super) named: bool,
     /// The same from one plan to the next as long as the limit goes on, whatever it is called.
     pub(super) lineage: u64,
@@ -232,18 +233,13 @@ pub(super) fn sum(units: impl Iterator<Item = Units>) -> Units {
 }
 
 #[inline]
-pub(super) fn admission(
-    name: &'static str,
-    limit: Units,
-    remaining: Units,
-    reset_after: u64,
-) -> Verdict {
+pub(super) fn admission(name: Name, limit: Units, remaining: Units, reset_after: u64) -> Verdict {
     Verdict { reason: Reason::Ok, limit, remaining, retry_after: 0, reset_after, name }
 }
 
 #[inline]
 pub(super) fn denial(
-    name: &'static str,
+    name: Name,
     limit: Units,
     remaining: Units,
     retry_after: u64,

@@ -15,8 +15,9 @@ use crate::sync::Ordering;
 
 /// Keys a set is planned for.
 pub(super) const PLANNED: usize = 5;
-/// A table of up to so many bytes has a set for each key: threads that use different keys would else write to the same
-/// cache lines.
+/// A table of up to so many bytes has several sets for each key: threads that use different keys would else write to
+/// the same cache lines.
+const ROOM: usize = 4;
 const ROOMY: usize = if cfg!(loom) { 0 } else { 1 << 20 };
 /// Small tables vary more.
 const SPARE: usize = if cfg!(loom) { 0 } else { 4 };
@@ -30,9 +31,9 @@ pub(super) fn most_sets(max_keys: u64) -> Option<usize> {
     usize::try_from(max_keys.div_ceil(PLANNED as u64)).ok()?.checked_add(SPARE)
 }
 
-/// How many sets of so many words a table has before it has several keys a set.
-pub(super) fn roomy_sets(set_words: usize) -> usize {
-    ROOMY / (set_words * size_of::<u64>())
+/// How many sets of so many words a table has before it lets them fill.
+pub(super) fn roomy_sets(set_words: usize, most_sets: usize) -> usize {
+    (ROOMY / (set_words * size_of::<u64>())).min(most_sets)
 }
 
 /// How many a table begins with.
@@ -67,18 +68,16 @@ fn parent(new: usize) -> usize {
 impl Table {
     /// Makes room for more keys than there are: by records that have long been full again, else by one more set. Not under
     /// any lock.
-    #[inline]
     pub(super) fn make_room(&self, judge: &impl Judge) {
-        let sets = self.sets();
-        let planned = if sets < self.roomy_sets { 1 } else { PLANNED };
-        if self.keys() > (planned * sets) as u64 {
-            self.grow(judge);
-        }
-    }
-
-    #[cold]
-    fn grow(&self, judge: &impl Judge) {
-        if self.sets() < self.most_sets && !self.sweep(GLEAN, judge, |words| judge.is_rested(words))
+        let (keys, sets) = (self.keys(), self.sets());
+        if sets < self.roomy_sets {
+            // Several a key: as many splits as an insert may wait for.
+            for _ in sets..self.roomy_sets.min(ROOM * keys as usize).min(sets + ROOM) {
+                self.add_set();
+            }
+        } else if keys > (PLANNED * sets) as u64
+            && sets < self.most_sets
+            && !self.sweep(GLEAN, judge, |words| judge.is_rested(words))
         {
             self.add_set();
         }
@@ -220,7 +219,7 @@ mod tests {
             for number in 0..20_000 {
                 insert(&table, number, 0, number + 1);
                 let keys = table.keys() as usize;
-                let needed = keys.min(table.roomy_sets).max(keys.div_ceil(PLANNED));
+                let needed = (ROOM * keys).min(table.roomy_sets).max(keys.div_ceil(PLANNED));
                 assert!(table.sets() <= needed + FIRST + SPARE, "{} sets", table.sets());
             }
             assert_eq!((table.keys(), table.evictions()), (20_000, 0));

@@ -75,7 +75,7 @@ impl Table {
             words,
             sets: AtomicUsize::new(sets.min(most_sets)),
             most_sets,
-            roomy_sets: roomy_sets(WAYS * stride),
+            roomy_sets: roomy_sets(WAYS * stride, most_sets),
             max_keys,
             keys: AtomicU64::new(0),
             evictions: AtomicU64::new(0),
