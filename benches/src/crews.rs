@@ -9,7 +9,7 @@ use crate::peers;
 use crate::subject::{ENDLESS, acquire, acquire_each, check_kept, denial, lasting, limiter, spent};
 
 /// Keys of a thread that has keys of its own.
-const OWN: usize = 1_000;
+const OWN: usize = 250;
 /// Most threads that work at once.
 pub const MOST_THREADS: usize = 4;
 

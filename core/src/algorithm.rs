@@ -16,7 +16,7 @@ use crate::rate::{Algorithm, Rate};
 
 pub(crate) use concurrency::{NOMINAL_WAIT, Permits};
 use fixed_window::{ClockWindow, FirstRequestWindow};
-pub(crate) use gcra::Gcra;
+pub(crate) use gcra::{Gcra, Taken};
 use meter::Meter;
 pub(crate) use meter::{Paid, Standing};
 pub(crate) use ratio::wide;

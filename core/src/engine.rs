@@ -199,13 +199,23 @@ impl Engines {
         pressure: OnPressure,
         change: &mut impl Change,
     ) -> std::result::Result<(), Full> {
-        let engine = self.engine(visit);
-        // Most keys are where they like to be, and nobody interferes.
-        let mut by_plan = ByPlan { plan: &engine.plan, change };
-        match engine.table.transact_at_home(tag, &mut by_plan) {
-            true => Ok(()),
-            false => self.transact_anywhere(visit, tag, at, pressure, change),
+        match self.transact_at_home(visit, tag, change) {
+            Some(_) => Ok(()),
+            None => self.transact_anywhere(visit, tag, at, pressure, change),
         }
+    }
+
+    /// As [`Engines::transact`], provided that the record is where most are, and nobody interferes; returns the plan
+    /// that was used. Else nothing happened.
+    #[inline(always)]
+    pub(crate) fn transact_at_home<'v>(
+        &self,
+        visit: &'v Visit<'_>,
+        tag: u64,
+        change: &mut impl Change,
+    ) -> Option<&'v Plan> {
+        let Engine { plan, table, .. } = self.engine(visit);
+        table.transact_at_home(tag, &mut ByPlan { plan, change }).then_some(plan)
     }
 
     /// Has the memory of these keys' records fetched, all at once.

@@ -69,7 +69,7 @@ impl Lanes {
         let visits = lane.visits.load(Ordering::Relaxed);
         debug_assert!(visits.is_multiple_of(2), "a visit within a visit");
         // Release: who sees this visit sees that the one before is done.
-        lane.visits.store(visits + 1, Ordering::Release);
+        lane.visits.store(visits.wrapping_add(1), Ordering::Release);
         // Whoever frees what we find after this line sees the store before it.
         barrier::light();
         Visit { lane, crowd: None }
@@ -141,7 +141,7 @@ impl Drop for Visit<'_> {
             // Relaxed: nobody else writes it.
             let visits = self.lane.visits.load(Ordering::Relaxed);
             // Release: who sees that we left sees that we are done.
-            self.lane.visits.store(visits + 1, Ordering::Release);
+            self.lane.visits.store(visits.wrapping_add(1), Ordering::Release);
         }
     }
 }

@@ -8,13 +8,14 @@ mod afterwards;
 mod batch;
 mod under_way;
 
+use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ahash::RandomState;
 
-use crate::algorithm::NOMINAL_WAIT;
+use crate::algorithm::{NOMINAL_WAIT, Taken};
 use crate::blocks::Blocks;
 use crate::clock::{Clock, Moment};
 use crate::decision::{Decision, Reason, Verdict};
@@ -56,12 +57,13 @@ struct Acquire<'v> {
     at: Moment,
     cost: u64,
     verdict: &'v mut Verdict,
+    taken: Option<Taken>,
 }
 
 impl Change for Acquire<'_> {
     #[inline(always)]
     fn make(&mut self, plan: &Plan, words: &mut [u64]) {
-        plan.acquire(words, self.at, self.cost, self.verdict);
+        self.taken = plan.take(words, self.at, self.cost, self.verdict);
     }
 }
 
@@ -196,12 +198,24 @@ impl Limiter {
     fn try_acquire_in(&self, tag: u64, at: Moment, cost: u64) -> bool {
         let visit = self.0.lanes.enter();
         let mut admit = Admit { at, cost, reason: Reason::Blocked };
-        if let Some(otherwise) = self.decide_by(&visit, tag, at, cost, &mut admit) {
-            admit.reason = otherwise.reason;
-        }
-        let reason = admit.reason;
+        let reason = match self.0.blocks.left(tag, at) == 0
+            && self.0.engines.transact_at_home(&visit, tag, &mut admit).is_some()
+        {
+            true => admit.reason,
+            false => self.admit_slowly(&visit, tag, at, cost),
+        };
         visit.count(reason);
         matches!(reason, Reason::Ok | Reason::Bypass)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn admit_slowly(&self, visit: &Visit<'_>, tag: u64, at: Moment, cost: u64) -> Reason {
+        let mut admit = Admit { at, cost, reason: Reason::Blocked };
+        match self.decide_by(visit, tag, at, cost, &mut admit) {
+            None => admit.reason,
+            Some(otherwise) => otherwise.reason,
+        }
     }
 
     /// What [`acquire`](Limiter::acquire) would say; changes nothing and counts nothing.
@@ -311,7 +325,10 @@ impl Limiter {
 
     #[inline]
     fn tag(&self, key: &[u8]) -> u64 {
-        store::tag(self.0.hasher.hash_one(key))
+        let mut hasher = self.0.hasher.build_hasher();
+        // Not `Hash`, which hashes the length besides: `write` has it in already.
+        hasher.write(key);
+        store::tag(hasher.finish())
     }
 
     #[inline]
@@ -352,7 +369,32 @@ impl Limiter {
         cost: u64,
         verdict: &mut Verdict,
     ) {
-        let mut acquire = Acquire { at, cost, verdict };
+        if self.0.blocks.left(tag, at) > 0 {
+            return self.decide_slowly(visit, tag, at, cost, verdict);
+        }
+        let mut acquire = Acquire { at, cost, verdict, taken: None };
+        match self.0.engines.transact_at_home(visit, tag, &mut acquire) {
+            None => self.decide_slowly(visit, tag, at, cost, verdict),
+            Some(plan) => {
+                if let Some(taken) = acquire.taken {
+                    plan.tell(taken, at, verdict);
+                }
+            }
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn decide_slowly(
+        &self,
+        visit: &Visit<'_>,
+        tag: u64,
+        at: Moment,
+        cost: u64,
+        verdict: &mut Verdict,
+    ) {
+        let mut acquire =
+            |plan: &Plan, words: &mut [u64]| plan.acquire(words, at, cost, &mut *verdict);
         if let Some(otherwise) = self.decide_by(visit, tag, at, cost, &mut acquire) {
             *verdict = otherwise;
         }

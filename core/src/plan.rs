@@ -3,7 +3,7 @@
 
 mod limit;
 
-use crate::algorithm::{Bucket, Gcra, Permits, Standing, Units, wide};
+use crate::algorithm::{Bucket, Gcra, Permits, Standing, Taken, Units, wide};
 use crate::clock::Moment;
 use crate::decision::{NEVER, Reason, Verdict};
 use crate::error::{Error, Result};
@@ -46,13 +46,26 @@ impl Lone {
     }
 
     #[inline(always)]
-    fn acquire(&self, words: &mut [u64], at: Moment, cost: Units, verdict: &mut Verdict) {
+    fn take(
+        &self,
+        words: &mut [u64],
+        at: Moment,
+        cost: Units,
+        verdict: &mut Verdict,
+    ) -> Option<Taken> {
         match self.gcra.take(words, at, cost) {
-            Ok(left) => {
-                *verdict = admission(self.name, self.quota, left.room(), left.full_after());
+            Ok(left) => Some(left.taken()),
+            Err(standing) => {
+                self.deny(&standing, cost, verdict);
+                None
             }
-            Err(standing) => self.deny(&standing, cost, verdict),
         }
+    }
+
+    #[inline(always)]
+    fn tell(&self, taken: Taken, at: Moment, verdict: &mut Verdict) {
+        let left = self.gcra.account(taken, at);
+        *verdict = admission(self.name, self.quota, left.room(), left.full_after());
     }
 
     #[cold]
@@ -169,7 +182,6 @@ impl Plan {
     }
 
     /// As [`Plan::admit`], with the answer in full.
-    #[inline(always)]
     pub(crate) fn acquire(
         &self,
         words: &mut [u64],
@@ -177,9 +189,35 @@ impl Plan {
         cost: Units,
         verdict: &mut Verdict,
     ) {
+        if let Some(taken) = self.take(words, at, cost, verdict) {
+            self.tell(taken, at, verdict);
+        }
+    }
+
+    /// The first half of [`Plan::acquire`]: the words. If something was taken and the answer is still missing, it comes
+    /// from [`Plan::tell`]: nothing that can wait is between a look at the words and their exchange.
+    #[inline(always)]
+    pub(crate) fn take(
+        &self,
+        words: &mut [u64],
+        at: Moment,
+        cost: Units,
+        verdict: &mut Verdict,
+    ) -> Option<Taken> {
         match &self.lone {
-            Some(lone) => lone.acquire(words, at, cost, verdict),
-            None => self.acquire_all(words, at, cost, verdict),
+            Some(lone) => lone.take(words, at, cost, verdict),
+            None => {
+                self.acquire_all(words, at, cost, verdict);
+                None
+            }
+        }
+    }
+
+    /// The second half of [`Plan::acquire`].
+    #[inline(always)]
+    pub(crate) fn tell(&self, taken: Taken, at: Moment, verdict: &mut Verdict) {
+        if let Some(lone) = &self.lone {
+            lone.tell(taken, at, verdict);
         }
     }
 

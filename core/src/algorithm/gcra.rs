@@ -114,6 +114,13 @@ impl Gcra {
         Ok(Account { used, ..before })
     }
 
+    /// How the bucket stood when that was taken, at that time.
+    #[inline(always)]
+    pub(crate) fn account(&self, taken: Taken, at: Moment) -> Account<'_> {
+        let Taken { used, supply } = taken;
+        Account { gcra: self, used, supply, now: at.now.as_nanos() }
+    }
+
     /// The word for a key that had `old` of `words` left under another rate: what was left is
     /// left, a full bucket is full, debt stays debt.
     pub(crate) fn carry(&self, old: &Gcra, words: &[u64], at: Moment) -> u64 {
@@ -156,6 +163,13 @@ impl Meter for Gcra {
     }
 }
 
+/// An [`Account`] after a charge, apart from its rate.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Taken {
+    used: u64,
+    supply: u64,
+}
+
 /// What a key has used, and the supply, both on the rate's line: see the table above.
 pub(crate) struct Account<'a> {
     gcra: &'a Gcra,
@@ -165,6 +179,11 @@ pub(crate) struct Account<'a> {
 }
 
 impl Account<'_> {
+    #[inline(always)]
+    pub(crate) fn taken(&self) -> Taken {
+        Taken { used: self.used, supply: self.supply }
+    }
+
     /// Nanoseconds until the supply reaches `wanted`.
     #[inline]
     fn supplied_after(&self, wanted: u64) -> u64 {

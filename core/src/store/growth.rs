@@ -17,7 +17,7 @@ use crate::sync::Ordering;
 pub(super) const PLANNED: usize = 5;
 /// A table of up to so many bytes has several sets for each key: threads that use different keys would else write to
 /// the same cache lines.
-const ROOM: usize = 4;
+const ROOM: usize = 8;
 const ROOMY: usize = if cfg!(loom) { 0 } else { 1 << 20 };
 /// Small tables vary more.
 const SPARE: usize = if cfg!(loom) { 0 } else { 4 };
@@ -55,7 +55,8 @@ pub(super) fn preferred_way(tag: u64) -> usize {
 
 #[inline]
 pub(super) fn address(hash: u64, sets: usize) -> usize {
-    let ones = usize::MAX >> ((sets - 1) | 1).leading_zeros();
+    // Wrapping: there is always a set.
+    let ones = usize::MAX >> (sets.wrapping_sub(1) | 1).leading_zeros();
     let at = hash as usize & ones;
     if at < sets { at } else { at & (ones >> 1) }
 }

@@ -104,7 +104,8 @@ impl Table {
 
     #[inline]
     fn slot<const STRIDE: usize>(&self, index: usize) -> &[AtomicU64; STRIDE] {
-        let slot = &self.region[index * STRIDE..][..STRIDE];
+        // Wrapping: what is beyond the region is refused in any case.
+        let slot = &self.region[index.wrapping_mul(STRIDE)..][..STRIDE];
         slot.try_into().expect("a slice of this length")
     }
 
@@ -134,7 +135,8 @@ impl Table {
     #[inline]
     fn home(&self, tag: u64) -> usize {
         let [set, _] = sets_of(tag, self.sets());
-        set * WAYS + preferred_way(tag)
+        // Wrapping: the region's length is no more than a usize.
+        set.wrapping_mul(WAYS).wrapping_add(preferred_way(tag))
     }
 
     /// Has the home of `tag` fetched from memory. A load of which nobody waits for the value: several of them are under
