@@ -24,7 +24,7 @@ include tests/readme/readme.mk
 # One `make` at a time may build: the layers share cargo's target folder and would only wait for it.
 .NOTPARALLEL:
 
-test: check test-core loom test-c test-python test-readme test-run test-node
+test: check test-core loom test-c test-python test-readme test-run test-benches test-instructions test-node
 
 # The engine, the oracle, the replay tool; documentation examples included.
 test-core:
