@@ -8,7 +8,9 @@ use crate::floor::Floor;
 use crate::keys::{Stream, key, repeated};
 use crate::measure::{Side, medians, side};
 use crate::peers;
-use crate::subject::{acquire_each, check_kept, lasting, limiter, try_acquire_each};
+use crate::subject::{
+    acquire_batches, acquire_each, check_kept, lasting, limiter, try_acquire_each,
+};
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +44,11 @@ type Call = fn(&Limiter, &[String]);
 type Work<'a> = Box<dyn FnMut(&[String]) + 'a>;
 
 /// Calls of ours that are measured over keys: to add one, add a line.
-const CALLS: [(&str, Call); 2] = [("try_acquire", try_acquire_each), ("acquire", acquire_each)];
+const CALLS: [(&str, Call); 3] = [
+    ("try_acquire", try_acquire_each),
+    ("acquire", acquire_each),
+    ("acquire_many", acquire_batches),
+];
 /// The name of the [`Floor`].
 pub const FLOOR: &str = "floor";
 /// The name of the peer.

@@ -116,6 +116,18 @@ pub fn try_denial(limiter: &Limiter, key: &str, calls: u64) {
     }
 }
 
+/// Keys of one call of `acquire_many`.
+const BATCH: usize = 64;
+
+/// One admission for each of `keys`, many in a call.
+pub fn acquire_batches(limiter: &Limiter, keys: &[String]) {
+    for keys in keys.chunks(BATCH) {
+        let decisions =
+            limiter.acquire_many(black_box(keys), 1).expect("the memory store never fails");
+        assert!(black_box(&decisions).iter().all(|decision| decision.reason == Reason::Ok));
+    }
+}
+
 /// One admission for each of `keys`.
 pub fn acquire_each(limiter: &Limiter, keys: &[String]) {
     for key in keys {

@@ -129,11 +129,6 @@ impl Plan {
         if let Some(before) = before {
             continue_limits(&mut limits, &before.limits);
         }
-        // Permits are given back in any order, so that a word may return to what it was: their record
-        // needs the sequence number of a line.
-        if policy.limits.iter().any(|limit| limit.method == Method::Concurrency) {
-            words = words.max(2);
-        }
         if words > most_words {
             return Err(Error::policy(
                 "limit",

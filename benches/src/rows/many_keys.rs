@@ -6,7 +6,9 @@ use super::{Size, count};
 use crate::keys::{Stream, key, requests, write_key};
 use crate::measure::{compare, side};
 use crate::peers;
-use crate::subject::{DATA_API, acquire_each, check_kept, lasting, limiter, try_acquire_each};
+use crate::subject::{
+    DATA_API, acquire_batches, acquire_each, check_kept, lasting, limiter, try_acquire_each,
+};
 use crate::table::{Bar, Row};
 
 pub(super) fn rows(size: Size) -> Vec<Row> {
@@ -43,9 +45,10 @@ fn random(size: Size) -> Vec<Row> {
     let rows = vec![
         row("acquire", Bar::Faster(1.8), &|keys| acquire_each(&one, keys)),
         row("try_acquire", Bar::Faster(1.8), &|keys| try_acquire_each(&one, keys)),
+        row("acquire_many of 64", Bar::None, &|keys| acquire_batches(&one, keys)),
         row("Data API (six buckets): acquire", Bar::None, &|keys| acquire_each(&six, keys)),
     ];
-    for (limiter, kinds) in [(&one, 2), (&six, 1)] {
+    for (limiter, kinds) in [(&one, 3), (&six, 1)] {
         let asked = kinds * (size.rounds as u64 + 1) * size.calls.min(size.keys);
         assert_eq!(limiter.stats().allowed, asked + size.keys);
         check_kept(limiter, size.keys);

@@ -18,6 +18,7 @@ enum Call {
     Block(u64),
     Pass(u64),
     Update(u8),
+    Many(u8, u64),
 }
 
 const POLICIES: [&str; 6] = [
@@ -52,6 +53,11 @@ fuzz_target!(|input: (u8, u64, Vec<Call>)| {
             Call::Reset => limiter.reset_at("key", now).unwrap(),
             Call::Block(span) => limiter.block_at("key", Duration::from_nanos(span >> 20), now).unwrap(),
             Call::Pass(span) => now = now.saturating_add(Duration::from_nanos(span >> 8)),
+            Call::Many(number, cost) => {
+                let keys = ["key", "another", "key"].into_iter().cycle().take(number as usize);
+                let decisions = limiter.acquire_many_at(keys, cost, now).expect("memory never fails");
+                assert_eq!(decisions.len(), number as usize);
+            }
             Call::Update(number) => limiter.update_at(policy(number), now).unwrap(),
         }
     }
