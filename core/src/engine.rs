@@ -188,6 +188,25 @@ impl Engines {
         })
     }
 
+    /// As [`Engines::transact`] in a hurry: provided that the record is of one word, where most are, and that nobody
+    /// interferes. Returns the plan that was used; else nothing happened.
+    #[inline(always)]
+    pub(crate) fn transact_quickly<'v>(
+        &self,
+        visit: &'v Visit<'_>,
+        tag: u64,
+        change: &mut impl Change,
+    ) -> Option<&'v Plan> {
+        let Engine { plan, table, .. } = self.engine(visit);
+        table.transact_compact(tag, &mut ByPlan { plan, change }).then_some(plan)
+    }
+
+    /// Has the memory of these keys' records fetched, all at once.
+    pub(crate) fn prefetch(&self, visit: &Visit<'_>, tags: &[u64]) {
+        let table = &self.engine(visit).table;
+        tags.iter().for_each(|&tag| table.prefetch(tag));
+    }
+
     /// Runs `change` on the words of a key, once for every attempt; what the last attempt leaves in them is kept.
     /// The words of a key without a record are zero, or what it inherits.
     #[inline]
@@ -199,29 +218,11 @@ impl Engines {
         pressure: OnPressure,
         change: &mut impl Change,
     ) -> std::result::Result<(), Full> {
-        match self.transact_at_home(visit, tag, change) {
-            Some(_) => Ok(()),
-            None => self.transact_anywhere(visit, tag, at, pressure, change),
-        }
-    }
-
-    /// As [`Engines::transact`], provided that the record is where most are, and nobody interferes; returns the plan
-    /// that was used. Else nothing happened.
-    #[inline(always)]
-    pub(crate) fn transact_at_home<'v>(
-        &self,
-        visit: &'v Visit<'_>,
-        tag: u64,
-        change: &mut impl Change,
-    ) -> Option<&'v Plan> {
         let Engine { plan, table, .. } = self.engine(visit);
-        table.transact_at_home(tag, &mut ByPlan { plan, change }).then_some(plan)
-    }
-
-    /// Has the memory of these keys' records fetched, all at once.
-    pub(crate) fn prefetch(&self, visit: &Visit<'_>, tags: &[u64]) {
-        let table = &self.engine(visit).table;
-        tags.iter().for_each(|&tag| table.prefetch(tag));
+        match table.transact_line(tag, &mut ByPlan { plan, change }) {
+            true => Ok(()),
+            false => self.transact_anywhere(visit, tag, at, pressure, change),
+        }
     }
 
     #[cold]

@@ -199,18 +199,17 @@ impl Limiter {
         let visit = self.0.lanes.enter();
         let mut admit = Admit { at, cost, reason: Reason::Blocked };
         let reason = match self.0.blocks.left(tag, at) == 0
-            && self.0.engines.transact_at_home(&visit, tag, &mut admit).is_some()
+            && self.0.engines.transact_quickly(&visit, tag, &mut admit).is_some()
         {
             true => admit.reason,
-            false => self.admit_slowly(&visit, tag, at, cost),
+            false => self.admit_further(&visit, tag, at, cost),
         };
         visit.count(reason);
         matches!(reason, Reason::Ok | Reason::Bypass)
     }
 
-    #[cold]
     #[inline(never)]
-    fn admit_slowly(&self, visit: &Visit<'_>, tag: u64, at: Moment, cost: u64) -> Reason {
+    fn admit_further(&self, visit: &Visit<'_>, tag: u64, at: Moment, cost: u64) -> Reason {
         let mut admit = Admit { at, cost, reason: Reason::Blocked };
         match self.decide_by(visit, tag, at, cost, &mut admit) {
             None => admit.reason,
@@ -370,11 +369,11 @@ impl Limiter {
         verdict: &mut Verdict,
     ) {
         if self.0.blocks.left(tag, at) > 0 {
-            return self.decide_slowly(visit, tag, at, cost, verdict);
+            return self.decide_further(visit, tag, at, cost, verdict);
         }
         let mut acquire = Acquire { at, cost, verdict, taken: None };
-        match self.0.engines.transact_at_home(visit, tag, &mut acquire) {
-            None => self.decide_slowly(visit, tag, at, cost, verdict),
+        match self.0.engines.transact_quickly(visit, tag, &mut acquire) {
+            None => self.decide_further(visit, tag, at, cost, verdict),
             Some(plan) => {
                 if let Some(taken) = acquire.taken {
                     plan.tell(taken, at, verdict);
@@ -383,9 +382,8 @@ impl Limiter {
         }
     }
 
-    #[cold]
     #[inline(never)]
-    fn decide_slowly(
+    fn decide_further(
         &self,
         visit: &Visit<'_>,
         tag: u64,

@@ -146,20 +146,21 @@ impl Table {
         std::hint::black_box(self.tag_at(self.home(tag)));
     }
 
-    /// Runs `change` on the record of `tag` and writes it if it changed, provided that the record is where it likes
-    /// best to be and nobody interferes; else false, and nothing happened.
+    /// Runs `change` on the record of `tag` and writes it if it changed, provided that the record has one word, is where
+    /// it likes best to be, and nobody interferes; else false, and nothing happened.
+    #[inline(always)]
+    pub(crate) fn transact_compact(&self, tag: u64, change: &mut impl Change) -> bool {
+        let slot = || self.slot(self.home(tag));
+        self.words == 1 && compact::transact(slot(), tag, |words| change.make(words)).is_ok()
+    }
+
+    /// The same for a record of one cache line.
     #[inline]
-    pub(crate) fn transact_at_home(&self, tag: u64, change: &mut impl Change) -> bool {
-        let index = self.home(tag);
-        match self.words {
-            1 => compact::transact(self.slot(index), tag, |words| change.make(words)).is_ok(),
-            2..=line::WORDS => {
-                let slot = self.slot::<{ line::STRIDE }>(index);
-                let change = |words: &mut [u64]| change.make(words);
-                line::transact::<{ line::WORDS }>(slot, tag, self.words, change).is_ok()
-            }
-            _ => false,
-        }
+    pub(crate) fn transact_line(&self, tag: u64, change: &mut impl Change) -> bool {
+        let slot = || self.slot::<{ line::STRIDE }>(self.home(tag));
+        let change = |words: &mut [u64]| change.make(words);
+        (2..=line::WORDS).contains(&self.words)
+            && line::transact::<{ line::WORDS }>(slot(), tag, self.words, change).is_ok()
     }
 
     /// Runs `change` on the record of `tag`, once for every attempt, and writes it if it changed.
