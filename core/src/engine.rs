@@ -139,7 +139,7 @@ impl Engine {
                     let words = &mut words[..self.plan.words];
                     self.plan.carry(&old.plan, &before[..old.plan.words], words, at);
                     if judge.full_after(words) > 0 {
-                        self.table.add_ghost(set, words, &judge);
+                        self.table.add_ghost(set, old.table.sets(), words, &judge);
                     }
                 }
             }

@@ -32,6 +32,8 @@ const SLOPES: std::ops::RangeInclusive<u64> = ((1 << 32) / 100)..=((1 << 32) * 1
 /// a row at the worst, is given up.
 const STUMBLE: u32 = 16;
 const GIVEN_UP: u32 = 4 * STUMBLE;
+/// Without a counter the clocks are still looked at once in so many ns: somebody may set the one on the wall.
+const WALL_LOOK: u64 = 1_000_000_000;
 
 /// What the clocks showed at one instant.
 #[derive(Clone, Copy, Debug)]
@@ -121,7 +123,7 @@ impl Course {
     /// The course from a look at the clocks on.
     pub(super) fn next(&self, reading: Reading) -> Course {
         let begin = reading.nanos.max(self.line.not_before_end(0).now.as_nanos());
-        match self.measured(reading) {
+        match self.measured(reading).filter(|_| self.stumbles < GIVEN_UP) {
             Some(slope) => self.along(slope, begin, reading),
             None => self.stumbled(begin, reading),
         }
@@ -161,7 +163,7 @@ impl Course {
     /// A suspended machine, a migrated one, a counter that is not steady, a reading that took long.
     fn stumbled(&self, begin: u64, reading: Reading) -> Course {
         let stumbles = self.stumbles.saturating_add(STUMBLE);
-        let pause = if stumbles >= GIVEN_UP { u64::MAX } else { INTERVAL };
+        let pause = if stumbles >= GIVEN_UP { WALL_LOOK } else { INTERVAL };
         let line = Line { due: reading.nanos.saturating_add(pause), ..asked_from(begin, 0) };
         if reading.width > WIDEST && self.seen.width <= WIDEST {
             // The last reading is the better one to measure from.
@@ -179,7 +181,7 @@ fn asked_from(begin: u64, span: u64) -> Line {
 #[cfg(all(test, not(loom)))]
 impl Course {
     pub(super) fn is_given_up(&self) -> bool {
-        self.line.due == u64::MAX
+        self.stumbles >= GIVEN_UP
     }
 
     pub(super) fn has_stumbled(&self) -> bool {
@@ -405,6 +407,21 @@ mod tests {
         machine.pass(HOUR);
         assert_eq!(machine.worst(100 * INTERVAL, MS), 0);
         assert!(!machine.has_line());
+    }
+
+    /// Windows of the clock follow the wall clock whatever the counter is worth.
+    #[test]
+    fn without_a_counter_the_clocks_are_looked_at_each_second() {
+        let mut machine = Machine::new(0, 0);
+        machine.worst(20 * INTERVAL, MS);
+        assert!(machine.course.is_given_up());
+        for _ in 0..100 {
+            let seen = machine.course.seen.nanos;
+            machine.pass(1_000 * MS);
+            machine.ask();
+            assert!(machine.course.seen.nanos > seen, "nobody has looked at the clocks");
+            assert!(machine.course.is_given_up() && !machine.has_line());
+        }
     }
 
     #[test]

@@ -61,6 +61,17 @@ pub(super) fn address(hash: u64, sets: usize) -> usize {
     if at < sets { at } else { at & (ones >> 1) }
 }
 
+/// Where, among `now` sets, the hashes may lie that lay in `set` when there were `before`.
+pub(super) fn heirs(set: usize, before: usize, now: usize) -> impl Iterator<Item = usize> {
+    // A table that was made as large as another may lag behind it by a split.
+    let sets = before.min(now);
+    let ancestor = address(set as u64, sets);
+    // They differ in bits that a set's number did not have, or had last.
+    let step = sets.next_power_of_two().div_ceil(2);
+    let relatives = (ancestor % step..now).step_by(step);
+    relatives.filter(move |&heir| address(heir as u64, sets) == ancestor)
+}
+
 /// The set that is split to make set number `new`, which is not 0.
 fn parent(new: usize) -> usize {
     new & !(1 << new.ilog2())
@@ -200,6 +211,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn heirs_are_all_sets_where_a_hash_may_have_gone() {
+        for (before, now) in (1..70).flat_map(|before| (1..70).map(move |now| (before, now))) {
+            for set in 0..before {
+                let mut expected: Vec<usize> = (0..1_u64 << 8)
+                    .filter(|&hash| address(hash, before) == set)
+                    .map(|hash| address(hash, now))
+                    .collect();
+                expected.sort_unstable();
+                expected.dedup();
+                let found: Vec<usize> = heirs(set, before, now).collect();
+                assert_eq!(found, expected, "set {set} of {before}, now {now}");
+            }
+        }
+    }
+
     /// Words are times at which the record is full again; now is a number.
     struct Until(u64);
 
@@ -254,6 +281,23 @@ mod tests {
                 let found = table.transact(tag(number), |words: &mut [u64]| seen = words.to_vec());
                 assert_eq!(found, super::super::Found::Done, "{number} is lost");
                 assert_eq!(seen, vec![number + 1; words]);
+            }
+        }
+    }
+
+    /// An update's new table may have grown before an old ghost comes, or be smaller.
+    #[test]
+    fn a_ghost_that_is_taken_over_haunts_all_who_may_have_been_evicted_from_its_set() {
+        for before in [4, 5, 100, 1_700, 2_000] {
+            let table = Table::new(1, 100_000, None).unwrap();
+            (0..200).for_each(|number| insert(&table, number, 0, 10));
+            assert_eq!(table.sets(), 1_600, "the test wants it between");
+            let set = before - 1;
+            table.add_ghost(set, before, &[1_000], &Until(0));
+            for tag in (0..20_000).map(tag).filter(|&tag| sets_of(tag, before).contains(&set)) {
+                let mut words = [0];
+                table.ghosts_of(tag, &Until(0), &mut words);
+                assert_eq!(words, [1_000], "{tag:x} of {before} sets");
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Sets of slots: find, insert, hand over. See `store` for the picture.
 
 use super::eviction::{NoPlace, Place};
-use super::growth::{first_sets, most_sets, preferred_way, roomy_sets, sets_of};
+use super::growth::{first_sets, heirs, most_sets, preferred_way, roomy_sets, sets_of};
 use super::region::Region;
 use super::{Attempt, Change, EMPTY, GHOST, Judge, compact, line};
 use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, spin};
@@ -97,7 +97,7 @@ impl Table {
     }
 
     #[inline]
-    pub(super) fn sets(&self) -> usize {
+    pub(crate) fn sets(&self) -> usize {
         // Acquire: who sees a set sees its records.
         self.sets.load(Ordering::Acquire)
     }
@@ -337,9 +337,17 @@ impl Table {
         self.peek(index, words)
     }
 
+    /// Takes over a ghost of `set` from a table of `sets` sets: every set that a key of that one may be in now has one at
+    /// least as large. Not under any lock.
+    pub(crate) fn add_ghost(&self, set: usize, sets: usize, words: &[u64], judge: &impl Judge) {
+        // Else a set that is made meanwhile would be left out.
+        let _no_growth = self.growing.lock();
+        heirs(set, sets, self.sets()).for_each(|set| self.enlarge_ghost(set, words, judge));
+    }
+
     /// Makes the ghost of `set` at least as large as `words`; without room for one, a record
     /// of the set becomes part of it.
-    pub(crate) fn add_ghost(&self, set: usize, words: &[u64], judge: &impl Judge) {
+    fn enlarge_ghost(&self, set: usize, words: &[u64], judge: &impl Judge) {
         let _guards = self.lock([set, set]);
         let full = self.ways(set).all(|index| self.tag_at(index) != EMPTY);
         if full && self.ghost(set).is_none() {
