@@ -56,24 +56,25 @@ pub struct Decision {
     pub retry_after: Duration,
     /// How long until the limit is full again when nobody uses it.
     pub reset_after: Duration,
-    /// The name of the limit; empty for a blocked key.
+    /// The name of the limit; empty for a blocked key. (In memory a NUL byte follows it.)
     pub name: &'static str,
 }
 
-/// A decision in plain numbers of nanoseconds. It is written once, where its reader finds it: copies that are made in
+/// For bindings, not a part of the interface: a decision in plain numbers of nanoseconds. It is written once, where its reader finds it: copies that are made in
 /// pieces of another size than the fields were written in cost more than the decision itself.
 ///
-/// So neighbours here are no neighbours in [`Decision`], and no two of them are copied as one.
+/// So neighbours here are no neighbours in [`Decision`], nor in C's struct: no two of them are copied as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
-pub(crate) struct Verdict {
-    pub(crate) limit: u64,
-    /// [`NEVER`]: no waiting helps.
-    pub(crate) retry_after: u64,
-    pub(crate) remaining: u64,
-    pub(crate) reset_after: u64,
+#[doc(hidden)]
+pub struct Verdict {
+    pub remaining: u64,
+    pub reset_after: u64,
+    pub limit: u64,
+    /// `u64::MAX`: no waiting helps.
+    pub retry_after: u64,
     pub(crate) name: Name,
-    pub(crate) reason: Reason,
+    pub reason: Reason,
 }
 
 /// No waiting helps.
@@ -81,7 +82,7 @@ pub(crate) const NEVER: u64 = u64::MAX;
 
 impl Verdict {
     /// To be written over.
-    pub(crate) const NONE: Verdict = Verdict {
+    pub const NONE: Verdict = Verdict {
         limit: 0,
         retry_after: 0,
         remaining: 0,
@@ -95,8 +96,14 @@ impl Verdict {
         Verdict { retry_after: left, reset_after: left, ..Verdict::NONE }
     }
 
+    /// See [`Decision::name`].
     #[inline]
-    pub(crate) fn allowed(&self) -> bool {
+    pub fn name(&self) -> &'static str {
+        self.name.as_str()
+    }
+
+    #[inline]
+    pub fn allowed(&self) -> bool {
         matches!(self.reason, Reason::Ok | Reason::Bypass)
     }
 }

@@ -35,6 +35,8 @@ mod time;
 mod waiters;
 
 pub use clock::{Clock, ManualClock};
+#[doc(hidden)]
+pub use decision::Verdict;
 pub use decision::{Decision, Reason};
 pub use error::{Error, Result};
 pub use limiter::{Limiter, Measured};

@@ -165,6 +165,17 @@ impl Limiter {
         Ok(Decision::from(&verdict))
     }
 
+    /// For bindings, not a part of the interface: [`acquire`](Limiter::acquire) in plain numbers.
+    ///
+    /// # Errors
+    /// As [`acquire`](Limiter::acquire).
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn acquire_into(&self, key: &[u8], cost: u64, verdict: &mut Verdict) -> Result<()> {
+        self.acquire_now(self.tag(key), cost, verdict);
+        Ok(())
+    }
+
     #[inline(never)]
     fn acquire_now(&self, tag: u64, cost: u64, verdict: &mut Verdict) {
         self.acquire_in(tag, self.moment(), cost, verdict);
@@ -322,7 +333,7 @@ impl Limiter {
         &self.0.clock
     }
 
-    #[inline]
+    #[inline(always)]
     fn tag(&self, key: &[u8]) -> u64 {
         let mut hasher = self.0.hasher.build_hasher();
         // Not `Hash`, which hashes the length besides: `write` has it in already.

@@ -2,6 +2,8 @@
 
 use std::ffi::c_void;
 
+use engine::Verdict;
+
 use crate::decision::tidegate_decision;
 use crate::guard::{guard, guard_value};
 use crate::handle::{self, OutStruct};
@@ -31,7 +33,9 @@ pub unsafe extern "C" fn tidegate_acquire(
                 OutStruct::new(decision, "decision")?,
             )
         };
-        place.write(limiter.acquire(key, cost)?.into());
+        let mut verdict = Verdict::NONE;
+        limiter.acquire_into(key, cost, &mut verdict)?;
+        place.write_in_place(|| tidegate_decision::from(&verdict));
         Ok(())
     })
 }

@@ -2,10 +2,9 @@
 
 use std::ffi::c_char;
 
-use engine::{Decision, Reason};
+use engine::{Decision, Reason, Verdict};
 
 use crate::handle::{Growing, nanos};
-use crate::names::c_name;
 
 /// Admitted.
 pub const TIDEGATE_REASON_OK: u8 = 0;
@@ -70,6 +69,29 @@ impl From<Decision> for tidegate_decision {
             limit_name: c_name(decision.name),
         }
     }
+}
+
+impl From<&Verdict> for tidegate_decision {
+    #[inline(always)]
+    fn from(verdict: &Verdict) -> tidegate_decision {
+        tidegate_decision {
+            struct_size: size_of::<tidegate_decision>() as u32,
+            allowed: verdict.allowed(),
+            reason: reason_number(verdict.reason),
+            reserved: 0,
+            limit: verdict.limit,
+            remaining: verdict.remaining,
+            retry_after_ns: verdict.retry_after,
+            reset_after_ns: verdict.reset_after,
+            limit_name: c_name(verdict.name()),
+        }
+    }
+}
+
+/// The name as C reads it: the engine keeps it for ever, with a NUL byte behind.
+#[inline]
+fn c_name(name: &'static str) -> *const c_char {
+    name.as_ptr().cast()
 }
 
 /// The engine's numbers are C's: pinned by the test below.

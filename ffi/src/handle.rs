@@ -278,6 +278,23 @@ impl<T: Growing> OutStruct<T> {
         // SAFETY: the promise of `new`.
         unsafe { write_struct(self.place, self.size, value) }
     }
+
+    /// The same of a value that is made field by field where it goes, not copied there.
+    #[inline(always)]
+    pub(crate) fn write_in_place(self, make: impl Fn() -> T) {
+        if self.size == size_of::<T>() {
+            // SAFETY: the promise of `new`, and the place is exactly of this size.
+            unsafe { self.place.write(make()) };
+        } else {
+            self.write_other_size(make());
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn write_other_size(self, value: T) {
+        self.write(value);
+    }
 }
 
 /// Writes a growing struct into a place of `size` bytes, but its size.

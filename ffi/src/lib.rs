@@ -18,7 +18,6 @@ mod guard;
 mod handle;
 mod limiter;
 mod measure;
-mod names;
 mod options;
 mod reservation;
 mod snapshot;
