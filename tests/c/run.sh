@@ -22,7 +22,8 @@ under_valgrind=()
 if command -v valgrind > /dev/null; then
     # Names of limits live as long as the process, in hash tables whose pointers point into their
     # memory: "possibly lost" to valgrind, and no leak.
-    under_valgrind=(valgrind --quiet --error-exitcode=99 --leak-check=full
+    # It runs one thread at a time: fairly, or one that waits for another may keep that from running.
+    under_valgrind=(valgrind --quiet --fair-sched=try --error-exitcode=99 --leak-check=full
         --show-leak-kinds=definite --errors-for-leak-kinds=definite)
 else
     skip "valgrind is not installed (Debian: apt-get install valgrind): memory is not checked"
