@@ -147,7 +147,7 @@ mod tests {
         let size = Size { rounds: 1, calls: 100, keys: 100 };
         let points = over_keys(size, &|_| ());
         assert_eq!(points.iter().map(|point| point.at).collect::<Vec<_>>(), [1, 10, 100]);
-        let names = [FLOOR, GOVERNOR, "try_acquire", "acquire"];
+        let names = [FLOOR, GOVERNOR, "try_acquire", "acquire", "acquire_many"];
         for point in &points {
             assert_eq!(point.costs.iter().map(|(name, _)| *name).collect::<Vec<_>>(), names);
             assert!(point.costs.iter().all(|(_, ns)| *ns > 0.0));
