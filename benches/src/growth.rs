@@ -8,27 +8,15 @@ use crate::floor::Floor;
 use crate::keys::{Stream, key, repeated};
 use crate::measure::{Side, medians, side};
 use crate::peers;
+use crate::rows::Size;
 use crate::subject::{
     acquire_batches, acquire_each, check_kept, lasting, limiter, try_acquire_each,
 };
 
-/// How much is measured.
-#[derive(Clone, Copy, Debug)]
-pub struct Size {
-    /// Turns of each side.
-    pub rounds: usize,
-    /// Calls in a turn.
-    pub calls: u64,
-    /// Most keys.
-    pub keys: u64,
-}
-
-impl Size {
-    /// For figures.
-    pub const FULL: Size = Size { rounds: 101, calls: 10_000, keys: 10_000_000 };
-    /// To see that everything runs.
-    pub const QUICK: Size = Size { rounds: 7, calls: 1_000, keys: 10_000 };
-}
+/// For figures.
+pub const FULL: Size = Size { rounds: 101, calls: 10_000, keys: 10_000_000 };
+/// To see that everything runs.
+pub const QUICK: Size = Size { rounds: 7, calls: 1_000, keys: 10_000 };
 
 /// Costs in ns, at one place of the curve.
 #[derive(Clone, Debug)]

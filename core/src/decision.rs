@@ -22,6 +22,12 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// May the request go on?
+    #[inline]
+    pub(crate) const fn admits(self) -> bool {
+        matches!(self, Reason::Ok | Reason::Bypass)
+    }
+
     /// The word used in every host: `ok`, `limited`, `blocked`, `bypass` or `impossible`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -104,7 +110,7 @@ impl Verdict {
 
     #[inline]
     pub fn allowed(&self) -> bool {
-        matches!(self.reason, Reason::Ok | Reason::Bypass)
+        self.reason.admits()
     }
 }
 

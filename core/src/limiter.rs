@@ -216,7 +216,7 @@ impl Limiter {
             false => self.admit_further(&visit, tag, at, cost),
         };
         visit.count(reason);
-        matches!(reason, Reason::Ok | Reason::Bypass)
+        reason.admits()
     }
 
     #[inline(never)]

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::json;
-use tidegate_benches::growth::{self, Point, Size};
+use tidegate_benches::growth::{self, Point};
+use tidegate_benches::rows::Size;
 
 const HELP: &str = "\
 Measures a call over 1 to 10M keys and over 1 to 4 threads, beside governor and beside what the machine allows.
@@ -51,7 +52,7 @@ fn run() -> Result<(), String> {
 }
 
 fn options() -> Result<(Size, Option<PathBuf>), String> {
-    let (mut size, mut path) = (Size::FULL, None);
+    let (mut size, mut path) = (growth::FULL, None);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
@@ -60,7 +61,7 @@ fn options() -> Result<(Size, Option<PathBuf>), String> {
                 println!("{HELP}");
                 std::process::exit(0);
             }
-            "--quick" => size = Size::QUICK,
+            "--quick" => size = growth::QUICK,
             "--json" => path = Some(value()?.into()),
             "--keys" => size.keys = number(&value()?)?.max(1),
             "--rounds" => size.rounds = number(&value()?)?.max(7) as usize,
