@@ -35,7 +35,7 @@ fn random(c: &mut Criterion) {
             assert!(governor.check_key(&key).is_ok());
         }
         let allows =
-            |limiter: &Limiter, key: &String| limiter.acquire(key, 1).is_ok_and(|d| d.allowed);
+            |limiter: &Limiter, key: &String| limiter.acquire(key, 1).is_ok_and(|d| d.allowed());
         group.bench_function(BenchmarkId::new("acquire", count), |b| {
             b.iter(each(&requests, |key| allows(&one, key)));
         });

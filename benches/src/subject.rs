@@ -90,7 +90,7 @@ pub fn six_spent(key: &str) -> Limiter {
 pub fn acquire(limiter: &Limiter, key: &str, calls: u64) {
     for _ in 0..calls {
         let decision = limiter.acquire(black_box(key), 1).expect("the memory store never fails");
-        assert_eq!(black_box(&decision).reason, Reason::Ok);
+        assert_eq!(black_box(&decision).reason(), Reason::Ok);
     }
 }
 
@@ -105,7 +105,7 @@ pub fn try_acquire(limiter: &Limiter, key: &str, calls: u64) {
 pub fn denial(limiter: &Limiter, key: &str, calls: u64) {
     for _ in 0..calls {
         let decision = limiter.acquire(black_box(key), 1).expect("the memory store never fails");
-        assert_eq!(black_box(&decision).reason, Reason::Limited);
+        assert_eq!(black_box(&decision).reason(), Reason::Limited);
     }
 }
 
@@ -124,7 +124,7 @@ pub fn acquire_batches(limiter: &Limiter, keys: &[String]) {
     for keys in keys.chunks(BATCH) {
         let decisions =
             limiter.acquire_many(black_box(keys), 1).expect("the memory store never fails");
-        assert!(black_box(&decisions).iter().all(|decision| decision.reason == Reason::Ok));
+        assert!(black_box(&decisions).iter().all(|decision| decision.reason() == Reason::Ok));
     }
 }
 
@@ -132,7 +132,7 @@ pub fn acquire_batches(limiter: &Limiter, keys: &[String]) {
 pub fn acquire_each(limiter: &Limiter, keys: &[String]) {
     for key in keys {
         let decision = limiter.acquire(black_box(key), 1).expect("the memory store never fails");
-        assert_eq!(black_box(&decision).reason, Reason::Ok);
+        assert_eq!(black_box(&decision).reason(), Reason::Ok);
     }
 }
 

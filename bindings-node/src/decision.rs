@@ -27,15 +27,15 @@ pub struct ExactDecision {
 
 impl From<Decision> for ExactDecision {
     fn from(decision: Decision) -> ExactDecision {
-        let never = decision.retry_after == Duration::MAX;
         ExactDecision {
-            allowed: decision.allowed,
-            limit: decision.limit.into(),
-            remaining: decision.remaining.into(),
-            retry_after_ns: (!never).then(|| nanos(decision.retry_after).into()),
-            reset_after_ns: nanos(decision.reset_after).into(),
-            name: decision.name,
-            reason: decision.reason.as_str(),
+            allowed: decision.allowed(),
+            limit: decision.limit().into(),
+            remaining: decision.remaining().into(),
+            retry_after_ns: (decision.retry_after() != Duration::MAX)
+                .then(|| decision.retry_after_ns().into()),
+            reset_after_ns: decision.reset_after_ns().into(),
+            name: decision.name(),
+            reason: decision.reason().as_str(),
         }
     }
 }
@@ -138,7 +138,7 @@ pub(crate) fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// A span in milliseconds, the nearest double; for ever is Infinity.
-pub(crate) fn millis(span: Duration) -> f64 {
-    if span == Duration::MAX { f64::INFINITY } else { nanos(span) as f64 / 1e6 }
+/// Nanoseconds in milliseconds, the nearest double; for ever is Infinity.
+pub(crate) fn millis(nanos: u64) -> f64 {
+    if nanos == u64::MAX { f64::INFINITY } else { nanos as f64 / 1e6 }
 }

@@ -91,19 +91,19 @@ impl Hot {
 
     /// What JavaScript makes a decision of, and its name when it does not know that yet.
     fn numbers_of(&self, decision: &Decision) -> ([f64; NUMBERS], Option<&'static str>) {
-        let (name, is_fresh) = self.names.borrow_mut().number(decision.name);
-        let mut flags = u32::from(decision.allowed) | (decision.reason as u32) << REASON_SHIFT;
-        flags |= if decision.limit > MAX_SAFE { BIG_LIMIT } else { 0 };
-        flags |= if decision.remaining > MAX_SAFE { BIG_REMAINING } else { 0 };
+        let (name, is_fresh) = self.names.borrow_mut().number(decision.name());
+        let mut flags = u32::from(decision.allowed()) | (decision.reason() as u32) << REASON_SHIFT;
+        flags |= if decision.limit() > MAX_SAFE { BIG_LIMIT } else { 0 };
+        flags |= if decision.remaining() > MAX_SAFE { BIG_REMAINING } else { 0 };
         let numbers = [
             f64::from(flags),
-            decision.limit as f64,
-            decision.remaining as f64,
-            decision::millis(decision.retry_after),
-            decision::millis(decision.reset_after),
+            decision.limit() as f64,
+            decision.remaining() as f64,
+            decision::millis(decision.retry_after_ns()),
+            decision::millis(decision.reset_after_ns()),
             name as f64,
         ];
-        (numbers, is_fresh.then_some(decision.name))
+        (numbers, is_fresh.then_some(decision.name()))
     }
 }
 

@@ -31,13 +31,13 @@ pub(crate) struct Decision {
 impl From<tidegate::Decision> for Decision {
     fn from(decision: tidegate::Decision) -> Decision {
         Decision {
-            allowed: decision.allowed,
-            reason: decision.reason,
-            limit: decision.limit,
-            remaining: decision.remaining,
-            retry_after: decision.retry_after,
-            reset_after: decision.reset_after,
-            name: Cow::Borrowed(decision.name),
+            allowed: decision.allowed(),
+            reason: decision.reason(),
+            limit: decision.limit(),
+            remaining: decision.remaining(),
+            retry_after: decision.retry_after(),
+            reset_after: decision.reset_after(),
+            name: Cow::Borrowed(decision.name()),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! The answer to one request. Plain data; denial is a value.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::names::Name;
+use crate::terms::Terms;
 
 /// Why a request was admitted or denied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,95 +48,193 @@ impl Reason {
 /// request the one with the longest wait, of an admitted one the tightest (the smallest share
 /// of its capacity left). Units are requests × cost for count limits, nanoseconds for latency
 /// limits and permits for concurrency limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Decision {
-    /// May the request go on?
-    pub allowed: bool,
-    /// Why.
-    pub reason: Reason,
-    /// The quota of the limit; of a cascade, the sum of its quotas.
-    pub limit: u64,
-    /// Units left in the limit after this decision; never more than its capacity.
-    pub remaining: u64,
-    /// How long to wait until the same request passes; zero when allowed, `Duration::MAX` when
-    /// it never will.
-    pub retry_after: Duration,
-    /// How long until the limit is full again when nobody uses it.
-    pub reset_after: Duration,
-    /// The name of the limit; empty for a blocked key. (In memory a NUL byte follows it.)
-    pub name: &'static str,
-}
-
-/// For bindings, not a part of the interface: a decision in plain numbers of nanoseconds. It is written once, where its reader finds it: copies that are made in
-/// pieces of another size than the fields were written in cost more than the decision itself.
-///
-/// So neighbours here are no neighbours in [`Decision`], nor in C's struct: no two of them are copied as one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+// The layout is that of C's struct, so that a decision is written once, where its reader finds it: a copy in pieces of
+// another size than the fields were written in costs more than the decision itself.
+#[derive(Clone, Copy)]
 #[repr(C)]
-#[doc(hidden)]
-pub struct Verdict {
-    pub remaining: u64,
-    pub reset_after: u64,
-    pub limit: u64,
-    /// `u64::MAX`: no waiting helps.
-    pub retry_after: u64,
-    pub(crate) name: Name,
-    pub reason: Reason,
+pub struct Decision {
+    /// C's struct_size; nothing to Rust.
+    size: u32,
+    allowed: bool,
+    reason: Reason,
+    reserved: u16,
+    limit: u64,
+    remaining: u64,
+    /// `NEVER`: no waiting helps.
+    retry_after: u64,
+    reset_after: u64,
+    name: Name,
+    terms: &'static Terms,
+    /// When it was made, by the wall clock, in ns.
+    now: u64,
 }
 
 /// No waiting helps.
 pub(crate) const NEVER: u64 = u64::MAX;
 
-impl Verdict {
-    /// To be written over.
-    pub const NONE: Verdict = Verdict {
-        limit: 0,
-        retry_after: 0,
-        remaining: 0,
-        reset_after: 0,
-        name: Name::EMPTY,
-        reason: Reason::Blocked,
-    };
+/// What a decision is made of, but its terms.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Numbers {
+    pub(crate) reason: Reason,
+    pub(crate) limit: u64,
+    pub(crate) remaining: u64,
+    pub(crate) retry_after: u64,
+    pub(crate) reset_after: u64,
+}
 
-    /// The answer to a key that stays blocked for `left` nanoseconds.
-    pub(crate) fn blocked(left: u64) -> Verdict {
-        Verdict { retry_after: left, reset_after: left, ..Verdict::NONE }
+impl Decision {
+    /// To be written over.
+    pub(crate) const NONE: Decision = Decision::new(
+        &Terms::NONE,
+        Numbers { reason: Reason::Blocked, limit: 0, remaining: 0, retry_after: 0, reset_after: 0 },
+        0,
+    );
+
+    #[inline(always)]
+    pub(crate) const fn new(terms: &'static Terms, numbers: Numbers, now: u64) -> Decision {
+        Decision {
+            size: size_of::<Decision>() as u32,
+            allowed: numbers.reason.admits(),
+            reason: numbers.reason,
+            reserved: 0,
+            limit: numbers.limit,
+            remaining: numbers.remaining,
+            retry_after: numbers.retry_after,
+            reset_after: numbers.reset_after,
+            name: terms.name,
+            terms,
+            now,
+        }
     }
 
-    /// See [`Decision::name`].
+    /// The same, moved field by field: a copy in pieces of another size than the fields were just written in waits
+    /// for the writes, longer than all else in a decision takes.
+    #[inline(always)]
+    pub(crate) fn moved(&self) -> Decision {
+        macro_rules! field {
+            ($name:ident) => {
+                // SAFETY: a reference to the field. Volatile: not to be made one load with its neighbours'.
+                unsafe { (&raw const self.$name).read_volatile() }
+            };
+        }
+        Decision {
+            size: self.size,
+            allowed: self.allowed,
+            reason: self.reason,
+            reserved: 0,
+            limit: field!(limit),
+            remaining: field!(remaining),
+            retry_after: field!(retry_after),
+            reset_after: field!(reset_after),
+            name: field!(name),
+            terms: field!(terms),
+            now: field!(now),
+        }
+    }
+
+    /// The answer to a key that stays blocked for `left` nanoseconds.
+    pub(crate) fn blocked(left: u64, now: u64) -> Decision {
+        Decision { retry_after: left, reset_after: left, now, ..Decision::NONE }
+    }
+
+    /// The same limit, but the request does not pass.
+    pub(crate) fn turned_down(
+        self,
+        remaining: u64,
+        retry_after: u64,
+        reset_after: u64,
+    ) -> Decision {
+        let Decision { limit, terms, now, .. } = self;
+        let reason = Reason::Limited;
+        let numbers = Numbers { reason, limit, remaining, retry_after, reset_after };
+        Decision::new(terms, numbers, now)
+    }
+
+    /// May the request go on?
+    #[inline]
+    pub fn allowed(&self) -> bool {
+        self.allowed
+    }
+
+    /// Why.
+    #[inline]
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The quota of the limit; of a cascade, the sum of its quotas.
+    #[inline]
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Units left in the limit after this decision; never more than its capacity.
+    #[inline]
+    pub fn remaining(&self) -> u64 {
+        self.remaining
+    }
+
+    /// How long to wait until the same request passes; zero when allowed, `Duration::MAX` when
+    /// it never will.
+    #[inline]
+    pub fn retry_after(&self) -> Duration {
+        span(self.retry_after)
+    }
+
+    /// How long until the limit is full again when nobody uses it.
+    #[inline]
+    pub fn reset_after(&self) -> Duration {
+        span(self.reset_after)
+    }
+
+    /// [`retry_after`](Decision::retry_after) in nanoseconds; `u64::MAX` when the request never passes.
+    #[inline]
+    pub fn retry_after_ns(&self) -> u64 {
+        self.retry_after
+    }
+
+    /// [`reset_after`](Decision::reset_after) in nanoseconds.
+    #[inline]
+    pub fn reset_after_ns(&self) -> u64 {
+        self.reset_after
+    }
+
+    /// The name of the limit; empty for a blocked key. (In memory a NUL byte follows it.)
     #[inline]
     pub fn name(&self) -> &'static str {
         self.name.as_str()
     }
+}
 
-    #[inline]
-    pub fn allowed(&self) -> bool {
-        self.reason.admits()
+/// The same answer, whenever it was made.
+impl PartialEq for Decision {
+    fn eq(&self, other: &Decision) -> bool {
+        let answer = |decision: &Decision| {
+            let Decision { reason, limit, remaining, retry_after, reset_after, terms, .. } =
+                *decision;
+            (reason, limit, remaining, retry_after, reset_after, terms)
+        };
+        answer(self) == answer(other)
     }
 }
 
-impl From<&Verdict> for Decision {
-    #[inline(always)]
-    fn from(verdict: &Verdict) -> Decision {
-        Decision {
-            allowed: verdict.allowed(),
-            reason: verdict.reason,
-            limit: verdict.limit,
-            remaining: verdict.remaining,
-            retry_after: span(verdict.retry_after),
-            reset_after: span(verdict.reset_after),
-            name: verdict.name.as_str(),
-        }
+impl Eq for Decision {}
+
+impl fmt::Debug for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decision")
+            .field("allowed", &self.allowed)
+            .field("reason", &self.reason)
+            .field("limit", &self.limit)
+            .field("remaining", &self.remaining)
+            .field("retry_after", &self.retry_after())
+            .field("reset_after", &self.reset_after())
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
 #[inline]
 fn span(nanos: u64) -> Duration {
-    match nanos {
-        // The wait of every admission: a compare is cheaper than a division.
-        0 => Duration::ZERO,
-        NEVER => Duration::MAX,
-        _ => Duration::from_nanos(nanos),
-    }
+    if nanos == NEVER { Duration::MAX } else { Duration::from_nanos(nanos) }
 }

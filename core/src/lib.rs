@@ -5,10 +5,10 @@
 //!
 //! let limiter = Limiter::new("100/minute")?;
 //! let decision = limiter.acquire("user:42", 1)?;
-//! if decision.allowed {
+//! if decision.allowed() {
 //!     // do the work
 //! } else {
-//!     println!("try again in {:?}", decision.retry_after);
+//!     println!("try again in {:?}", decision.retry_after());
 //! }
 //! # Ok::<(), tidegate::Error>(())
 //! ```
@@ -31,12 +31,11 @@ mod reservation;
 mod snapshot;
 mod store;
 mod sync;
+mod terms;
 mod time;
 mod waiters;
 
 pub use clock::{Clock, ManualClock};
-#[doc(hidden)]
-pub use decision::Verdict;
 pub use decision::{Decision, Reason};
 pub use error::{Error, Result};
 pub use limiter::{Limiter, Measured};

@@ -15,15 +15,15 @@ use std::time::Duration;
 
 use ahash::RandomState;
 
-use crate::algorithm::{NOMINAL_WAIT, Taken};
+use crate::algorithm::NOMINAL_WAIT;
 use crate::blocks::Blocks;
 use crate::clock::{Clock, Moment};
-use crate::decision::{Decision, Reason, Verdict};
+use crate::decision::{Decision, Reason};
 use crate::engine::{Change, Engines, Full};
 use crate::error::{Error, Result};
 use crate::lanes::{Lanes, Visit};
 use crate::options::{Builder, OnFull};
-use crate::plan::Plan;
+use crate::plan::{Outcome, Plan};
 use crate::policy::Policy;
 use crate::rate::Method;
 use crate::snapshot::{Snapshot, Stats};
@@ -53,17 +53,16 @@ struct Inner {
 }
 
 /// A request asks for the full answer.
-struct Acquire<'v> {
+struct Acquire {
     at: Moment,
     cost: u64,
-    verdict: &'v mut Verdict,
-    taken: Option<Taken>,
+    outcome: Outcome,
 }
 
-impl Change for Acquire<'_> {
+impl Change for Acquire {
     #[inline(always)]
     fn make(&mut self, plan: &Plan, words: &mut [u64]) {
-        self.taken = plan.take(words, self.at, self.cost, self.verdict);
+        self.outcome = plan.take(words, self.at, self.cost);
     }
 }
 
@@ -149,9 +148,7 @@ impl Limiter {
     // Always inline: what the caller does not look at is then never made, and nothing is copied.
     #[inline(always)]
     pub fn acquire(&self, key: impl AsRef<[u8]>, cost: u64) -> Result<Decision> {
-        let mut verdict = Verdict::NONE;
-        self.acquire_now(self.tag(key.as_ref()), cost, &mut verdict);
-        Ok(Decision::from(&verdict))
+        Ok(self.acquire_now(self.tag(key.as_ref()), cost).moved())
     }
 
     /// As [`acquire`](Limiter::acquire), at an explicit time.
@@ -160,32 +157,20 @@ impl Limiter {
     /// As [`acquire`](Limiter::acquire).
     #[inline(always)]
     pub fn acquire_at(&self, key: impl AsRef<[u8]>, cost: u64, now: Timestamp) -> Result<Decision> {
-        let mut verdict = Verdict::NONE;
-        self.acquire_in(self.tag(key.as_ref()), now.into(), cost, &mut verdict);
-        Ok(Decision::from(&verdict))
-    }
-
-    /// For bindings, not a part of the interface: [`acquire`](Limiter::acquire) in plain numbers.
-    ///
-    /// # Errors
-    /// As [`acquire`](Limiter::acquire).
-    #[doc(hidden)]
-    #[inline(always)]
-    pub fn acquire_into(&self, key: &[u8], cost: u64, verdict: &mut Verdict) -> Result<()> {
-        self.acquire_now(self.tag(key), cost, verdict);
-        Ok(())
+        Ok(self.acquire_in(self.tag(key.as_ref()), now.into(), cost))
     }
 
     #[inline(never)]
-    fn acquire_now(&self, tag: u64, cost: u64, verdict: &mut Verdict) {
-        self.acquire_in(tag, self.moment(), cost, verdict);
+    fn acquire_now(&self, tag: u64, cost: u64) -> Decision {
+        self.acquire_in(tag, self.moment(), cost)
     }
 
     #[inline]
-    fn acquire_in(&self, tag: u64, at: Moment, cost: u64, verdict: &mut Verdict) {
+    fn acquire_in(&self, tag: u64, at: Moment, cost: u64) -> Decision {
         let visit = self.0.lanes.enter();
-        self.decide_inside(&visit, tag, at, cost, verdict);
-        visit.count(verdict.reason);
+        let decision = self.decide_inside(&visit, tag, at, cost);
+        visit.count(decision.reason());
+        decision
     }
 
     /// As [`acquire`](Limiter::acquire), only yes or no: the fastest path. A store that fails says no.
@@ -224,7 +209,7 @@ impl Limiter {
         let mut admit = Admit { at, cost, reason: Reason::Blocked };
         match self.decide_by(visit, tag, at, cost, &mut admit) {
             None => admit.reason,
-            Some(otherwise) => otherwise.reason,
+            Some(otherwise) => otherwise.reason(),
         }
     }
 
@@ -365,47 +350,30 @@ impl Limiter {
 
     /// Decides without counting.
     pub(crate) fn decide(&self, tag: u64, at: Moment, cost: u64) -> Decision {
-        let mut verdict = Verdict::NONE;
-        self.decide_inside(&self.0.lanes.enter(), tag, at, cost, &mut verdict);
-        Decision::from(&verdict)
+        self.decide_inside(&self.0.lanes.enter(), tag, at, cost)
     }
 
-    #[inline]
-    fn decide_inside(
-        &self,
-        visit: &Visit<'_>,
-        tag: u64,
-        at: Moment,
-        cost: u64,
-        verdict: &mut Verdict,
-    ) {
+    #[inline(always)]
+    fn decide_inside(&self, visit: &Visit<'_>, tag: u64, at: Moment, cost: u64) -> Decision {
         if self.0.blocks.left(tag, at) > 0 {
-            return self.decide_further(visit, tag, at, cost, verdict);
+            return self.decide_further(visit, tag, at, cost);
         }
-        let mut acquire = Acquire { at, cost, verdict, taken: None };
+        let mut acquire = Acquire { at, cost, outcome: Outcome::Unknown };
         match self.0.engines.transact_quickly(visit, tag, &mut acquire) {
-            None => self.decide_further(visit, tag, at, cost, verdict),
-            Some(plan) => {
-                if let Some(taken) = acquire.taken {
-                    plan.tell(taken, at, verdict);
-                }
-            }
+            None => self.decide_further(visit, tag, at, cost),
+            // Nothing that can wait is between a look at the words and their exchange.
+            Some(plan) => plan.tell(acquire.outcome, at, cost),
         }
     }
 
     #[inline(never)]
-    fn decide_further(
-        &self,
-        visit: &Visit<'_>,
-        tag: u64,
-        at: Moment,
-        cost: u64,
-        verdict: &mut Verdict,
-    ) {
+    fn decide_further(&self, visit: &Visit<'_>, tag: u64, at: Moment, cost: u64) -> Decision {
+        let mut decision = Decision::NONE;
         let mut acquire =
-            |plan: &Plan, words: &mut [u64]| plan.acquire(words, at, cost, &mut *verdict);
-        if let Some(otherwise) = self.decide_by(visit, tag, at, cost, &mut acquire) {
-            *verdict = otherwise;
+            |plan: &Plan, words: &mut [u64]| plan.acquire_into(words, at, cost, &mut decision);
+        match self.decide_by(visit, tag, at, cost, &mut acquire) {
+            Some(otherwise) => otherwise,
+            None => decision,
         }
     }
 
@@ -418,10 +386,10 @@ impl Limiter {
         at: Moment,
         cost: u64,
         decide: &mut impl Change,
-    ) -> Option<Verdict> {
+    ) -> Option<Decision> {
         match self.0.blocks.left(tag, at) {
             0 => {}
-            left => return Some(Verdict::blocked(left)),
+            left => return Some(Decision::blocked(left, at.wall.as_nanos())),
         }
         match self.0.engines.transact(visit, tag, at, self.pressure(), decide) {
             Ok(()) => None,
@@ -431,56 +399,44 @@ impl Limiter {
 
     /// The decision about a key that the store has no place for.
     #[cold]
-    fn decide_full(&self, visit: &Visit<'_>, at: Moment, cost: u64) -> Verdict {
+    fn decide_full(&self, visit: &Visit<'_>, at: Moment, cost: u64) -> Decision {
         // Relaxed: a count publishes nothing.
         self.0.saturated.fetch_add(1, Ordering::Relaxed);
         self.0.engines.with_plan(visit, |plan| {
-            let mut fresh = Verdict::NONE;
-            plan.acquire(&mut [0; MAX_WORDS], at, cost, &mut fresh);
+            let fresh = plan.acquire(&mut [0; MAX_WORDS], at, cost);
             match self.0.on_full {
                 OnFull::Allow => fresh,
                 _ if !fresh.allowed() => fresh,
-                _ => Verdict {
-                    reason: Reason::Limited,
-                    remaining: 0,
-                    retry_after: NOMINAL_WAIT,
-                    reset_after: NOMINAL_WAIT,
-                    ..fresh
-                },
+                _ => fresh.turned_down(0, NOMINAL_WAIT, NOMINAL_WAIT),
             }
         })
     }
 
     /// Decides on a copy.
     fn foresee(&self, tag: u64, at: Moment, cost: u64) -> Decision {
-        let mut verdict = Verdict::NONE;
+        let mut decision = Decision::NONE;
         let mut on_a_copy = |plan: &Plan, words: &mut [u64]| {
             let mut copy = [0; MAX_WORDS];
             let copy = &mut copy[..words.len()];
             copy.copy_from_slice(words);
-            plan.acquire(copy, at, cost, &mut verdict);
+            decision = plan.acquire(copy, at, cost);
         };
         let otherwise = self.decide_by(&self.0.lanes.enter(), tag, at, cost, &mut on_a_copy);
-        Decision::from(&otherwise.unwrap_or(verdict))
+        otherwise.unwrap_or(decision)
     }
 
     /// The denial of a waiter whose time is up before it was its turn.
     pub(crate) fn denied_in_queue(&self, tag: u64, at: Moment, cost: u64) -> Decision {
         let seen = self.foresee(tag, at, cost);
-        if !seen.allowed {
+        if !seen.allowed() {
             return seen;
         }
-        Decision {
-            allowed: false,
-            reason: Reason::Limited,
-            retry_after: Duration::from_nanos(1),
-            ..seen
-        }
+        seen.turned_down(seen.remaining(), 1, seen.reset_after_ns())
     }
 
     pub(crate) fn is_concurrency(&self, limit: &str) -> bool {
         self.0.engines.with_plan(&self.0.lanes.enter(), |plan| {
-            let named = plan.limits.iter().find(|candidate| &*candidate.name == limit);
+            let named = plan.limits.iter().find(|candidate| candidate.terms.name.as_str() == limit);
             named.is_some_and(|limit| limit.method == Method::Concurrency)
         })
     }

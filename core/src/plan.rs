@@ -5,11 +5,12 @@ mod limit;
 
 use crate::algorithm::{Bucket, Gcra, Permits, Standing, Taken, Units, wide};
 use crate::clock::Moment;
-use crate::decision::{NEVER, Reason, Verdict};
+use crate::decision::{Decision, NEVER, Reason};
 use crate::error::{Error, Result};
-use crate::names::{self, Name};
+use crate::names::Name;
 use crate::policy::{LimitKind, Policy};
 use crate::rate::Method;
+use crate::terms::Terms;
 use limit::{Left, PlannedBucket, PlannedLimit, admission, denial, sum};
 
 /// The limits of a policy over one array of words.
@@ -29,51 +30,54 @@ pub(crate) struct Plan {
 struct Lone {
     gcra: Gcra,
     quota: Units,
-    name: Name,
+    terms: &'static Terms,
 }
 
 impl Lone {
     fn of(limits: &[PlannedLimit]) -> Option<Lone> {
-        let [PlannedLimit { method: Method::Count, buckets, quota, name, .. }] = limits else {
+        let [PlannedLimit { method: Method::Count, buckets, quota, terms, .. }] = limits else {
             return None;
         };
         match &buckets[..] {
             [PlannedBucket { bucket: Bucket::Gcra(gcra), .. }] => {
-                Some(Lone { gcra: gcra.clone(), quota: *quota, name: *name })
+                Some(Lone { gcra: gcra.clone(), quota: *quota, terms })
             }
             _ => None,
         }
     }
 
     #[inline(always)]
-    fn take(
-        &self,
-        words: &mut [u64],
-        at: Moment,
-        cost: Units,
-        verdict: &mut Verdict,
-    ) -> Option<Taken> {
+    fn take(&self, words: &mut [u64], at: Moment, cost: Units) -> Outcome {
         match self.gcra.take(words, at, cost) {
-            Ok(left) => Some(left.taken()),
-            Err(standing) => {
-                self.deny(&standing, cost, verdict);
-                None
-            }
+            Ok(left) => Outcome::Taken(left.taken()),
+            Err(standing) => Outcome::Denied(standing.taken()),
         }
     }
 
     #[inline(always)]
-    fn tell(&self, taken: Taken, at: Moment, verdict: &mut Verdict) {
+    fn admission(&self, taken: Taken, at: Moment) -> Decision {
         let left = self.gcra.account(taken, at);
-        *verdict = admission(self.name, self.quota, left.room(), left.full_after());
+        admission(self.terms, self.quota, left.room(), left.full_after(), at)
     }
 
     #[cold]
     #[inline(never)]
-    fn deny(&self, standing: &impl Standing, cost: Units, verdict: &mut Verdict) {
+    fn denial(&self, taken: Taken, at: Moment, cost: Units) -> Decision {
+        let standing = self.gcra.account(taken, at);
         let wait = if cost > self.gcra.capacity() { NEVER } else { standing.wait_for(cost) };
-        *verdict = denial(self.name, self.quota, standing.room(), wait, standing.full_after());
+        denial(self.terms, self.quota, standing.room(), wait, standing.full_after(), at)
     }
+}
+
+/// What a request came to, in few words when they are enough: the answer is made of them later.
+pub(crate) enum Outcome {
+    /// Not decided yet.
+    Unknown,
+    /// Admitted by the lone bucket, which stands like this now.
+    Taken(Taken),
+    /// Denied by the lone bucket, which stands like this.
+    Denied(Taken),
+    Told(Decision),
 }
 
 /// One payment of a reservation: which bucket paid how much, in which window.
@@ -116,7 +120,13 @@ impl Plan {
                 // Never taken before: a plan has at most 32 limits.
                 lineages += 1;
                 PlannedLimit {
-                    name: names::intern(&limit.name),
+                    terms: Terms {
+                        name: Name::intern(&limit.name),
+                        method: limit.method,
+                        window: limit.kind.window(),
+                        ..Terms::NONE
+                    }
+                    .intern(),
                     named: limit.named,
                     lineage: (number << 32) | lineages,
                     method: limit.method,
@@ -177,50 +187,53 @@ impl Plan {
     }
 
     /// As [`Plan::admit`], with the answer in full.
-    pub(crate) fn acquire(
+    pub(crate) fn acquire(&self, words: &mut [u64], at: Moment, cost: Units) -> Decision {
+        let mut decision = Decision::NONE;
+        self.acquire_into(words, at, cost, &mut decision);
+        decision
+    }
+
+    /// As [`Plan::acquire`]; the answer is written where it is wanted, for it is too large to be moved often.
+    #[inline]
+    pub(crate) fn acquire_into(
         &self,
         words: &mut [u64],
         at: Moment,
         cost: Units,
-        verdict: &mut Verdict,
+        decision: &mut Decision,
     ) {
-        if let Some(taken) = self.take(words, at, cost, verdict) {
-            self.tell(taken, at, verdict);
-        }
-    }
-
-    /// The first half of [`Plan::acquire`]: the words. If something was taken and the answer is still missing, it comes
-    /// from [`Plan::tell`]: nothing that can wait is between a look at the words and their exchange.
-    #[inline(always)]
-    pub(crate) fn take(
-        &self,
-        words: &mut [u64],
-        at: Moment,
-        cost: Units,
-        verdict: &mut Verdict,
-    ) -> Option<Taken> {
         match &self.lone {
-            Some(lone) => lone.take(words, at, cost, verdict),
-            None => {
-                self.acquire_all(words, at, cost, verdict);
-                None
-            }
+            Some(lone) => *decision = self.tell(lone.take(words, at, cost), at, cost),
+            None => self.acquire_all(words, at, cost, decision),
         }
     }
 
-    /// The second half of [`Plan::acquire`].
+    /// The first half of [`Plan::acquire`]: the words.
     #[inline(always)]
-    pub(crate) fn tell(&self, taken: Taken, at: Moment, verdict: &mut Verdict) {
-        if let Some(lone) = &self.lone {
-            lone.tell(taken, at, verdict);
+    pub(crate) fn take(&self, words: &mut [u64], at: Moment, cost: Units) -> Outcome {
+        match &self.lone {
+            Some(lone) => lone.take(words, at, cost),
+            None => Outcome::Told(self.acquire(words, at, cost)),
+        }
+    }
+
+    /// The second half of [`Plan::acquire`]: the answer.
+    #[inline(always)]
+    pub(crate) fn tell(&self, outcome: Outcome, at: Moment, cost: Units) -> Decision {
+        match (outcome, &self.lone) {
+            (Outcome::Taken(taken), Some(lone)) => lone.admission(taken, at),
+            (Outcome::Denied(taken), Some(lone)) => lone.denial(taken, at, cost),
+            (Outcome::Told(decision), _) => decision,
+            // Only a lone bucket takes, and who tells has taken.
+            (Outcome::Taken(_) | Outcome::Denied(_) | Outcome::Unknown, _) => Decision::NONE,
         }
     }
 
     #[inline(never)]
-    fn acquire_all(&self, words: &mut [u64], at: Moment, cost: Units, verdict: &mut Verdict) {
+    fn acquire_all(&self, words: &mut [u64], at: Moment, cost: Units, decision: &mut Decision) {
         match self.all_admit(words, at, cost) {
-            true => *verdict = self.pay(words, at, cost, |_, _, _, _| ()),
-            false => self.deny(words, at, cost, verdict),
+            true => *decision = self.pay(words, at, cost, |_, _, _, _| ()),
+            false => *decision = self.deny(words, at, cost),
         }
     }
 
@@ -231,32 +244,31 @@ impl Plan {
         at: Moment,
         cost: Units,
         receipt: &mut Vec<Payment>,
-        verdict: &mut Verdict,
-    ) {
+    ) -> Decision {
         receipt.clear();
         if !self.all_admit(words, at, cost) {
-            return self.deny(words, at, cost, verdict);
+            return self.deny(words, at, cost);
         }
-        *verdict = self.pay(words, at, cost, |limit, bucket, units, words| {
+        self.pay(words, at, cost, |limit, bucket, units, words| {
             if limit.method != Method::Count {
                 return;
             }
             let paying = &limit.buckets[bucket];
             let mark = paying.bucket.mark(paying.of(words), at);
             receipt.push(Payment { lineage: limit.lineage, bucket, units, mark });
-        });
+        })
     }
 
     /// Takes what an admitted request pays. The decision is that of the tightest limit: the smallest
     /// share of its capacity left, the first of equals.
-    #[inline]
+    #[inline(always)]
     fn pay(
         &self,
         words: &mut [u64],
         at: Moment,
         cost: Units,
         mut payer: impl FnMut(&PlannedLimit, usize, Units, &[u64]),
-    ) -> Verdict {
+    ) -> Decision {
         let mut tightest: Option<(&PlannedLimit, Left)> = None;
         for limit in &self.limits {
             let left = limit.pay(words, at, limit.due(cost), |bucket, units, words| {
@@ -270,12 +282,12 @@ impl Plan {
             }
         }
         let (limit, left) = tightest.unwrap_or((&self.limits[0], Left::default()));
-        admission(limit.name, limit.quota, left.room, left.full_after)
+        admission(limit.terms, limit.quota, left.room, left.full_after, at)
     }
 
     #[cold]
     #[inline(never)]
-    fn deny(&self, words: &[u64], at: Moment, cost: Units, verdict: &mut Verdict) {
+    fn deny(&self, words: &[u64], at: Moment, cost: Units) -> Decision {
         let mut longest: Option<(&PlannedLimit, u64)> = None;
         for limit in &self.limits {
             let wait = limit.wait(words, at, cost);
@@ -290,7 +302,7 @@ impl Plan {
             Method::Concurrency => wait,
             _ => limit.full_after(words, at),
         };
-        *verdict = denial(limit.name, limit.quota, limit.room(words, at), wait, reset_after);
+        denial(limit.terms, limit.quota, limit.room(words, at), wait, reset_after, at)
     }
 
     fn of_method(&self, method: Method) -> impl Iterator<Item = &PlannedLimit> {
@@ -394,7 +406,7 @@ fn continue_limits(limits: &mut [PlannedLimit], before: &[PlannedLimit]) {
     };
     let mut rest = Vec::new();
     for limit in limits {
-        if follow(limit, &|limit, old| limit.name == old.name).is_none() {
+        if follow(limit, &|limit, old| limit.terms.name == old.terms.name).is_none() {
             rest.push(limit);
         }
     }
@@ -418,10 +430,8 @@ mod tests {
         Moment { now: Timestamp::clamped(now), wall: Timestamp::clamped(wall) }
     }
 
-    fn acquire(plan: &Plan, words: &mut [u64], at: Moment, cost: Units) -> Verdict {
-        let mut verdict = Verdict::NONE;
-        plan.acquire(words, at, cost, &mut verdict);
-        verdict
+    fn acquire(plan: &Plan, words: &mut [u64], at: Moment, cost: Units) -> Decision {
+        plan.acquire(words, at, cost)
     }
 
     fn plan(limit: &str) -> Plan {
@@ -442,7 +452,7 @@ mod tests {
                     let reason = plan.admit(&mut words.clone(), at(NOW, NOW), cost);
                     assert_eq!(reason == Reason::Ok, cost <= capacity, "{limit} {cost}");
                     let decision = acquire(&plan, &mut words, at(NOW, NOW), cost);
-                    assert_eq!(decision.reason, reason, "{limit} {cost}");
+                    assert_eq!(decision.reason(), reason, "{limit} {cost}");
                 }
             }
         }
@@ -457,7 +467,7 @@ mod tests {
         plan.charge(&mut words, at(NOW, NOW), Method::Count, 4);
         plan.limits[1].charge(&mut words, at(NOW, NOW), 60);
         let decision = acquire(&plan, &mut words, at(NOW, NOW), 0);
-        assert_eq!((decision.name.as_str(), decision.remaining), ("many", 36));
+        assert_eq!((decision.name(), decision.remaining()), ("many", 36));
     }
 
     /// A step of the wall clock moves clock-aligned windows, and nothing else.
@@ -484,6 +494,6 @@ mod tests {
         // An hour forth: another window, full. And back: the key stays in the later one.
         assert!(acquire(&plan, &mut words, at(NOW + 1, NOW + HOUR), 2).allowed());
         let back = acquire(&plan, &mut words, at(NOW + 2, NOW), 1);
-        assert_eq!((back.allowed(), back.retry_after), (false, 2 * HOUR));
+        assert_eq!((back.allowed(), back.retry_after_ns()), (false, 2 * HOUR));
     }
 }

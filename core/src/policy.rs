@@ -111,6 +111,16 @@ pub(crate) enum LimitKind {
     Permits(u64),
 }
 
+impl LimitKind {
+    /// The span in which the first bucket's quota is granted, in ns; 0: there is none.
+    pub(crate) fn window(&self) -> u64 {
+        match self {
+            LimitKind::Rates(rates) => rates[0].period.nanos(),
+            LimitKind::Permits(_) => 0,
+        }
+    }
+}
+
 impl Policy {
     /// Reads a rate string, a TOML document or a JSON document, told apart by their form.
     ///

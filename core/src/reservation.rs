@@ -70,7 +70,7 @@ impl Reservation {
     }
 
     fn settle_in(self, actual: u64, at: Moment) -> Result<()> {
-        if !self.decision.allowed {
+        if !self.decision.allowed() {
             return Ok(());
         }
         self.limiter.change(self.tag, at, |plan, words| {
@@ -86,7 +86,7 @@ impl Reservation {
     }
 
     fn cancel_in(self, at: Moment) -> Result<()> {
-        if self.decision.allowed {
+        if self.decision.allowed() {
             self.limiter.change(self.tag, at, |plan, words| plan.release(words, at));
         }
         self.settle_in(0, at)
@@ -114,7 +114,7 @@ impl Admission {
         started: Timestamp,
         decision: Decision,
     ) -> Admission {
-        Admission { limiter, tag, started, decision, open: decision.allowed }
+        Admission { limiter, tag, started, decision, open: decision.allowed() }
     }
 
     /// The decision; when it denies, there is nothing to finish.

@@ -46,7 +46,7 @@ impl Snapshot {
         for limit in &plan.limits {
             for bucket in &limit.buckets {
                 buckets.push(BucketSnapshot {
-                    limit: limit.name.as_str().to_owned(),
+                    limit: limit.terms.name.as_str().to_owned(),
                     name: bucket.name.clone(),
                     method: limit.method,
                     quota: bucket.bucket.quota(),

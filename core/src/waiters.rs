@@ -185,18 +185,19 @@ impl Ticket {
     /// The head asks for a decision. `left`: ns until the deadline.
     fn ask(&self, at: Moment, left: Option<u64>) -> Result<Turn> {
         let decision = self.limiter.decide(self.tag, at, self.cost);
-        let is_over = decision.allowed || decision.reason == Reason::Impossible || left == Some(0);
+        let is_over =
+            decision.allowed() || decision.reason() == Reason::Impossible || left == Some(0);
         if is_over || self.is_hopeless(&decision, left) {
             return Ok(Turn::Done(decision));
         }
-        let wait = nanos(decision.retry_after).min(left.unwrap_or(u64::MAX));
+        let wait = decision.retry_after_ns().min(left.unwrap_or(u64::MAX));
         Ok(Turn::Wait(Some(Duration::from_nanos(wait))))
     }
 
     /// Somebody is before us: what can be known already is that it is hopeless.
     fn queued(&self, at: Moment, left: Option<u64>) -> Turn {
         let foreseen = self.limiter.denied_in_queue(self.tag, at, self.cost);
-        if foreseen.reason == Reason::Impossible
+        if foreseen.reason() == Reason::Impossible
             || left == Some(0)
             || self.is_hopeless(&foreseen, left)
         {
@@ -207,12 +208,12 @@ impl Ticket {
 
     /// Does the advised wait go beyond the deadline? Permits, though, may come back any time.
     fn is_hopeless(&self, decision: &Decision, left: Option<u64>) -> bool {
-        let wait = nanos(decision.retry_after);
-        left.is_some_and(|left| wait > left) && !self.limiter.is_concurrency(decision.name)
+        let wait = decision.retry_after_ns();
+        left.is_some_and(|left| wait > left) && !self.limiter.is_concurrency(decision.name())
     }
 
     fn finish(&mut self, decision: Decision) -> Turn {
-        self.limiter.count(decision.reason);
+        self.limiter.count(decision.reason());
         self.done = Some(decision);
         self.leave();
         Turn::Done(decision)

@@ -98,8 +98,8 @@ fn a_full_store_denies_or_allows_newcomers_on_request() {
             assert!(limiter.try_acquire(format!("{key}"), 1));
         }
         let decision = limiter.acquire("newcomer", 1).unwrap();
-        assert_eq!(decision.allowed, admitted);
-        assert!(admitted || decision.retry_after > Duration::ZERO);
+        assert_eq!(decision.allowed(), admitted);
+        assert!(admitted || decision.retry_after() > Duration::ZERO);
         assert!(!limiter.try_acquire("newcomer", 4));
         assert_eq!(limiter.stats().evictions, 0);
         assert!(limiter.stats().saturated >= 2);
@@ -243,7 +243,7 @@ fn a_late_cancel_gives_nothing_twice() {
     let mut open = Vec::new();
     for _ in 0..5 {
         let reservation = limiter.reserve("key", 10).unwrap();
-        assert!(reservation.decision().allowed);
+        assert!(reservation.decision().allowed());
         open.push(reservation);
         clock.advance(Duration::from_secs(3_600));
     }

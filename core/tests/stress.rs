@@ -112,7 +112,7 @@ fn permits_come_and_go() {
             scope.spawn(|| {
                 for _ in 0..turns(5_000) {
                     let admission = limiter.admit("room", 1).unwrap();
-                    if admission.decision().allowed {
+                    if admission.decision().allowed() {
                         assert!(inside.fetch_add(1, Ordering::SeqCst) < 3);
                         inside.fetch_sub(1, Ordering::SeqCst);
                     }
@@ -147,7 +147,7 @@ fn permits_in_a_crowd() {
                         if turn % 1_000 == 0 {
                             clock.advance(Duration::from_millis(300));
                         }
-                        if limiter.acquire(key.to_le_bytes(), 1).unwrap().allowed {
+                        if limiter.acquire(key.to_le_bytes(), 1).unwrap().allowed() {
                             assert!(inside[key].fetch_add(1, Ordering::SeqCst) < 2);
                             if random.below(8) == 0 {
                                 std::thread::yield_now();
@@ -203,14 +203,14 @@ fn no_charge_is_lost_while_the_table_grows() {
             }
         });
         for (key, admitted) in admitted.iter().enumerate() {
-            let left = limiter.peek(format!("key {key}"), 1).unwrap().remaining;
-            let here = u64::from(limiter.peek(format!("key {key}"), 1).unwrap().allowed);
+            let left = limiter.peek(format!("key {key}"), 1).unwrap().remaining();
+            let here = u64::from(limiter.peek(format!("key {key}"), 1).unwrap().allowed());
             // A peek says what would be left after one more.
             let admitted = admitted.load(Ordering::Relaxed);
             assert_eq!(admitted + left + here, quota, "{policy}, key {key}");
         }
         for (thread, newcomer) in [(0, 0), (THREADS - 1, NEWCOMERS - 1), (1, NEWCOMERS / 2)] {
-            let left = limiter.peek(format!("{thread} {newcomer}"), 1).unwrap().remaining;
+            let left = limiter.peek(format!("{thread} {newcomer}"), 1).unwrap().remaining();
             assert_eq!(left, quota - 2, "{policy}");
         }
         let stats = limiter.stats();

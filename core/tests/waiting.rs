@@ -26,7 +26,7 @@ fn limiter(policy: &str) -> (Limiter, ManualClock) {
 }
 
 fn admitted(ticket: &mut Ticket, waker: &Waker) -> bool {
-    matches!(ticket.poll(waker).unwrap(), Turn::Done(decision) if decision.allowed)
+    matches!(ticket.poll(waker).unwrap(), Turn::Done(decision) if decision.allowed())
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_cancelled_waiter_takes_nothing_and_lets_the_next_one_go() {
     drop(first);
     assert!(woken.0.load(Ordering::SeqCst) > before);
     assert!(admitted(&mut second, &waker));
-    assert_eq!(limiter.peek("key", 1).unwrap().remaining, 0);
+    assert_eq!(limiter.peek("key", 1).unwrap().remaining(), 0);
 }
 
 #[test]
@@ -71,15 +71,15 @@ fn a_timeout_that_cannot_be_kept_is_told_at_once() {
     let (limiter, clock) = limiter("1/minute");
     assert!(limiter.try_acquire("key", 1));
     let decision = limiter.wait("key", 1, Some(Duration::from_secs(59))).unwrap();
-    assert!(!decision.allowed);
-    assert_eq!(decision.retry_after, Duration::from_secs(60));
+    assert!(!decision.allowed());
+    assert_eq!(decision.retry_after(), Duration::from_secs(60));
     let (waker, _) = waker();
     let mut ticket = limiter.queue("key", 1, Some(Duration::from_secs(60)));
     assert!(!admitted(&mut ticket, &waker));
     clock.advance(Duration::from_secs(60));
     assert!(admitted(&mut ticket, &waker));
     let never = limiter.wait("key", 2, None).unwrap();
-    assert_eq!(never.reason, Reason::Impossible);
+    assert_eq!(never.reason(), Reason::Impossible);
 }
 
 #[test]
@@ -93,8 +93,8 @@ fn a_second_waiter_times_out_in_the_queue() {
     clock.advance(Duration::from_secs(90));
     match second.poll(&waker).unwrap() {
         Turn::Done(decision) => {
-            assert!(!decision.allowed);
-            assert!(decision.retry_after > Duration::ZERO);
+            assert!(!decision.allowed());
+            assert!(decision.retry_after() > Duration::ZERO);
         }
         turn => panic!("{turn:?}"),
     }
@@ -142,7 +142,7 @@ fn threads_wait_for_their_turn() {
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
-                assert!(limiter.wait("key", 1, None).unwrap().allowed);
+                assert!(limiter.wait("key", 1, None).unwrap().allowed());
                 done.fetch_add(1, Ordering::SeqCst);
             });
         }
@@ -178,9 +178,9 @@ fn what_is_hopeless_is_told_in_the_queue_too() {
     let (waker, _) = waker();
     let mut first = limiter.queue("key", 1, None);
     assert!(!admitted(&mut first, &waker));
-    assert_eq!(limiter.wait("key", 1_000, None).unwrap().reason, Reason::Impossible);
+    assert_eq!(limiter.wait("key", 1_000, None).unwrap().reason(), Reason::Impossible);
     let decision = limiter.wait("key", 1, Some(Duration::from_secs(59))).unwrap();
-    assert_eq!((decision.allowed, decision.retry_after), (false, Duration::from_secs(60)));
+    assert_eq!((decision.allowed(), decision.retry_after()), (false, Duration::from_secs(60)));
 }
 
 /// A waker may own a task that owns a ticket of the same queue: dropping it comes back into the queue.

@@ -21,10 +21,14 @@ fn main() -> Result<(), tidegate::Error> {
 
     for request in 1..=6 {
         let decision = limiter.acquire("user:42", 1)?;
-        if decision.allowed {
-            println!("request {request}: admitted, {} left", decision.remaining);
+        if decision.allowed() {
+            println!("request {request}: admitted, {} left", decision.remaining());
         } else {
-            println!("request {request}: {}, again in {:?}", decision.name, decision.retry_after);
+            println!(
+                "request {request}: {}, again in {:?}",
+                decision.name(),
+                decision.retry_after()
+            );
         }
     }
 

@@ -2,8 +2,6 @@
 
 use std::ffi::c_void;
 
-use engine::Verdict;
-
 use crate::decision::tidegate_decision;
 use crate::guard::{guard, guard_value};
 use crate::handle::{self, OutStruct};
@@ -33,9 +31,8 @@ pub unsafe extern "C" fn tidegate_acquire(
                 OutStruct::new(decision, "decision")?,
             )
         };
-        let mut verdict = Verdict::NONE;
-        limiter.acquire_into(key, cost, &mut verdict)?;
-        place.write_in_place(|| tidegate_decision::from(&verdict));
+        let decision = limiter.acquire(key, cost)?;
+        place.write_in_place(|| tidegate_decision::from(decision));
         Ok(())
     })
 }

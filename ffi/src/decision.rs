@@ -2,9 +2,9 @@
 
 use std::ffi::c_char;
 
-use engine::{Decision, Reason, Verdict};
+use engine::{Decision, Reason};
 
-use crate::handle::{Growing, nanos};
+use crate::handle::Growing;
 
 /// Admitted.
 pub const TIDEGATE_REASON_OK: u8 = 0;
@@ -55,43 +55,21 @@ pub struct tidegate_decision {
 unsafe impl Growing for tidegate_decision {}
 
 impl From<Decision> for tidegate_decision {
-    #[inline]
+    #[inline(always)]
     fn from(decision: Decision) -> tidegate_decision {
         tidegate_decision {
             struct_size: size_of::<tidegate_decision>() as u32,
-            allowed: decision.allowed,
-            reason: reason_number(decision.reason),
+            allowed: decision.allowed(),
+            reason: reason_number(decision.reason()),
             reserved: 0,
-            limit: decision.limit,
-            remaining: decision.remaining,
-            retry_after_ns: nanos(decision.retry_after),
-            reset_after_ns: nanos(decision.reset_after),
-            limit_name: c_name(decision.name),
+            limit: decision.limit(),
+            remaining: decision.remaining(),
+            retry_after_ns: decision.retry_after_ns(),
+            reset_after_ns: decision.reset_after_ns(),
+            // As C reads it: the engine keeps it for ever, with a NUL byte behind.
+            limit_name: decision.name().as_ptr().cast(),
         }
     }
-}
-
-impl From<&Verdict> for tidegate_decision {
-    #[inline(always)]
-    fn from(verdict: &Verdict) -> tidegate_decision {
-        tidegate_decision {
-            struct_size: size_of::<tidegate_decision>() as u32,
-            allowed: verdict.allowed(),
-            reason: reason_number(verdict.reason),
-            reserved: 0,
-            limit: verdict.limit,
-            remaining: verdict.remaining,
-            retry_after_ns: verdict.retry_after,
-            reset_after_ns: verdict.reset_after,
-            limit_name: c_name(verdict.name()),
-        }
-    }
-}
-
-/// The name as C reads it: the engine keeps it for ever, with a NUL byte behind.
-#[inline]
-fn c_name(name: &'static str) -> *const c_char {
-    name.as_ptr().cast()
 }
 
 /// The engine's numbers are C's: pinned by the test below.

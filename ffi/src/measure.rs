@@ -42,7 +42,7 @@ pub unsafe extern "C" fn tidegate_measure_begin(
         let admission = limiter.admit(key, cost)?;
         let answer = admission.decision();
         decision.write(answer.into());
-        place.write(match answer.allowed {
+        place.write(match answer.allowed() {
             true => give(tidegate_measure(admission)),
             false => std::ptr::null_mut(),
         });

@@ -78,7 +78,7 @@ unsafe fn reserve(
     };
     let answer = reservation.decision();
     decision.write(answer.into());
-    place.write(match answer.allowed {
+    place.write(match answer.allowed() {
         true => give(tidegate_reservation(reservation)),
         false => std::ptr::null_mut(),
     });

@@ -112,7 +112,10 @@ fn update(size: Size) -> Row {
             start.elapsed().as_nanos() as f64 / 1e6
         })
         .collect();
-    assert!(limiter.peek(key(0), 1).is_ok_and(|decision| decision.remaining == 98), "use is kept");
+    assert!(
+        limiter.peek(key(0), 1).is_ok_and(|decision| decision.remaining() == 98),
+        "use is kept"
+    );
     check_kept(&limiter, size.keys);
     let what = format!("update under {}", count(size.keys));
     Row::alone(&what, crate::measure::quantile(&mut spans, 0.5), "ms")

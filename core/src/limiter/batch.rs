@@ -2,7 +2,7 @@
 
 use super::Limiter;
 use crate::clock::Moment;
-use crate::decision::{Decision, Verdict};
+use crate::decision::Decision;
 use crate::error::Result;
 use crate::time::Timestamp;
 
@@ -21,7 +21,7 @@ impl Limiter {
     ///
     /// let limiter = Limiter::new("1/hour")?;
     /// let decisions = limiter.acquire_many(["user:1", "user:2", "user:1"], 1)?;
-    /// let allowed: Vec<bool> = decisions.iter().map(|decision| decision.allowed).collect();
+    /// let allowed: Vec<bool> = decisions.iter().map(|decision| decision.allowed()).collect();
     /// assert_eq!(allowed, [true, true, false]);
     /// # Ok::<(), tidegate::Error>(())
     /// ```
@@ -71,11 +71,10 @@ impl Limiter {
     fn decide_group(&self, tags: &[u64], at: Moment, cost: u64, decisions: &mut Vec<Decision>) {
         let visit = self.0.lanes.enter();
         self.0.engines.prefetch(&visit, tags);
-        let mut verdict = Verdict::NONE;
         for &tag in tags {
-            self.decide_inside(&visit, tag, at, cost, &mut verdict);
-            visit.count(verdict.reason);
-            decisions.push(Decision::from(&verdict));
+            let decision = self.decide_inside(&visit, tag, at, cost);
+            visit.count(decision.reason());
+            decisions.push(decision);
         }
     }
 }
@@ -125,9 +124,9 @@ mod tests {
     fn a_key_that_occurs_twice_is_decided_twice() {
         let (limiter, _) = limiter("2/hour");
         let decisions = limiter.acquire_many(["a", "a", "b", "a"], 1).unwrap();
-        assert_eq!(decisions.iter().map(|seen| seen.remaining).collect::<Vec<_>>(), [1, 0, 1, 0]);
+        assert_eq!(decisions.iter().map(|seen| seen.remaining()).collect::<Vec<_>>(), [1, 0, 1, 0]);
         let reasons = [Reason::Ok, Reason::Ok, Reason::Ok, Reason::Limited];
-        assert_eq!(decisions.iter().map(|seen| seen.reason).collect::<Vec<_>>(), reasons);
+        assert_eq!(decisions.iter().map(|seen| seen.reason()).collect::<Vec<_>>(), reasons);
     }
 
     /// A clock that moves while the keys are read does not move the batch, in no group of it.
@@ -137,8 +136,8 @@ mod tests {
         let keys = std::iter::repeat_n("a", 2 * GROUP + 1);
         let keys = keys.inspect(|_| clock.advance(Duration::from_secs(1)));
         let decisions = limiter.acquire_many(keys, 1).unwrap();
-        assert!(decisions[0].allowed);
-        assert!(decisions[1..].iter().all(|seen| seen.retry_after == Duration::from_secs(1)));
+        assert!(decisions[0].allowed());
+        assert!(decisions[1..].iter().all(|seen| seen.retry_after() == Duration::from_secs(1)));
     }
 
     #[test]
@@ -148,8 +147,8 @@ mod tests {
         let keys = keys.inspect(|key| assert!(limiter.try_acquire(key, 1)));
         let decisions = limiter.acquire_many(keys, 1).unwrap();
         // The calls of the group after the first come between.
-        assert_eq!(decisions[GROUP - 1].remaining, 100 - 2 * GROUP as u64);
-        assert_eq!(decisions[GROUP].remaining, 100 - 3 * GROUP as u64 - 1);
+        assert_eq!(decisions[GROUP - 1].remaining(), 100 - 2 * GROUP as u64);
+        assert_eq!(decisions[GROUP].remaining(), 100 - 3 * GROUP as u64 - 1);
     }
 
     #[test]
@@ -159,7 +158,7 @@ mod tests {
         assert!(limiter.try_acquire("a", 1));
         let later = now.saturating_add(Duration::from_secs(1));
         let decisions = limiter.acquire_many_at([b"a", b"a"], 1, later).unwrap();
-        assert_eq!(decisions.iter().map(|seen| seen.allowed).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(decisions.iter().map(|seen| seen.allowed()).collect::<Vec<_>>(), [true, false]);
         assert!(limiter.acquire_many_at([""; 0], 1, later).unwrap().is_empty());
     }
 }

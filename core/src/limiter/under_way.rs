@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Limiter, Measured};
 use crate::clock::Moment;
-use crate::decision::{Decision, Verdict};
+use crate::decision::Decision;
 use crate::error::Result;
 use crate::plan::Plan;
 use crate::reservation::{Admission, Reservation};
@@ -39,16 +39,15 @@ impl Limiter {
     fn reserve_in(&self, tag: u64, at: Moment, cost: u64) -> Result<Reservation> {
         let (mut receipt, mut plan_number) = (Vec::new(), 0);
         let visit = self.0.lanes.enter();
-        let mut verdict = Verdict::NONE;
+        let mut decision = Decision::NONE;
         let mut acquire = |plan: &Plan, words: &mut [u64]| {
             plan_number = plan.number;
-            plan.acquire_with_receipt(words, at, cost, &mut receipt, &mut verdict);
+            decision = plan.acquire_with_receipt(words, at, cost, &mut receipt);
         };
         let otherwise = self.decide_by(&visit, tag, at, cost, &mut acquire);
-        let verdict = otherwise.unwrap_or(verdict);
-        visit.count(verdict.reason);
+        let decision = otherwise.unwrap_or(decision);
+        visit.count(decision.reason());
         drop(visit);
-        let decision = Decision::from(&verdict);
         Ok(Reservation { limiter: self.clone(), tag, cost, decision, receipt, plan: plan_number })
     }
 
@@ -59,9 +58,7 @@ impl Limiter {
     /// As [`acquire`](Limiter::acquire).
     pub fn admit(&self, key: impl AsRef<[u8]>, cost: u64) -> Result<Admission> {
         let (tag, at) = (self.tag(key.as_ref()), self.moment());
-        let mut verdict = Verdict::NONE;
-        self.acquire_in(tag, at, cost, &mut verdict);
-        let decision = Decision::from(&verdict);
+        let decision = self.acquire_in(tag, at, cost);
         Ok(Admission::new(self.clone(), tag, at.now, decision))
     }
 
@@ -76,7 +73,7 @@ impl Limiter {
     ///
     /// match limiter.measure("app:7", || "the answer")? {
     ///     Measured::Done(answer) => println!("{answer}"),
-    ///     Measured::Denied(decision) => println!("wait {:?}", decision.retry_after),
+    ///     Measured::Denied(decision) => println!("wait {:?}", decision.retry_after()),
     /// }
     /// # Ok::<(), tidegate::Error>(())
     /// ```
@@ -86,7 +83,7 @@ impl Limiter {
         work: impl FnOnce() -> T,
     ) -> Result<Measured<T>> {
         let admission = self.admit(key, 1)?;
-        if !admission.decision().allowed {
+        if !admission.decision().allowed() {
             return Ok(Measured::Denied(admission.decision()));
         }
         let result = work();

@@ -2,9 +2,9 @@
 
 use crate::algorithm::{Bucket, Paid, Units};
 use crate::clock::Moment;
-use crate::decision::{NEVER, Reason, Verdict};
-use crate::names::Name;
+use crate::decision::{Decision, NEVER, Numbers, Reason};
 use crate::rate::Method;
+use crate::terms::Terms;
 
 /// What paying left of a limit, over all its buckets.
 #[derive(Default)]
@@ -16,7 +16,7 @@ pub(super) struct Left {
 /// One limit: its buckets, in the order in which they pay.
 #[derive(Debug)]
 pub(crate) struct PlannedLimit {
-    pub(crate) name: Name,
+    pub(crate) terms: &'static Terms,
     pub(super) named: bool,
     /// The same from one plan to the next as long as the limit goes on, whatever it is called.
     pub(super) lineage: u64,
@@ -233,18 +233,27 @@ pub(super) fn sum(units: impl Iterator<Item = Units>) -> Units {
 }
 
 #[inline]
-pub(super) fn admission(name: Name, limit: Units, remaining: Units, reset_after: u64) -> Verdict {
-    Verdict { reason: Reason::Ok, limit, remaining, retry_after: 0, reset_after, name }
+pub(super) fn admission(
+    terms: &'static Terms,
+    limit: Units,
+    remaining: Units,
+    reset_after: u64,
+    at: Moment,
+) -> Decision {
+    let numbers = Numbers { reason: Reason::Ok, limit, remaining, retry_after: 0, reset_after };
+    Decision::new(terms, numbers, at.wall.as_nanos())
 }
 
 #[inline]
 pub(super) fn denial(
-    name: Name,
+    terms: &'static Terms,
     limit: Units,
     remaining: Units,
     retry_after: u64,
     reset_after: u64,
-) -> Verdict {
+    at: Moment,
+) -> Decision {
     let reason = if retry_after == NEVER { Reason::Impossible } else { Reason::Limited };
-    Verdict { reason, limit, remaining, retry_after, reset_after, name }
+    let numbers = Numbers { reason, limit, remaining, retry_after, reset_after };
+    Decision::new(terms, numbers, at.wall.as_nanos())
 }

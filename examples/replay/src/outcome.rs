@@ -58,13 +58,13 @@ pub fn line(id: usize, decision: &Decision) -> String {
     let nanos = |span: std::time::Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
     format!(
         "{id} {} {} {} {} {} {} {}",
-        u8::from(decision.allowed),
-        decision.reason.as_str(),
-        decision.limit,
-        decision.remaining,
-        nanos(decision.retry_after),
-        nanos(decision.reset_after),
-        decision.name,
+        u8::from(decision.allowed()),
+        decision.reason().as_str(),
+        decision.limit(),
+        decision.remaining(),
+        nanos(decision.retry_after()),
+        nanos(decision.reset_after()),
+        decision.name(),
     )
 }
 

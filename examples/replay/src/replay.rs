@@ -57,7 +57,7 @@ fn pass(calls: &[Call], policy: Policy) -> Result<(Limiter, Vec<Option<Decision>
         match what {
             What::Arrival { id } => decisions[id] = Some(limiter.acquire_at(key, 1, at)?),
             What::Latency { id, duration_ns } => {
-                if decisions[id].is_some_and(|decision| decision.allowed) {
+                if decisions[id].is_some_and(|decision| decision.allowed()) {
                     limiter.record_latency_at(key, Duration::from_nanos(duration_ns), at)?;
                 }
             }
@@ -81,7 +81,7 @@ fn write(
     }
     let summary = Summary {
         decisions: taken().count(),
-        admitted: taken().filter(|(_, decision)| decision.allowed).count(),
+        admitted: taken().filter(|(_, decision)| decision.allowed()).count(),
         seconds: time.as_secs_f64(),
         buckets: buckets(snapshot),
     };

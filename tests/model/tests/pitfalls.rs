@@ -50,15 +50,15 @@ fn taken_over_ten_years(quota: u64, period: (&str, u64)) {
     let burst = u128::from(jump) * u128::from(quota) / u128::from(period.1) * 2 + 2;
     let limiter = limiter(&format!("{quota}/{} burst {burst}", period.0));
     let drained = acquire(&limiter, u64::try_from(burst).unwrap(), START);
-    assert!(drained.allowed);
+    assert!(drained.allowed());
     let (mut now, mut taken, mut seed) = (START, 0u128, quota);
     while now < START + i128::from(10 * YEAR) {
         // A plain generator of phases: multiplication modulo 2^64.
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         now += i128::from(seed % jump) + 1;
         let room = remaining(&limiter, now);
-        assert!(acquire(&limiter, room, now).allowed);
-        assert!(!acquire(&limiter, 1, now).allowed);
+        assert!(acquire(&limiter, room, now).allowed());
+        assert!(!acquire(&limiter, 1, now).allowed());
         taken += u128::from(room);
         let elapsed = u128::try_from(now - START).unwrap();
         let exact = elapsed * u128::from(quota) / u128::from(period.1);
@@ -91,9 +91,9 @@ fn pitfall_02_hard_polling_loses_nothing() {
     }
     // Every nanosecond around the moment it comes back.
     let limiter = limiter("1/minute");
-    assert!(acquire(&limiter, 1, START).allowed);
+    assert!(acquire(&limiter, 1, START).allowed());
     let due = START + i128::from(MINUTE);
-    let first = (due - 5_000..due + 5_000).find(|&at| acquire(&limiter, 1, at).allowed);
+    let first = (due - 5_000..due + 5_000).find(|&at| acquire(&limiter, 1, at).allowed());
     assert_eq!(first, Some(due));
 }
 
@@ -111,10 +111,12 @@ fn pitfall_02_slow_rates_keep_their_spacing_at_every_phase() {
             while limiter.try_acquire_at("k", 1, time(start)) {}
             let mut last = start;
             for _ in 0..3 {
-                let wait = acquire(&limiter, 1, last).retry_after.as_nanos();
+                let wait = acquire(&limiter, 1, last).retry_after().as_nanos();
                 let at = last + i128::try_from(wait).unwrap();
                 assert!(wait >= spacing - 1, "{rate} at {phase}: {wait} is shorter than {spacing}");
-                assert!(!acquire(&limiter, 1, at - 1).allowed && acquire(&limiter, 1, at).allowed);
+                assert!(
+                    !acquire(&limiter, 1, at - 1).allowed() && acquire(&limiter, 1, at).allowed()
+                );
                 last = at;
             }
         }
@@ -125,10 +127,10 @@ fn pitfall_02_slow_rates_keep_their_spacing_at_every_phase() {
 fn pitfall_03_idle_never_saves_more_than_the_burst() {
     for tenths in 0..=40 {
         let limiter = limiter("60/minute burst 10");
-        assert!(acquire(&limiter, 10, START).allowed);
+        assert!(acquire(&limiter, 10, START).allowed());
         let at = START + i128::from(tenths * SECOND);
         assert_eq!(remaining(&limiter, at), tenths.min(10));
-        assert!(!acquire(&limiter, tenths.min(10) + 1, at).allowed);
+        assert!(!acquire(&limiter, tenths.min(10) + 1, at).allowed());
     }
 }
 
@@ -146,9 +148,9 @@ fn pitfall_04_extremes_neither_wrap_nor_panic() {
         for at in [0, START, START + i128::from(80 * YEAR), (1 << 62) - 1] {
             let before = remaining(&limiter, at);
             assert!(before > 0, "{rate}");
-            assert_eq!(acquire(&limiter, u64::MAX, at).reason, Reason::Impossible);
+            assert_eq!(acquire(&limiter, u64::MAX, at).reason(), Reason::Impossible);
             assert_eq!(remaining(&limiter, at), before, "{rate}: a denial changed something");
-            assert!(acquire(&limiter, before, at).allowed);
+            assert!(acquire(&limiter, before, at).allowed());
             limiter.penalize_at("k", u64::MAX, time(at)).unwrap();
             assert_eq!(remaining(&limiter, at), 0);
             limiter.refund_at("k", u64::MAX, time(at)).unwrap();
@@ -185,15 +187,15 @@ fn pitfall_05_impossible_is_said_at_once() {
     for period in ["1 minute", "31 days", "1 year"] {
         for (name, limiter) in each_algorithm("5", period) {
             let zero = acquire(&limiter, 0, START);
-            assert!(zero.allowed && zero.remaining == 5, "{name}");
+            assert!(zero.allowed() && zero.remaining() == 5, "{name}");
             let never = acquire(&limiter, 6, START);
-            assert_eq!(never.reason, Reason::Impossible, "{name} {period}");
-            assert_eq!(never.retry_after, Duration::MAX);
-            assert!(acquire(&limiter, 5, START).allowed);
+            assert_eq!(never.reason(), Reason::Impossible, "{name} {period}");
+            assert_eq!(never.retry_after(), Duration::MAX);
+            assert!(acquire(&limiter, 5, START).allowed());
             let later = acquire(&limiter, 1, START);
-            assert_eq!(later.reason, Reason::Limited);
-            assert!(later.retry_after > Duration::ZERO);
-            assert!(later.retry_after <= Duration::from_nanos(2 * YEAR), "{name} {period}");
+            assert_eq!(later.reason(), Reason::Limited);
+            assert!(later.retry_after() > Duration::ZERO);
+            assert!(later.retry_after() <= Duration::from_nanos(2 * YEAR), "{name} {period}");
         }
     }
 }
@@ -212,13 +214,13 @@ proptest! {
                 acquire(&limiter, units, now);
             }
             let answer = acquire(&limiter, cost, now);
-            if answer.reason != Reason::Limited {
+            if answer.reason() != Reason::Limited {
                 continue;
             }
-            let then = now + i128::try_from(answer.retry_after.as_nanos()).unwrap();
+            let then = now + i128::try_from(answer.retry_after().as_nanos()).unwrap();
             prop_assert!(then > now, "{}: never 0 on a denial", name);
-            prop_assert!(!acquire(&limiter, cost, then - 1).allowed, "{}: 1 ns early", name);
-            prop_assert!(acquire(&limiter, cost, then).allowed, "{}: in time", name);
+            prop_assert!(!acquire(&limiter, cost, then - 1).allowed(), "{}: 1 ns early", name);
+            prop_assert!(acquire(&limiter, cost, then).allowed(), "{}: in time", name);
         }
     }
 
@@ -255,11 +257,11 @@ fn pitfall_08_going_back_in_time_grants_nothing() {
 #[test]
 fn pitfall_08_a_stale_time_of_another_thread_rewinds_nothing() {
     for (name, limiter) in each_algorithm("10", "minute") {
-        assert!(acquire(&limiter, 10, START).allowed);
-        let wait = acquire(&limiter, 1, START).retry_after;
+        assert!(acquire(&limiter, 10, START).allowed());
+        let wait = acquire(&limiter, 1, START).retry_after();
         acquire(&limiter, 1, START - i128::from(HOUR));
         limiter.peek_at("k", 1, time(START - i128::from(DAY))).unwrap();
-        assert_eq!(acquire(&limiter, 1, START).retry_after, wait, "{name}");
+        assert_eq!(acquire(&limiter, 1, START).retry_after(), wait, "{name}");
     }
 }
 
@@ -337,7 +339,7 @@ fn pitfall_13_d10_most_of_a_day_one_by_one() {
     }
     assert_eq!(admitted, 100 * 60 * 24 + 2_600 * 24 + 1_150);
     let next = time(midnight + i128::from(DAY));
-    assert_eq!(limiter.peek_at("app", 1, next).unwrap().remaining, 3_849);
+    assert_eq!(limiter.peek_at("app", 1, next).unwrap().remaining(), 3_849);
 }
 
 #[test]
@@ -351,12 +353,12 @@ fn pitfall_13_a_cascade_pays_in_order_and_exactly() {
     for (cost, used) in
         [(99, [99, 0, 0]), (3, [100, 2, 0]), (2_600, [100, 2_600, 2]), (1_148, [100, 2_600, 1_150])]
     {
-        assert!(acquire(&limiter, cost, noon).allowed);
+        assert!(acquire(&limiter, cost, noon).allowed());
         assert_eq!(split(noon), used);
     }
-    assert!(!acquire(&limiter, 1, noon).allowed);
+    assert!(!acquire(&limiter, 1, noon).allowed());
     let reserved = limiter.reserve_at("k", 150, time(noon + i128::from(MINUTE))).unwrap();
-    assert!(!reserved.decision().allowed, "100 of the minute are all there is");
+    assert!(!reserved.decision().allowed(), "100 of the minute are all there is");
     let later = noon + i128::from(HOUR);
     let reserved = limiter.reserve_at("k", 150, time(later)).unwrap();
     assert_eq!(split(later), [100, 50, 1_150]);
@@ -374,8 +376,8 @@ fn pitfall_14_debt_is_capped_and_remaining_never_underflows() {
             assert_eq!((bucket.used, bucket.remaining), (20 * SECOND, 0), "{name}");
         }
         let denied = acquire(&limiter, 1, START);
-        assert!(!denied.allowed && denied.remaining == 0, "{name}");
-        let wait = denied.retry_after.as_nanos();
+        assert!(!denied.allowed() && denied.remaining() == 0, "{name}");
+        let wait = denied.retry_after().as_nanos();
         assert!(wait <= u128::from(3 * MINUTE), "{name}: {wait}");
     }
 }
@@ -405,12 +407,12 @@ fn pitfall_15_refunds_never_exceed_what_was_used() {
         refund(3, START);
         refund(3, START);
         assert_eq!(remaining(&limiter, START), 10, "{name}: twice");
-        assert!(acquire(&limiter, 10, START).allowed && !acquire(&limiter, 1, START).allowed);
+        assert!(acquire(&limiter, 10, START).allowed() && !acquire(&limiter, 1, START).allowed());
         // After everything is over, a late refund gives nothing to save up.
         let later = START + i128::from(3 * MINUTE);
         refund(10, later);
         assert_eq!(remaining(&limiter, later), 10, "{name}: late");
-        assert!(acquire(&limiter, 10, later).allowed && !acquire(&limiter, 1, later).allowed);
+        assert!(acquire(&limiter, 10, later).allowed() && !acquire(&limiter, 1, later).allowed());
     }
 }
 
@@ -441,7 +443,7 @@ fn pitfall_15_a_dropped_ticket_takes_nothing() {
     drop(first);
     clock.advance(Duration::from_secs(60));
     let turn = second.poll(waker).unwrap();
-    assert!(matches!(turn, tidegate::Turn::Done(decision) if decision.allowed), "{turn:?}");
+    assert!(matches!(turn, tidegate::Turn::Done(decision) if decision.allowed()), "{turn:?}");
     assert_eq!(limiter.snapshot("k").unwrap().buckets[0].remaining, 0);
 }
 
@@ -457,7 +459,7 @@ fn pitfall_16_a_live_change_grants_nothing_and_forgets_nothing() {
         "algorithm = \"fixed_window\"\nalign = \"first_request\"",
     ] {
         let limiter = limiter(&policy(algorithm, 100));
-        assert!(acquire(&limiter, 80, START).allowed);
+        assert!(acquire(&limiter, 80, START).allowed());
         for quota in [1_000, 50, 100] {
             limiter.update_at(policy(algorithm, quota).as_str(), time(START)).unwrap();
             let bucket = &snapshot(&limiter, START).buckets[0];
@@ -467,7 +469,7 @@ fn pitfall_16_a_live_change_grants_nothing_and_forgets_nothing() {
     }
     // gcra: an idle hour at the old rate is no credit at the new one.
     let gcra = limiter(&policy("burst = 10", 60));
-    assert!(acquire(&gcra, 10, START).allowed);
+    assert!(acquire(&gcra, 10, START).allowed());
     let later = START + i128::from(5 * MINUTE);
     gcra.update_at(policy("burst = 10", 3_600).as_str(), time(later)).unwrap();
     assert_eq!(remaining(&gcra, later), 5, "five minutes at one a minute");
@@ -478,7 +480,7 @@ fn pitfall_16_a_live_change_grants_nothing_and_forgets_nothing() {
 #[test]
 fn pitfall_16_a_refused_policy_changes_nothing() {
     let limiter = limiter("5/minute");
-    assert!(acquire(&limiter, 3, START).allowed);
+    assert!(acquire(&limiter, 3, START).allowed());
     let before = snapshot(&limiter, START);
     assert!(limiter.update_at("5/minuet", time(START)).is_err());
     assert_eq!(snapshot(&limiter, START), before);

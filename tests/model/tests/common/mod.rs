@@ -30,13 +30,13 @@ fn span(span: Duration) -> Value {
 /// A decision as the files write it.
 pub fn decision(decision: &Decision) -> Value {
     json!({
-        "allowed": decision.allowed,
-        "reason": decision.reason.as_str(),
-        "limit": decision.limit.to_string(),
-        "remaining": decision.remaining.to_string(),
-        "retry_after_ns": span(decision.retry_after),
-        "reset_after_ns": span(decision.reset_after),
-        "name": decision.name,
+        "allowed": decision.allowed(),
+        "reason": decision.reason().as_str(),
+        "limit": decision.limit().to_string(),
+        "remaining": decision.remaining().to_string(),
+        "retry_after_ns": span(decision.retry_after()),
+        "reset_after_ns": span(decision.reset_after()),
+        "name": decision.name(),
     })
 }
 

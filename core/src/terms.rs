@@ -1,0 +1,51 @@
+//! What a decision says of its limit besides numbers, kept for the life of the process.
+//!
+//! A decision carries one pointer to it. Each distinct one is kept once; they come from policies, not from
+//! requests.
+
+use std::collections::HashSet;
+
+use once_cell::sync::Lazy;
+use parking_lot::Mutex;
+
+use crate::names::Name;
+use crate::rate::Method;
+
+static TERMS: Lazy<Mutex<HashSet<&'static Terms>>> = Lazy::new(Mutex::default);
+
+/// The terms of a limit, or of a rule by which a request passes or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Terms {
+    pub(crate) name: Name,
+    /// Empty: of no plan.
+    pub(crate) plan: Name,
+    pub(crate) method: Method,
+    /// The span in which the quota is granted, in ns (of a cascade its first bucket's); 0: there is none.
+    pub(crate) window: u64,
+    /// Words of its own for a denial; empty: there are none.
+    pub(crate) message: Name,
+    /// A denial advises to close the connection.
+    pub(crate) close: bool,
+}
+
+impl Terms {
+    pub(crate) const NONE: Terms = Terms {
+        name: Name::EMPTY,
+        plan: Name::EMPTY,
+        method: Method::Count,
+        window: 0,
+        message: Name::EMPTY,
+        close: false,
+    };
+
+    /// The one copy.
+    pub(crate) fn intern(self) -> &'static Terms {
+        let mut terms = TERMS.lock();
+        if let Some(known) = terms.get(&self) {
+            return known;
+        }
+        let kept: &'static Terms = Box::leak(Box::new(self));
+        terms.insert(kept);
+        kept
+    }
+}
