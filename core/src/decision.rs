@@ -4,7 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::names::Name;
+use crate::rate::Method;
 use crate::terms::Terms;
+use crate::time::Timestamp;
 
 /// Why a request was admitted or denied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -67,7 +69,14 @@ pub struct Decision {
     terms: &'static Terms,
     /// When it was made, by the wall clock, in ns.
     now: u64,
+    /// `NONE`: no limit has one.
+    burst_remaining: u64,
+    /// Empty: there is none.
+    shadow: Name,
 }
+
+/// No such number.
+const NONE: u64 = u64::MAX;
 
 /// No waiting helps.
 pub(crate) const NEVER: u64 = u64::MAX;
@@ -104,7 +113,19 @@ impl Decision {
             name: terms.name,
             terms,
             now,
+            burst_remaining: NONE,
+            shadow: Name::EMPTY,
         }
+    }
+
+    /// With what is left of a cascade's later buckets.
+    pub(crate) fn with_burst(self, burst_remaining: Option<u64>) -> Decision {
+        Decision { burst_remaining: burst_remaining.unwrap_or(NONE), ..self }
+    }
+
+    /// With the name of a limit in shadow that would have denied.
+    pub(crate) fn with_shadow(self, shadow: Name) -> Decision {
+        Decision { shadow, ..self }
     }
 
     /// The same, moved field by field: a copy in pieces of another size than the fields were just written in waits
@@ -129,6 +150,8 @@ impl Decision {
             name: field!(name),
             terms: field!(terms),
             now: field!(now),
+            burst_remaining: field!(burst_remaining),
+            shadow: field!(shadow),
         }
     }
 
@@ -204,15 +227,59 @@ impl Decision {
     pub fn name(&self) -> &'static str {
         self.name.as_str()
     }
+
+    /// The plan that the limit belongs to, when it belongs to one.
+    #[inline]
+    pub fn plan(&self) -> Option<&'static str> {
+        self.terms.plan.text()
+    }
+
+    /// What the limit counts.
+    #[inline]
+    pub fn method(&self) -> Method {
+        self.terms.method
+    }
+
+    /// The span in which the limit grants its quota (of a cascade the first bucket's); `None` where there is none:
+    /// permits, blocks, exemptions.
+    pub fn window(&self) -> Option<Duration> {
+        (self.terms.window > 0).then(|| Duration::from_nanos(self.terms.window))
+    }
+
+    /// When it was made, as a clock on the wall shows it.
+    pub fn made_at(&self) -> Timestamp {
+        Timestamp::clamped(self.now)
+    }
+
+    /// Units left in the later buckets of a cascade, such as a pool for bursts: of the limit that decides, else
+    /// of the first cascade that the request met; `None` when it met none.
+    pub fn burst_remaining(&self) -> Option<u64> {
+        (self.burst_remaining != NONE).then_some(self.burst_remaining)
+    }
+
+    /// The name of a limit in shadow that would have denied the request.
+    pub fn shadow(&self) -> Option<&'static str> {
+        self.shadow.text()
+    }
+
+    /// The words that the policy has for a denial by this limit.
+    pub fn message(&self) -> Option<&'static str> {
+        if self.allowed { None } else { self.terms.message.text() }
+    }
+
+    /// Does the policy advise to close the connection after this denial?
+    pub fn closes(&self) -> bool {
+        !self.allowed && self.terms.close
+    }
 }
 
 /// The same answer, whenever it was made.
 impl PartialEq for Decision {
     fn eq(&self, other: &Decision) -> bool {
         let answer = |decision: &Decision| {
-            let Decision { reason, limit, remaining, retry_after, reset_after, terms, .. } =
-                *decision;
-            (reason, limit, remaining, retry_after, reset_after, terms)
+            let Decision { reason, limit, remaining, retry_after, reset_after, .. } = *decision;
+            let Decision { terms, burst_remaining, shadow, .. } = *decision;
+            (reason, limit, remaining, retry_after, reset_after, terms, burst_remaining, shadow)
         };
         answer(self) == answer(other)
     }

@@ -48,6 +48,11 @@ impl Name {
         }
     }
 
+    /// The text; `None` when it is empty.
+    pub(crate) fn text(self) -> Option<&'static str> {
+        (self != Name::EMPTY).then(|| self.as_str())
+    }
+
     /// The one copy of `name`.
     pub(crate) fn intern(name: &str) -> Name {
         if name.is_empty() {

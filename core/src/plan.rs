@@ -113,7 +113,7 @@ impl Plan {
                         .iter()
                         .map(|rate| plan_bucket(&rate.name, Bucket::new(rate)))
                         .collect(),
-                    LimitKind::Permits(quota) => {
+                    LimitKind::Permits { quota, .. } => {
                         vec![plan_bucket(&limit.name, Bucket::Permits(Permits::new(*quota)))]
                     }
                 };

@@ -1,6 +1,7 @@
 //! A policy: the limits that a request must all pass. Built from text, checked while it is built.
 
 mod build;
+mod conditions;
 mod document;
 mod json;
 mod options;
@@ -17,7 +18,10 @@ mod unit;
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::rate::{Method, Rate};
+use crate::rate::{DAY, Method, Rate};
+// What no call reads yet.
+#[allow(unused_imports)]
+pub(crate) use conditions::{Condition, Conditions, Pattern, Segment};
 
 /// The limits that a request must all pass.
 ///
@@ -89,34 +93,140 @@ use crate::rate::{Method, Rate};
 /// Bounds: quotas from 1 to 2^53 − 1 units, or 2^59 ns (18 years); periods from 1 µs to 3650 days;
 /// gcra counts at most one unit a nanosecond; 32 buckets in all limits; 1 MiB of text.
 #[derive(Clone, Debug)]
+#[allow(dead_code)]
 pub struct Policy {
+    /// First those of every request, then those of each plan in the order of the plans, with what it inherits.
     pub(crate) limits: Vec<Limit>,
+    /// Names of the plans, in the order of the text.
+    pub(crate) plans: Vec<String>,
+    /// The plan of a request that names none and was assigned none.
+    pub(crate) default_plan: Option<usize>,
+    /// The attribute to whose values plans are assigned while running.
+    pub(crate) plan_by: String,
+    /// Bits of an IPv6 address that make a key: who has one address has all of its network.
+    pub(crate) ipv6_prefix: u8,
+    /// A request that one of them matches passes uncounted.
+    pub(crate) exempt: Vec<Exemption>,
+    pub(crate) bypass: Vec<Bypass>,
+    /// A request that one of them matches is denied.
+    pub(crate) block: Vec<Blocked>,
+    pub(crate) usage: Option<Usage>,
 }
 
 /// A named rate, a named cascade of rates, or a number of permits.
 #[derive(Clone, Debug)]
+#[allow(dead_code)]
 pub(crate) struct Limit {
     pub(crate) name: String,
     /// Did the policy name it? If not, the name is the text of its rate, or its method.
     pub(crate) named: bool,
     pub(crate) method: Method,
     pub(crate) kind: LimitKind,
+    /// The plan whose requests it is for; nothing: every request.
+    pub(crate) plan: Option<usize>,
+    /// The attributes that make its key, in order. Empty: one bucket for all requests.
+    pub(crate) by: Vec<String>,
+    /// What a request must be, so that the limit is asked.
+    pub(crate) when: Conditions,
+    /// What is done about a request without an attribute of `by`.
+    pub(crate) missing: Missing,
+    /// It counts and tells, and denies nobody.
+    pub(crate) shadow: bool,
+    /// Shares of the capacity in per mille, ascending: use that passes one is told.
+    pub(crate) alerts: Vec<u16>,
+    /// What a denial tells the user.
+    pub(crate) message: Option<String>,
+    /// Does a denial advise to close the connection?
+    pub(crate) close: bool,
 }
 
 #[derive(Clone, Debug)]
+#[allow(dead_code)]
 pub(crate) enum LimitKind {
     /// One rate, or several of which the first with room pays. Never empty.
     Rates(Vec<Rate>),
-    /// Permits in flight.
-    Permits(u64),
+    /// Permits in flight; one that is held for longer than `max_hold` ns counts as given back.
+    Permits { quota: u64, max_hold: Option<u64> },
 }
+
+/// What is done about a request that lacks an attribute of a limit's key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[allow(dead_code)]
+pub(crate) enum Missing {
+    /// The call is refused as a bad argument.
+    #[default]
+    Error,
+    /// The limit is not asked.
+    Skip,
+    /// The request is denied.
+    Deny,
+}
+
+/// Requests that pass uncounted.
+#[derive(Clone, Debug)]
+#[allow(dead_code)]
+pub(crate) struct Exemption {
+    pub(crate) name: String,
+    pub(crate) when: Conditions,
+}
+
+/// Requests that carry a secret pass uncounted.
+#[derive(Clone, Debug)]
+#[allow(dead_code)]
+pub(crate) struct Bypass {
+    pub(crate) name: String,
+    /// The attribute that holds the secret.
+    pub(crate) attribute: String,
+    /// SHA-256 of each secret.
+    pub(crate) secrets: Vec<[u8; 32]>,
+    pub(crate) enabled: bool,
+}
+
+/// Requests that are denied.
+#[derive(Clone, Debug)]
+#[allow(dead_code)]
+pub(crate) struct Blocked {
+    pub(crate) name: String,
+    pub(crate) when: Conditions,
+}
+
+/// A report of what was used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(dead_code)]
+pub(crate) struct Usage {
+    /// Nanoseconds that it covers.
+    pub(crate) window: u64,
+    /// Nanoseconds by which it moves; at most the window.
+    pub(crate) resolution: u64,
+    /// The attribute that tells kinds of call apart.
+    pub(crate) by: Option<String>,
+}
+
+impl Usage {
+    /// Into how many parts a window is cut that does not say.
+    const PARTS: u64 = 24;
+}
+
+impl Default for Usage {
+    fn default() -> Usage {
+        Usage { window: DAY, resolution: DAY / Usage::PARTS, by: Some("route".to_owned()) }
+    }
+}
+
+/// The attribute that a call with one key gives, and the key of a limit that names none.
+pub(crate) const KEY: &str = "key";
+/// The attribute that names a request's plan.
+#[allow(dead_code)]
+pub(crate) const PLAN: &str = "plan";
+/// Bits of an IPv6 address that make a key, when the policy does not say: what a household is given.
+pub(crate) const IPV6_PREFIX: u8 = 64;
 
 impl LimitKind {
     /// The span in which the first bucket's quota is granted, in ns; 0: there is none.
     pub(crate) fn window(&self) -> u64 {
         match self {
             LimitKind::Rates(rates) => rates[0].period.nanos(),
-            LimitKind::Permits(_) => 0,
+            LimitKind::Permits { .. } => 0,
         }
     }
 }

@@ -78,6 +78,7 @@ pub(crate) enum Algorithm {
 
 /// One bucket of a limit: `quota` units per `period`. Units are requests × cost, or nanoseconds.
 #[derive(Clone, Debug)]
+#[allow(dead_code)]
 pub(crate) struct Rate {
     /// Shown in snapshots: its own name, else the text of the rate (`100/minute`).
     pub(crate) name: String,
@@ -86,4 +87,19 @@ pub(crate) struct Rate {
     pub(crate) algorithm: Algorithm,
     /// Units that a late charge may leave beyond the capacity (default: `quota`).
     pub(crate) max_debt: u64,
+    pub(crate) growth: Option<Growth>,
+}
+
+/// A quota that grows with steady use, and shrinks again when it is not needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(dead_code)]
+pub(crate) struct Growth {
+    /// The quota never grows beyond it.
+    pub(crate) ceiling: u64,
+    /// Units by which it grows and shrinks.
+    pub(crate) step: u64,
+    /// Nanoseconds of steady use before it grows by a step.
+    pub(crate) after: u64,
+    /// Nanoseconds without that use before it shrinks by a step.
+    pub(crate) shrink_after: u64,
 }

@@ -7,7 +7,7 @@ use super::options::{Form, misplaced};
 use super::scale::Scale;
 use super::source::{Part, Source, Spot, shown};
 use super::text::{Amount, RateText};
-use super::{Limit, LimitKind, Policy};
+use super::{Conditions, IPV6_PREFIX, KEY, Limit, LimitKind, Missing, Policy};
 use crate::error::Result;
 use crate::rate::{Algorithm, DAY, MAX_LATENCY, MAX_UNITS, Method, Period, Rate, SECOND};
 
@@ -106,7 +106,7 @@ impl<'t> Builder<'t> {
         }
         self.check_inherited(&draft)?;
         let named = draft.name.is_some();
-        self.limits.push(Limit { name, named, method, kind: LimitKind::Rates(rates) });
+        self.limits.push(plain(name, named, method, LimitKind::Rates(rates)));
         Ok(())
     }
 
@@ -127,12 +127,23 @@ impl<'t> Builder<'t> {
         self.count_bucket(spot)?;
         let context = Context { method, limit: &name };
         let permits = self.amount(&context, quota, "quota", 1)?;
-        self.limits.push(Limit { name, named, method, kind: LimitKind::Permits(permits) });
+        let kind = LimitKind::Permits { quota: permits, max_hold: None };
+        self.limits.push(plain(name, named, method, kind));
         Ok(())
     }
 
     pub(super) fn finish(self) -> Result<Policy> {
-        Ok(Policy { limits: self.limits })
+        Ok(Policy {
+            limits: self.limits,
+            plans: Vec::new(),
+            default_plan: None,
+            plan_by: KEY.to_owned(),
+            ipv6_prefix: IPV6_PREFIX,
+            exempt: Vec::new(),
+            bypass: Vec::new(),
+            block: Vec::new(),
+            usage: None,
+        })
     }
 
     fn rate(&self, context: &Context<'_>, draft: &Draft, inherited: &Options) -> Result<Rate> {
@@ -174,7 +185,7 @@ impl<'t> Builder<'t> {
             Form::FirstRequestWindow => Algorithm::FirstRequestWindow,
         };
         let max_debt = max_debt.unwrap_or(quota);
-        Ok(Rate { name: name.clone(), quota, period, algorithm, max_debt })
+        Ok(Rate { name: name.clone(), quota, period, algorithm, max_debt, growth: None })
     }
 
     fn optional(
@@ -327,5 +338,23 @@ impl<'t> Builder<'t> {
         }
         self.buckets += 1;
         Ok(())
+    }
+}
+
+/// A limit of every request, by its key.
+fn plain(name: String, named: bool, method: Method, kind: LimitKind) -> Limit {
+    Limit {
+        name,
+        named,
+        method,
+        kind,
+        plan: None,
+        by: vec![KEY.to_owned()],
+        when: Conditions::default(),
+        missing: Missing::default(),
+        shadow: false,
+        alerts: Vec::new(),
+        message: None,
+        close: false,
     }
 }

@@ -88,7 +88,7 @@ fn good_policies_have_these_limits() {
 /// Name, quota and period of every bucket; permits are a bucket without a period.
 fn buckets(limit: &Limit) -> Vec<(String, u64, u64)> {
     match &limit.kind {
-        LimitKind::Permits(permits) => vec![(limit.name.clone(), *permits, 0)],
+        LimitKind::Permits { quota, .. } => vec![(limit.name.clone(), *quota, 0)],
         LimitKind::Rates(rates) => {
             rates.iter().map(|rate| (rate.name.clone(), rate.quota, rate.period.nanos())).collect()
         }
@@ -98,7 +98,7 @@ fn buckets(limit: &Limit) -> Vec<(String, u64, u64)> {
 fn rates(policy: &Policy, limit: usize) -> &[crate::rate::Rate] {
     match &policy.limits[limit].kind {
         LimitKind::Rates(rates) => rates,
-        LimitKind::Permits(_) => panic!("limit {limit} has no rates"),
+        LimitKind::Permits { .. } => panic!("limit {limit} has no rates"),
     }
 }
 
