@@ -3,17 +3,24 @@
 mod build;
 mod conditions;
 mod document;
+mod draft;
+mod fields;
 mod json;
+mod limit;
+mod lists;
 mod options;
 mod parse;
+mod plans;
 mod scale;
 mod scan;
 mod source;
 mod table;
+mod terms;
 mod text;
 mod toml;
 mod tree;
 mod unit;
+mod when;
 
 use std::path::Path;
 

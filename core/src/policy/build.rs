@@ -1,39 +1,23 @@
 //! Parts of a policy, however they were written, to limits: bounds, options, names, scale.
 
+use std::ops::RangeInclusive;
+
 use jiff::tz::TimeZone;
 
-pub(super) use super::options::{AlgorithmName, Align, Options};
-use super::options::{Form, misplaced};
+use super::draft::{Body, Draft, GrowthDraft, LimitDraft, RatesDraft, Terms};
+use super::fields::check_name;
+use super::options::{Form, Options, misplaced};
 use super::scale::Scale;
 use super::source::{Part, Source, Spot, shown};
 use super::text::{Amount, RateText};
-use super::{Conditions, IPV6_PREFIX, KEY, Limit, LimitKind, Missing, Policy};
+use super::{IPV6_PREFIX, KEY, Limit, LimitKind, Policy};
 use crate::error::Result;
-use crate::rate::{Algorithm, DAY, MAX_LATENCY, MAX_UNITS, Method, Period, Rate, SECOND};
+use crate::rate::{Algorithm, DAY, Growth, MAX_LATENCY, MAX_UNITS, Method, Period, Rate, SECOND};
 
-/// Most buckets of all limits together, and so most limits.
-const MAX_BUCKETS: usize = 32;
-/// Longest name, in bytes.
-const MAX_NAME: usize = 128;
-
-/// One bucket as it was written.
-pub(super) struct Draft {
-    pub(super) name: Option<Part<String>>,
-    pub(super) rate: RateText,
-    pub(super) options: Options,
-    pub(super) spot: Spot,
-}
-
-/// A limit of rates as it was written.
-pub(super) struct RatesDraft {
-    pub(super) name: Option<Part<String>>,
-    pub(super) method: Option<Part<Method>>,
-    /// What the buckets inherit.
-    pub(super) options: Options,
-    pub(super) buckets: Vec<Draft>,
-    pub(super) is_cascade: bool,
-    pub(super) spot: Spot,
-}
+/// Most buckets that one request can meet, in all limits together, and so most limits.
+pub(super) const MAX_BUCKETS: usize = 32;
+/// Most permits when each is remembered with the time at which it was given out.
+const MAX_HELD: u64 = u32::MAX as u64;
 
 /// Collects limits.
 pub(super) struct Builder<'t> {
@@ -41,7 +25,12 @@ pub(super) struct Builder<'t> {
     zone: TimeZone,
     scale: Scale,
     limits: Vec<Limit>,
+    /// The buckets that a request of the current plan meets.
     buckets: usize,
+    /// Those of them that every request meets.
+    shared: usize,
+    /// The plan that limits are added to, and its name; at first those of every request.
+    plan: Option<(usize, String)>,
 }
 
 /// What holds for every amount of a limit.
@@ -49,6 +38,15 @@ struct Context<'b> {
     method: Method,
     /// For errors of the scale.
     limit: &'b str,
+    /// Factors of the plans that it came through, before the one of the document.
+    scales: &'b [Scale],
+}
+
+impl Context<'_> {
+    /// The largest amount of the method.
+    fn most(&self) -> u64 {
+        if self.method == Method::Latency { MAX_LATENCY } else { MAX_UNITS }
+    }
 }
 
 impl<'t> Builder<'t> {
@@ -59,6 +57,8 @@ impl<'t> Builder<'t> {
             scale: Scale::default(),
             limits: Vec::new(),
             buckets: 0,
+            shared: 0,
+            plan: None,
         }
     }
 
@@ -71,69 +71,74 @@ impl<'t> Builder<'t> {
         self.scale = scale;
     }
 
+    /// What is added from now on is for requests of a plan.
+    pub(super) fn enter(&mut self, plan: usize, name: &str) {
+        if self.plan.is_none() {
+            self.shared = self.buckets;
+        }
+        self.buckets = self.shared;
+        self.plan = Some((plan, name.to_owned()));
+    }
+
     /// Adds a limit of one rate without a name.
     pub(super) fn single(&mut self, spot: Spot, rate: RateText, options: Options) -> Result<()> {
         let bucket = Draft { name: None, rate, options, spot: spot.clone() };
-        self.rates(RatesDraft {
-            name: None,
+        let rates = RatesDraft {
             method: None,
             options: Options::default(),
             buckets: vec![bucket],
             is_cascade: false,
-            spot,
-        })
+        };
+        let (body, terms) = (Body::Rates(Box::new(rates)), Terms::default());
+        self.limit(&LimitDraft { name: None, body, terms, spot }, &[])
     }
 
-    /// Adds a limit of one rate, or a cascade; its buckets are not empty.
-    pub(super) fn rates(&mut self, draft: RatesDraft) -> Result<()> {
-        let method = match &draft.method {
-            Some(method) => method.value,
-            None => draft.buckets[0].rate.quota.value.method(),
+    /// Adds a limit, with each amount multiplied by the scales in their order.
+    pub(super) fn limit(&mut self, draft: &LimitDraft, scales: &[Scale]) -> Result<()> {
+        let (name, method) = (draft.name(), draft.method());
+        self.admit_name(draft)?;
+        let context = Context { method, limit: name, scales };
+        let kind = match &draft.body {
+            Body::Rates(rates) => LimitKind::Rates(self.rates(&context, rates)?),
+            Body::Permits { quota, max_hold } => {
+                self.count_bucket(&draft.spot)?;
+                let most = if max_hold.is_some() { MAX_HELD } else { MAX_UNITS };
+                let quota = self.amount(&context, quota, "quota", 1..=most)?;
+                LimitKind::Permits { quota, max_hold: *max_hold }
+            }
         };
-        let name = match &draft.name {
-            Some(name) => name.value.clone(),
-            None if draft.is_cascade => method.as_str().to_owned(),
-            None => draft.buckets[0].rate.text.clone(),
-        };
-        self.admit_name(&name, draft.name.as_ref().map_or(&draft.spot, |name| &name.spot))?;
-        let context = Context { method, limit: &name };
+        let Terms { by, when, missing, shadow, alerts, message, close } = draft.terms.clone();
+        self.limits.push(Limit {
+            name: name.to_owned(),
+            named: draft.name.is_some(),
+            method,
+            kind,
+            plan: self.plan.as_ref().map(|&(plan, _)| plan),
+            by,
+            when,
+            missing,
+            shadow,
+            alerts,
+            message,
+            close,
+        });
+        Ok(())
+    }
+
+    fn rates(&mut self, context: &Context<'_>, draft: &RatesDraft) -> Result<Vec<Rate>> {
         let mut rates: Vec<Rate> = Vec::with_capacity(draft.buckets.len());
         for bucket in &draft.buckets {
             self.count_bucket(&bucket.spot)?;
-            let rate = self.rate(&context, bucket, &draft.options)?;
+            let rate = self.rate(context, bucket, &draft.options)?;
             self.unique_bucket(&rate.name, &rates, bucket)?;
             rates.push(rate);
         }
-        self.check_inherited(&draft)?;
-        let named = draft.name.is_some();
-        self.limits.push(plain(name, named, method, LimitKind::Rates(rates)));
-        Ok(())
+        self.check_inherited(draft)?;
+        Ok(rates)
     }
 
-    /// Adds a concurrency limit.
-    pub(super) fn permits(
-        &mut self,
-        name: Option<Part<String>>,
-        quota: &Part<Amount>,
-        spot: &Spot,
-    ) -> Result<()> {
-        let method = Method::Concurrency;
-        let named = name.is_some();
-        let (name, name_spot) = match name {
-            Some(name) => (name.value, name.spot),
-            None => (method.as_str().to_owned(), spot.clone()),
-        };
-        self.admit_name(&name, &name_spot)?;
-        self.count_bucket(spot)?;
-        let context = Context { method, limit: &name };
-        let permits = self.amount(&context, quota, "quota", 1)?;
-        let kind = LimitKind::Permits { quota: permits, max_hold: None };
-        self.limits.push(plain(name, named, method, kind));
-        Ok(())
-    }
-
-    pub(super) fn finish(self) -> Result<Policy> {
-        Ok(Policy {
+    pub(super) fn finish(self) -> Policy {
+        Policy {
             limits: self.limits,
             plans: Vec::new(),
             default_plan: None,
@@ -143,19 +148,19 @@ impl<'t> Builder<'t> {
             bypass: Vec::new(),
             block: Vec::new(),
             usage: None,
-        })
+        }
     }
 
     fn rate(&self, context: &Context<'_>, draft: &Draft, inherited: &Options) -> Result<Rate> {
         let name = draft.name.as_ref().map_or(&draft.rate.text, |name| &name.value);
-        self.check_name(name, draft.name.as_ref().map_or(&draft.spot, |name| &name.spot))?;
+        check_name(self.source, name, draft.name.as_ref().map_or(&draft.spot, |name| &name.spot))?;
         let form = Form::of(&draft.options, inherited);
         if let Some((spot, problem, remedy)) = misplaced(&draft.options, &[form]) {
             return spot.error(self.source, problem, remedy);
         }
-        let quota = self.amount(context, &draft.rate.quota, "quota", 1)?;
+        let quota = self.amount(context, &draft.rate.quota, "quota", 1..=context.most())?;
         let period = self.period(form, &draft.rate.period)?;
-        self.check_density(context, form, quota, &draft.rate)?;
+        self.check_density(context, form, quota, &draft.rate.quota, period)?;
         // Units are checked for the inherited options too, even where they do not apply.
         let burst = self.optional(
             context,
@@ -185,7 +190,35 @@ impl<'t> Builder<'t> {
             Form::FirstRequestWindow => Algorithm::FirstRequestWindow,
         };
         let max_debt = max_debt.unwrap_or(quota);
-        Ok(Rate { name: name.clone(), quota, period, algorithm, max_debt, growth: None })
+        let growth = draft.options.grow.as_ref().or(inherited.grow.as_ref());
+        let growth = match growth {
+            Some(growth) => Some(self.growth(context, growth, form, quota, period)?),
+            None => None,
+        };
+        Ok(Rate { name: name.clone(), quota, period, algorithm, max_debt, growth })
+    }
+
+    fn growth(
+        &self,
+        context: &Context<'_>,
+        draft: &GrowthDraft,
+        form: Form,
+        quota: u64,
+        period: Period,
+    ) -> Result<Growth> {
+        let bounds = 1..=context.most();
+        let ceiling = self.amount(context, &draft.ceiling, "ceiling", bounds.clone())?;
+        if ceiling <= quota {
+            return draft.ceiling.spot.error(
+                self.source,
+                "the ceiling is not above the quota",
+                "write the quota that it may grow to; without `grow` it stays as it is",
+            );
+        }
+        self.check_density(context, form, ceiling, &draft.ceiling, period)?;
+        let step = self.amount(context, &draft.step, "step", bounds)?;
+        let GrowthDraft { after, shrink_after, .. } = *draft;
+        Ok(Growth { ceiling, step, after, shrink_after })
     }
 
     fn optional(
@@ -196,7 +229,8 @@ impl<'t> Builder<'t> {
         what: &str,
         least: u64,
     ) -> Result<Option<u64>> {
-        own.or(inherited).map(|part| self.amount(context, part, what, least)).transpose()
+        let bounds = least..=context.most();
+        own.or(inherited).map(|part| self.amount(context, part, what, bounds)).transpose()
     }
 
     /// An amount within its bounds, in the unit of the method, scaled.
@@ -205,11 +239,11 @@ impl<'t> Builder<'t> {
         context: &Context<'_>,
         part: &Part<Amount>,
         what: &str,
-        least: u64,
+        bounds: RangeInclusive<u64>,
     ) -> Result<u64> {
-        let (amount, most) = match (context.method, part.value) {
-            (Method::Latency, Amount::Time(nanos)) => (nanos, MAX_LATENCY),
-            (Method::Count | Method::Concurrency, Amount::Count(units)) => (units, MAX_UNITS),
+        let amount = match (context.method, part.value) {
+            (Method::Latency, Amount::Time(nanos)) => nanos,
+            (Method::Count | Method::Concurrency, Amount::Count(units)) => units,
             (method, Amount::Time(_)) => {
                 let problem = format!("the {what} is a duration in a {} limit", method.as_str());
                 let remedy = match method {
@@ -228,20 +262,22 @@ impl<'t> Builder<'t> {
             }
         };
         let unit = if context.method == Method::Latency { " ns" } else { "" };
-        let amount = match u64::try_from(amount) {
-            Ok(amount) if amount > most => Err("too large"),
-            Ok(amount) if amount < least => Err("too small"),
-            Ok(amount) => Ok(amount),
-            Err(_) => Err("too large"),
+        let (least, most) = (bounds.start(), bounds.end());
+        let size = match u64::try_from(amount) {
+            Ok(amount) if bounds.contains(&amount) => {
+                let scales = context.scales.iter().chain([&self.scale]);
+                return scales.into_iter().try_fold(amount, |amount, scale| {
+                    scale.apply(self.source, amount, bounds.clone(), what, context.limit)
+                });
+            }
+            Ok(amount) if amount < *least => "too small",
+            _ => "too large",
         };
-        match amount {
-            Ok(amount) => self.scale.apply(self.source, amount, least..=most, what, context.limit),
-            Err(size) => part.spot.error(
-                self.source,
-                format!("the {what} is {size}"),
-                format!("write from {least}{unit} to {most}{unit}"),
-            ),
-        }
+        part.spot.error(
+            self.source,
+            format!("the {what} is {size}"),
+            format!("write from {least}{unit} to {most}{unit}"),
+        )
     }
 
     /// A gcra count bucket gives out at most one unit in a nanosecond, the engine's unit of time.
@@ -250,17 +286,19 @@ impl<'t> Builder<'t> {
         context: &Context<'_>,
         form: Form,
         quota: u64,
-        rate: &RateText,
+        written: &Part<Amount>,
+        period: Period,
     ) -> Result<()> {
-        let period = rate.period.value.nanos();
+        let period = period.nanos();
         if form != Form::Gcra || context.method != Method::Count || quota <= period {
             return Ok(());
         }
         // Only a scale can have changed the quota that was written.
-        let written = rate.quota.value;
-        let spot = match (&self.scale.spot, written) {
+        let mut scales =
+            context.scales.iter().chain([&self.scale]).filter_map(|scale| scale.spot.as_ref());
+        let spot = match (scales.next_back(), written.value) {
             (Some(scale), Amount::Count(units)) if units <= u128::from(period) => scale,
-            _ => &rate.quota.spot,
+            _ => &written.spot,
         };
         spot.error(
             self.source,
@@ -298,28 +336,31 @@ impl<'t> Builder<'t> {
         }
     }
 
-    fn admit_name(&self, name: &str, spot: &Spot) -> Result<()> {
-        self.check_name(name, spot)?;
-        if self.limits.iter().any(|limit| limit.name == name) {
-            let problem = format!("two limits have the name {}", shown(name));
-            return spot.error(self.source, problem, "give each limit a `name` of its own");
+    /// A name is unique among what one request can meet. Elsewhere it is the same limit with other numbers.
+    fn admit_name(&self, draft: &LimitDraft) -> Result<()> {
+        let (name, spot) = (draft.name(), draft.name_spot());
+        check_name(self.source, name, spot)?;
+        let plan = self.plan.as_ref().map(|&(plan, _)| plan);
+        for other in self.limits.iter().filter(|other| other.name == name) {
+            if other.plan.is_none() || other.plan == plan {
+                let problem = match &self.plan {
+                    Some((_, plan)) if other.plan.is_none() => format!(
+                        "limit {} is a limit of every request, and one of plan `{plan}`",
+                        shown(name)
+                    ),
+                    _ => format!("two limits have the name {}", shown(name)),
+                };
+                return spot.error(self.source, problem, "give each limit a `name` of its own");
+            }
+            if other.method != draft.method() || other.by != draft.terms.by {
+                return spot.error(
+                    self.source,
+                    format!("limit {} of another plan has another `method` or `by`", shown(name)),
+                    "give it a `name` of its own: a name in two plans is one limit with other numbers",
+                );
+            }
         }
         Ok(())
-    }
-
-    /// Names become C strings and structured fields of HTTP.
-    fn check_name(&self, name: &str, spot: &Spot) -> Result<()> {
-        let problem = if name.is_empty() {
-            "the name is empty".to_owned()
-        } else if name.len() > MAX_NAME {
-            format!("the name {} has {} bytes", shown(name), name.len())
-        } else if !name.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-            format!("the name {} is not printable ASCII", shown(name))
-        } else {
-            return Ok(());
-        };
-        let remedy = format!("write a `name` of 1 to {MAX_NAME} printable ASCII characters");
-        spot.error(self.source, problem, remedy)
     }
 
     fn unique_bucket(&self, name: &str, others: &[Rate], draft: &Draft) -> Result<()> {
@@ -333,28 +374,15 @@ impl<'t> Builder<'t> {
 
     fn count_bucket(&mut self, spot: &Spot) -> Result<()> {
         if self.buckets == MAX_BUCKETS {
-            let problem = format!("more than {MAX_BUCKETS} buckets in a policy");
+            let problem = match &self.plan {
+                None => format!("more than {MAX_BUCKETS} buckets in a policy"),
+                Some((_, plan)) => {
+                    format!("more than {MAX_BUCKETS} buckets for a request of plan `{plan}`")
+                }
+            };
             return spot.error(self.source, problem, "split the policy: one limiter for each part");
         }
         self.buckets += 1;
         Ok(())
-    }
-}
-
-/// A limit of every request, by its key.
-fn plain(name: String, named: bool, method: Method, kind: LimitKind) -> Limit {
-    Limit {
-        name,
-        named,
-        method,
-        kind,
-        plan: None,
-        by: vec![KEY.to_owned()],
-        when: Conditions::default(),
-        missing: Missing::default(),
-        shadow: false,
-        alerts: Vec::new(),
-        message: None,
-        close: false,
     }
 }

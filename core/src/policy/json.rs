@@ -12,7 +12,7 @@ use super::source::{Source, shown};
 use super::tree::{Key, Node, Value};
 use crate::error::{Error, Result};
 
-/// A policy nests five deep. The parser's own bound (512) is more than small stacks hold.
+/// Limits nest five deep, and plans put four on top. The parser's own bound (512) is more than small stacks hold.
 const MAX_DEPTH: usize = 32;
 
 pub(super) fn tree(source: Source<'_>) -> Result<Node<'_>> {
@@ -88,7 +88,12 @@ fn check_bytes(source: Source<'_>) -> Result<()> {
             '/' => return Ok(()),
             '{' | '[' if depth == MAX_DEPTH => {
                 let problem = format!("nested more than {MAX_DEPTH} deep");
-                return Err(syntax(source, at, &problem, "a policy nests five deep"));
+                return Err(syntax(
+                    source,
+                    at,
+                    &problem,
+                    "limits nest five deep, those of plans nine",
+                ));
             }
             '{' | '[' => depth += 1,
             '}' | ']' => depth = depth.saturating_sub(1),

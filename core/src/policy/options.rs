@@ -2,6 +2,7 @@
 
 use jiff::tz::TimeZone;
 
+use super::draft::GrowthDraft;
 use super::source::{Part, Spot};
 use super::text::Amount;
 
@@ -27,6 +28,7 @@ pub(super) struct Options {
     pub(super) strict: Option<Part<bool>>,
     pub(super) burst: Option<Part<Amount>>,
     pub(super) max_debt: Option<Part<Amount>>,
+    pub(super) grow: Option<GrowthDraft>,
 }
 
 /// Algorithm and alignment together: what decides which options apply.

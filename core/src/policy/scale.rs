@@ -79,7 +79,7 @@ fn without_exponent(mantissa: &str, exponent: &str) -> Option<String> {
 
 /// A literal such as `2`, `0.5`, `+1_000.25` or `5e-05` (as hosts write small floats) in billionths; nothing
 /// when it is no such literal.
-fn billionths(literal: &str) -> Option<u64> {
+pub(super) fn billionths(literal: &str) -> Option<u64> {
     let literal = literal.strip_prefix('+').unwrap_or(literal);
     let moved;
     let literal = match literal.split_once(['e', 'E']) {

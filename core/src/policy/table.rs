@@ -17,6 +17,8 @@ pub(super) struct Field<'t> {
     pub(super) source: Source<'t>,
     /// The last part of the path; empty for an item.
     pub(super) name: &'t str,
+    /// Where the name stands; of an item, the item.
+    pub(super) name_at: usize,
     pub(super) path: String,
     pub(super) node: &'t Node<'t>,
 }
@@ -29,30 +31,65 @@ impl<'t> Table<'t> {
         path: String,
         known: &[&str],
     ) -> Result<Table<'t>> {
-        let Value::Table(entries) = &node.value else {
-            let path = if path.is_empty() { super::document::FIELD.to_owned() } else { path };
-            return Err(Field { source, name: "", path, node }.wrong_type("a table", "`{ … }`"));
-        };
-        let table = Table { source, at: node.at, path, entries };
-        for (index, (key, _)) in entries.iter().enumerate() {
+        let table = Table::any(source, node, path)?;
+        for (index, (key, _)) in table.entries.iter().enumerate() {
             let name = key.name.as_ref();
-            let fail =
-                |problem, remedy| Err(source.error(key.at, table.path_of(name), problem, remedy));
             if !known.contains(&name) {
                 let remedy = match nearest(name, known.iter().copied()) {
                     Some(near) => format!("did you mean `{near}`? Known here: {}", one_of(known)),
                     None => format!("known here: {}", one_of(known)),
                 };
-                return fail(format!("unknown field {}", shown(name)), remedy);
+                let problem = format!("unknown field {}", shown(name));
+                return Err(source.error(key.at, table.path_of(name), problem, remedy));
             }
-            if entries[..index].iter().any(|(earlier, _)| earlier.name == key.name) {
-                return fail(
-                    "the field occurs twice".to_owned(),
-                    "remove one of the two".to_owned(),
-                );
-            }
+            table.once(index)?;
         }
         Ok(table)
+    }
+
+    /// A table whose fields have names of the policy's own: at least one and at most `most`, each once.
+    /// `what` is the plural of what they name.
+    pub(super) fn open_named(
+        source: Source<'t>,
+        node: &'t Node<'t>,
+        path: String,
+        most: usize,
+        what: &str,
+    ) -> Result<Table<'t>> {
+        let table = Table::any(source, node, path)?;
+        if table.entries.is_empty() {
+            return table.spot().error(
+                source,
+                "the table is empty",
+                "write at least one, or remove it",
+            );
+        }
+        if let Some((key, _)) = table.entries.get(most) {
+            let problem = format!("more than {most} {what}");
+            let remedy = format!("write at most {most}");
+            return Err(source.error(key.at, table.path_of(&key.name), problem, remedy));
+        }
+        (0..table.entries.len()).try_for_each(|index| table.once(index))?;
+        Ok(table)
+    }
+
+    fn any(source: Source<'t>, node: &'t Node<'t>, path: String) -> Result<Table<'t>> {
+        let Value::Table(entries) = &node.value else {
+            let path = if path.is_empty() { super::document::FIELD.to_owned() } else { path };
+            let field = Field { source, name: "", name_at: node.at, path, node };
+            return Err(field.wrong_type("a table", "`{ … }`"));
+        };
+        Ok(Table { source, at: node.at, path, entries })
+    }
+
+    /// Refuses a field that occurred before.
+    fn once(&self, index: usize) -> Result<()> {
+        let key = &self.entries[index].0;
+        if self.entries[..index].iter().all(|(earlier, _)| earlier.name != key.name) {
+            return Ok(());
+        }
+        let path = self.path_of(&key.name);
+        Err(self.source.error(key.at, path, "the field occurs twice", "remove one of the two"))
     }
 
     pub(super) fn source(&self) -> Source<'t> {
@@ -63,6 +100,7 @@ impl<'t> Table<'t> {
         self.entries.iter().map(|(key, node)| Field {
             source: self.source,
             name: key.name.as_ref(),
+            name_at: key.at,
             path: self.path_of(&key.name),
             node,
         })
@@ -93,6 +131,11 @@ impl<'t> Table<'t> {
 impl<'t> Field<'t> {
     pub(super) fn spot(&self) -> Spot {
         Spot { at: self.node.at, field: self.path.clone() }
+    }
+
+    /// The name of the field.
+    pub(super) fn name_spot(&self) -> Spot {
+        Spot { at: self.name_at, field: self.path.clone() }
     }
 
     /// An error at this field.
@@ -143,17 +186,29 @@ impl<'t> Field<'t> {
         }
     }
 
+    /// The field as the one item of a list.
+    pub(super) fn itself(&self) -> Field<'t> {
+        Field { path: self.path.clone(), ..*self }
+    }
+
     /// The items of a list that is not empty.
     pub(super) fn items(&self, wanted: &str, example: &str) -> Result<Vec<Field<'t>>> {
-        let Value::List(items) = &self.node.value else {
-            return Err(self.wrong_type(wanted, example));
-        };
+        let items = self.any_items(wanted, example)?;
         if items.is_empty() {
             return self.fail("the list is empty", format!("write at least one: {example}"));
         }
-        let item = |(index, node)| Field {
+        Ok(items)
+    }
+
+    /// The items of a list.
+    pub(super) fn any_items(&self, wanted: &str, example: &str) -> Result<Vec<Field<'t>>> {
+        let Value::List(items) = &self.node.value else {
+            return Err(self.wrong_type(wanted, example));
+        };
+        let item = |(index, node): (usize, &'t Node<'t>)| Field {
             source: self.source,
             name: "",
+            name_at: node.at,
             path: format!("{}[{index}]", self.path),
             node,
         };

@@ -9,7 +9,8 @@
 //! ```
 
 use super::Policy;
-use super::build::{Builder, Options};
+use super::build::Builder;
+use super::options::Options;
 use super::scan::{Duration, Scanner};
 use super::source::{Part, Source, Spot, Text, shown};
 use super::unit::{self, Unit};
@@ -64,7 +65,7 @@ pub(super) fn policy(source: Source<'_>) -> Result<Policy> {
         builder.single(Spot { at, field }, rate, options)?;
         start += piece.len() + 1;
     }
-    builder.finish()
+    Ok(builder.finish())
 }
 
 /// One rate in a string of a document.
