@@ -29,6 +29,7 @@ mod compact;
 mod eviction;
 mod growth;
 mod line;
+mod locks;
 mod region;
 mod table;
 
@@ -44,6 +45,9 @@ pub(crate) trait Judge {
     fn is_held(&self, words: &[u64]) -> bool;
     /// Makes `into` the larger use of the two.
     fn merge(&self, into: &mut [u64], from: &[u64]);
+    /// Brings into a set what it is still to get from a table that this one follows. Called under the set's lock, before
+    /// anything is looked for or changed there.
+    fn complete(&self, _set: usize) {}
 }
 
 /// What is to be done with a record's words; what it comes to, it keeps itself. Anything that can be called with words

@@ -2,11 +2,12 @@
 //!
 //! `TIDEGATE_STRESS=n` makes it n times longer (`make stress`).
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tidegate::{Limiter, ManualClock, Timestamp};
+use tidegate::{Limiter, ManualClock, OnFull, Timestamp};
 
+const START: Timestamp = Timestamp::from_secs(1_700_000_000);
 const THREADS: u64 = 4;
 const KEYS: u64 = 12;
 
@@ -215,5 +216,140 @@ fn no_charge_is_lost_while_the_table_grows() {
         }
         let stats = limiter.stats();
         assert_eq!((stats.keys, stats.evictions), (THREADS * NEWCOMERS + 200, 0));
+    }
+}
+
+/// Rooms with one permit, in records of a word, of a line and of two.
+const ROOMS: [&str; 3] = [
+    r#"{"limit": [{"name": "rooms", "method": "concurrency", "quota": 1}]}"#,
+    r#"{"limit": [{"name": "rooms", "method": "concurrency", "quota": 1}, {"rate": "100000/second"}]}"#,
+    r#"{"limit": [{"rate": "100000/hour", "algorithm": "sliding_window", "strict": true},
+                  {"name": "rooms", "method": "concurrency", "quota": 1}]}"#,
+];
+
+/// A table full of permits in flight, newcomers at the door, policies that come and go: no newcomer takes a place that
+/// somebody holds, and nobody who holds one is taken for a newcomer.
+#[test]
+fn no_permit_is_forgotten_while_policies_change_in_a_full_table() {
+    for (max_keys, on_full) in [
+        (1, OnFull::Inherit),
+        (8, OnFull::Inherit),
+        (8, OnFull::Deny),
+        (8, OnFull::Allow),
+        (100, OnFull::Inherit),
+        (100, OnFull::Deny),
+    ] {
+        let builder = Limiter::builder(ROOMS[0]).max_keys(max_keys).on_full(on_full);
+        let limiter = builder.clock(ManualClock::new(START)).build().unwrap();
+        for key in 0..max_keys {
+            assert!(limiter.try_acquire(format!("held {key}"), 1));
+        }
+        let done = AtomicBool::new(false);
+        let (limiter, done) = (&limiter, &done);
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                scope.spawn(move || {
+                    let mut random = Random(thread + 1);
+                    while !done.load(Ordering::Relaxed) {
+                        let newcomer = random.below(1_000_000);
+                        let admitted = limiter.try_acquire(format!("newcomer {newcomer}"), 1);
+                        assert_eq!(admitted, on_full == OnFull::Allow);
+                        let held = random.below(max_keys);
+                        assert!(
+                            !limiter.try_acquire(format!("held {held}"), 1),
+                            "it was forgotten"
+                        );
+                        assert_eq!(limiter.stats().keys, max_keys);
+                    }
+                });
+            }
+            let _done = AtEnd(done);
+            for turn in 1..=turns(100) as usize {
+                limiter.update(ROOMS[turn % ROOMS.len()]).unwrap();
+            }
+        });
+        for key in 0..max_keys {
+            assert!(!limiter.try_acquire(format!("held {key}"), 1));
+            limiter.release(format!("held {key}")).unwrap();
+            assert!(limiter.try_acquire(format!("held {key}"), 1));
+        }
+    }
+}
+
+/// Lets the threads end when the updates have, also by a panic.
+struct AtEnd<'a>(&'a AtomicBool);
+
+impl Drop for AtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Each thread holds many permits at a time and gives them back at random, more in all than there are places: who is
+/// inside holds the only permit of a key, and each permit that comes back can be given again.
+#[test]
+fn permits_fill_a_table_while_policies_change() {
+    for (max_keys, on_full) in [(5, OnFull::Inherit), (20, OnFull::Inherit), (20, OnFull::Deny)] {
+        let keys = 2 * max_keys;
+        let builder = Limiter::builder(ROOMS[0]).max_keys(max_keys).on_full(on_full);
+        let limiter = builder.clock(ManualClock::new(START)).build().unwrap();
+        let inside: Vec<AtomicU64> = (0..keys).map(|_| AtomicU64::new(0)).collect();
+        let done = AtomicBool::new(false);
+        let (limiter, inside, done) = (&limiter, &inside, &done);
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                scope.spawn(move || {
+                    let mut random = Random(thread + 1);
+                    let mut held = Vec::new();
+                    let leave = |key: u64| {
+                        inside[key as usize].fetch_sub(1, Ordering::SeqCst);
+                        limiter.release(key.to_le_bytes()).unwrap();
+                    };
+                    while !done.load(Ordering::Relaxed) {
+                        let key = random.below(keys);
+                        if limiter.try_acquire(key.to_le_bytes(), 1) {
+                            let others = inside[key as usize].fetch_add(1, Ordering::SeqCst);
+                            assert_eq!(others, 0, "a permit was forgotten");
+                            held.push(key);
+                        }
+                        if !held.is_empty() && random.below(3) == 0 {
+                            leave(held.swap_remove(random.below(held.len() as u64) as usize));
+                        }
+                        assert!(limiter.stats().keys <= max_keys);
+                    }
+                    held.into_iter().for_each(leave);
+                });
+            }
+            let _done = AtEnd(done);
+            for turn in 1..=turns(150) as usize {
+                limiter.update(ROOMS[turn % ROOMS.len()]).unwrap();
+            }
+        });
+        for key in 0..keys {
+            let used =
+                |bucket: &tidegate::BucketSnapshot| bucket.name == "rooms" && bucket.used > 0;
+            let snapshot = limiter.snapshot(key.to_le_bytes()).unwrap();
+            assert!(!snapshot.buckets.iter().any(used), "key {key}: {snapshot:?}");
+        }
+    }
+}
+
+/// Records that can be given away are found, whoever else looks for one at the moment.
+#[test]
+fn a_crowd_of_newcomers_finds_places() {
+    for (max_keys, policy) in [(1, "9/day"), (2, DOCUMENTS[1]), (8, "9/day"), (30, DOCUMENTS[2])] {
+        let builder = Limiter::builder(policy).max_keys(max_keys);
+        let limiter = &builder.clock(ManualClock::new(START)).build().unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..2 * THREADS {
+                scope.spawn(move || {
+                    for turn in 0..turns(5_000) {
+                        limiter.try_acquire(format!("{thread} {turn}"), 1);
+                        assert!(limiter.stats().keys <= max_keys);
+                    }
+                });
+            }
+        });
+        assert_eq!(limiter.stats().saturated, 0, "{policy}, {max_keys} keys");
     }
 }

@@ -3,9 +3,10 @@
 //! First an empty slot, then a record that is full again, then the record closest to full. What that one
 //! still held goes to its set's ghost, and the newcomer starts from the larger use of both.
 
-use super::table::{MAX_WORDS, Table, WAYS};
+use super::locks::{Also, Locks};
+use super::table::{MAX_WORDS, OnPressure, Table, WAYS};
 use super::{EMPTY, GHOST, Judge};
-use crate::sync::{MutexGuard, Ordering};
+use crate::sync::Ordering;
 
 /// Sets looked at for records that are full again, when the table is full.
 const SWEEP: usize = 2;
@@ -34,10 +35,14 @@ pub(super) enum Place {
 
 /// Why there is no place for a newcomer.
 pub(super) enum NoPlace {
-    /// Its sets are full of records that are held.
-    Held,
+    /// There is none: pressure is refused, or all records that could go are held.
+    Full,
     /// Its sets are full, the table is not: it must grow.
     Crowded,
+    /// Others were in the way: look again.
+    Busy,
+    /// None was seen, but records may have gone to sets that were looked at before: look again, alone.
+    Unsure,
 }
 
 impl Table {
@@ -85,8 +90,10 @@ impl Table {
         sets: [usize; 2],
         tag: u64,
         judge: &impl Judge,
+        on_pressure: OnPressure,
+        locks: &Locks<'_>,
     ) -> Result<Place, NoPlace> {
-        let empty = || self.empty_slot(sets, tag).or_else(|| self.displace(sets));
+        let empty = || self.empty_slot(sets, tag).or_else(|| self.displace(sets, judge, locks));
         if self.keys() < self.max_keys {
             if let Some(index) = empty() {
                 return Ok(Place::Empty(index));
@@ -99,16 +106,32 @@ impl Table {
             Ok(reusable) => return Ok(Place::Reuse(reusable)),
             Err(nearest) => nearest,
         };
-        if self.sweep(SWEEP, judge, |words| judge.full_after(words) == 0)
+        if self.sweep(SWEEP, judge, locks, |words| judge.full_after(words) == 0)
             && self.keys() < self.max_keys
             && let Some(index) = empty()
         {
             return Ok(Place::Empty(index));
         }
-        let free = self.empty_slot(sets, tag);
-        let victims = self.victims(sets, nearest, free.is_some());
-        let elsewhere = || free.filter(|_| self.victim_elsewhere(judge).is_some());
-        victims.or_else(|| elsewhere().map(Place::Elsewhere)).ok_or(NoPlace::Held)
+        let by_force = || {
+            let free = self.empty_slot(sets, tag);
+            let elsewhere = || free.filter(|_| self.victim_elsewhere(judge, locks).is_some());
+            let victims = self.victims(sets, nearest, free.is_some());
+            victims.or_else(|| elsewhere().map(Place::Elsewhere))
+        };
+        let place = (on_pressure == OnPressure::Inherit).then(by_force).flatten();
+        place.ok_or_else(|| self.why_none(on_pressure, locks))
+    }
+
+    fn why_none(&self, on_pressure: OnPressure, locks: &Locks<'_>) -> NoPlace {
+        if locks.are_all() {
+            NoPlace::Full
+        } else if locks.skipped_any() || self.keys() < self.max_keys {
+            NoPlace::Busy
+        } else if on_pressure == OnPressure::Inherit && self.sets() <= SEARCH {
+            NoPlace::Unsure
+        } else {
+            NoPlace::Full
+        }
     }
 
     /// Of the two sets' records, those that have to go.
@@ -162,7 +185,8 @@ impl Table {
         if used >= WAYS - 2 && used_there < used { second } else { first }
     }
 
-    /// Puts the newcomer in its place. Under the locks of both sets.
+    /// Puts the newcomer in its place; false when the place or the table's last one went to others meanwhile. Under the
+    /// locks of both sets.
     pub(super) fn settle(
         &self,
         sets: [usize; 2],
@@ -170,50 +194,41 @@ impl Table {
         words: &[u64],
         place: Place,
         judge: &impl Judge,
-    ) {
-        let slot = match place {
-            Place::Empty(index) => Some(index),
+        locks: &Locks<'_>,
+    ) -> bool {
+        match place {
+            Place::Empty(_) => {}
             Place::Reuse(index) => {
-                self.evict(index, judge);
-                (self.tag_at(index) == EMPTY).then_some(index)
+                self.free_if(index, &mut [0; MAX_WORDS], |words| {
+                    judge.full_after(words) == 0 && !judge.is_held(words)
+                });
             }
             Place::Evict(one, other) => {
-                for index in [Some(one), other].into_iter().flatten() {
+                [Some(one), other].into_iter().flatten().for_each(|index| self.evict(index, judge));
+            }
+            Place::Elsewhere(_) => {
+                if let Some((index, _also)) = self.victim_elsewhere(judge, locks) {
                     self.evict(index, judge);
                 }
-                None
             }
-            Place::Elsewhere(index) => Some(index),
+        }
+        let slot = match place {
+            Place::Empty(index) | Place::Elsewhere(index) => Some(index),
+            Place::Reuse(index) => (self.tag_at(index) == EMPTY).then_some(index),
+            Place::Evict(..) => self.empty_slot(sets, tag),
         };
-        let empty = || self.empty_slot(sets, tag);
-        if let Some(index) = slot.or_else(empty).or_else(|| self.clear_slot(sets, judge)) {
-            self.claim(judge);
+        let settled = slot.filter(|_| self.claim());
+        if let Some(index) = settled {
             self.put(index, tag, words);
         }
+        settled.is_some()
     }
 
-    /// Evicts until there is an empty slot: what was planned was charged or held meanwhile.
-    fn clear_slot(&self, sets: [usize; 2], judge: &impl Judge) -> Option<usize> {
-        let keys = sets.into_iter().flat_map(|set| self.ways(set));
-        keys.filter(|&index| self.tag_at(index) != GHOST).find(|&index| {
-            self.evict(index, judge);
-            self.tag_at(index) == EMPTY
-        })
-    }
-
-    /// Counts one more key. When others took the last places meanwhile, or the newcomer has only a slot,
-    /// a key of another set goes.
-    fn claim(&self, judge: &impl Judge) {
+    /// Counts one more key, if there may be one.
+    fn claim(&self) -> bool {
         let below = |keys: u64| (keys < self.max_keys).then(|| keys + 1);
         // Relaxed: the count publishes nothing.
-        while self.keys.fetch_update(Ordering::Relaxed, Ordering::Relaxed, below).is_err() {
-            let Some((index, _guard)) = self.victim_elsewhere(judge) else {
-                // All others are busy: one too many, until the next newcomer.
-                self.keys.fetch_add(1, Ordering::Relaxed);
-                return;
-            };
-            self.evict(index, judge);
-        }
+        self.keys.fetch_update(Ordering::Relaxed, Ordering::Relaxed, below).is_ok()
     }
 
     /// Takes a record out; what it still held goes to the ghost of its set. Under the set's lock.
@@ -239,13 +254,17 @@ impl Table {
 
     /// The record closest to full of the next set that has one to give, and that set's lock. Skips
     /// sets that are locked.
-    fn victim_elsewhere(&self, judge: &impl Judge) -> Option<(usize, MutexGuard<'_, ()>)> {
+    fn victim_elsewhere<'t>(
+        &self,
+        judge: &impl Judge,
+        locks: &Locks<'t>,
+    ) -> Option<(usize, Also<'t>)> {
         let mut words = [0; MAX_WORDS];
         let words = &mut words[..self.words];
         let sets = self.sets();
         for _ in 0..SEARCH.min(sets) {
             let set = self.next_set(sets);
-            let Some(guard) = self.try_lock(set) else { continue };
+            let Some(also) = locks.also(set, judge) else { continue };
             let victim = self
                 .ways(set)
                 .filter(|&index| !matches!(self.tag_at(index), EMPTY | GHOST))
@@ -255,7 +274,7 @@ impl Table {
                 })
                 .min();
             if let Some((_, index)) = victim {
-                return Some((index, guard));
+                return Some((index, also));
             }
         }
         None
@@ -294,6 +313,7 @@ impl Table {
         &self,
         at_most: usize,
         judge: &impl Judge,
+        locks: &Locks<'_>,
         idle: impl Fn(&[u64]) -> bool,
     ) -> bool {
         let mut words = [0; MAX_WORDS];
@@ -301,7 +321,7 @@ impl Table {
         let mut found = false;
         for _ in 0..if sets <= SMALL { sets } else { at_most } {
             let set = self.next_set(sets);
-            let Some(_guard) = self.try_lock(set) else { continue };
+            let Some(_also) = locks.also(set, judge) else { continue };
             for index in self.ways(set).filter(|&index| self.tag_at(index) != EMPTY) {
                 found |=
                     self.free_if(index, &mut words, |words| idle(words) && !judge.is_held(words));

@@ -9,6 +9,7 @@
 //! A split goes under the locks of both sets, records first, the number of sets last. Who looks a key up meanwhile
 //! may miss it. It then comes to insert it, waits for the lock, and finds the number changed.
 
+use super::locks::Locks;
 use super::table::{MAX_WORDS, Table, WAYS};
 use super::{EMPTY, GHOST, Judge};
 use crate::sync::Ordering;
@@ -61,17 +62,6 @@ pub(super) fn address(hash: u64, sets: usize) -> usize {
     if at < sets { at } else { at & (ones >> 1) }
 }
 
-/// Where, among `now` sets, the hashes may lie that lay in `set` when there were `before`.
-pub(super) fn heirs(set: usize, before: usize, now: usize) -> impl Iterator<Item = usize> {
-    // A table that was made as large as another may lag behind it by a split.
-    let sets = before.min(now);
-    let ancestor = address(set as u64, sets);
-    // They differ in bits that a set's number did not have, or had last.
-    let step = sets.next_power_of_two().div_ceil(2);
-    let relatives = (ancestor % step..now).step_by(step);
-    relatives.filter(move |&heir| address(heir as u64, sets) == ancestor)
-}
-
 /// The set that is split to make set number `new`, which is not 0.
 fn parent(new: usize) -> usize {
     new & !(1 << new.ilog2())
@@ -93,32 +83,33 @@ impl Table {
         if sets < self.roomy_sets {
             // Several a key: as many splits as an insert may wait for.
             for _ in sets..self.roomy_sets.min(ROOM * keys as usize).min(sets + ROOM) {
-                self.add_set();
+                self.add_set(judge);
             }
         } else if keys > (PLANNED * sets) as u64
             && sets < self.most_sets
-            && !self.sweep(GLEAN, judge, |words| judge.is_rested(words))
+            && !self.sweep(GLEAN, judge, &Locks::none(self), |words| judge.is_rested(words))
         {
-            self.add_set();
+            self.add_set(judge);
         }
     }
 
     /// One more set, if there may be one and nobody else is making it. Not under any lock.
-    pub(super) fn add_set(&self) {
+    pub(super) fn add_set(&self, judge: &impl Judge) {
         let Some(_one) = self.growing.try_lock() else { return };
         let new = self.sets();
         if new < self.most_sets {
-            self.split(parent(new), new);
+            self.split(parent(new), new, judge);
         }
     }
 
     /// Makes set `new`, the next one, out of half of `old`. Under the lock of growth.
-    pub(super) fn split(&self, old: usize, new: usize) {
+    fn split(&self, old: usize, new: usize, judge: &impl Judge) {
         let _guards = self.lock([old, new]);
         // Acquire pairs with the Release in `freeze`; after that, the locks keep us out.
         if self.frozen.load(Ordering::Acquire) {
             return;
         }
+        judge.complete(old);
         let mut words = [0; MAX_WORDS];
         for way in 0..WAYS {
             let (from, to) = (old * WAYS + way, new * WAYS + way);
@@ -149,7 +140,12 @@ impl Table {
 
     /// Moves some record of two full sets to the other set that it may be in; returns its slot, now empty. Under
     /// the locks of `sets`.
-    pub(super) fn displace(&self, sets: [usize; 2]) -> Option<usize> {
+    pub(super) fn displace(
+        &self,
+        sets: [usize; 2],
+        judge: &impl Judge,
+        locks: &Locks<'_>,
+    ) -> Option<usize> {
         let mut candidates = sets.into_iter().flat_map(|set| self.ways(set));
         candidates.find(|&from| {
             let tag = self.tag_at(from);
@@ -161,8 +157,7 @@ impl Table {
             if sets.contains(&there) {
                 return false;
             }
-            // Not `lock`: whoever has it may wait for us.
-            let Some(_guard) = self.try_lock(there) else { return false };
+            let Some(_also) = locks.also(there, judge) else { return false };
             if !sets_of(tag, self.sets()).contains(&there) {
                 return false;
             }
@@ -198,7 +193,7 @@ mod tests {
     #[test]
     fn a_lone_key_is_always_at_home() {
         for number in 0..500 {
-            let table = Table::new(1, 1_000_000, None).unwrap();
+            let table = Table::new(1, 1_000_000).unwrap();
             insert(&table, number, 0, 1);
             for _ in 0..70 {
                 let mut seen = 0;
@@ -206,23 +201,7 @@ mod tests {
                     table.transact_compact(tag(number), &mut |words: &mut [u64]| seen = words[0])
                 );
                 assert_eq!(seen, 1);
-                table.add_set();
-            }
-        }
-    }
-
-    #[test]
-    fn heirs_are_all_sets_where_a_hash_may_have_gone() {
-        for (before, now) in (1..70).flat_map(|before| (1..70).map(move |now| (before, now))) {
-            for set in 0..before {
-                let mut expected: Vec<usize> = (0..1_u64 << 8)
-                    .filter(|&hash| address(hash, before) == set)
-                    .map(|hash| address(hash, now))
-                    .collect();
-                expected.sort_unstable();
-                expected.dedup();
-                let found: Vec<usize> = heirs(set, before, now).collect();
-                assert_eq!(found, expected, "set {set} of {before}, now {now}");
+                table.add_set(&Until(0));
             }
         }
     }
@@ -255,20 +234,17 @@ mod tests {
     }
 
     fn insert(table: &Table, number: u64, now: u64, until: u64) {
-        let done = table.insert(
-            tag(number),
-            &Until(now),
-            super::super::OnPressure::Inherit,
-            |_| false,
-            |words| words.fill(until),
-        );
+        let done =
+            table.insert(tag(number), &Until(now), super::super::OnPressure::Inherit, |words| {
+                words.fill(until)
+            });
         assert_eq!(done, super::super::Inserted::Done);
     }
 
     #[test]
     fn there_are_as_many_sets_as_the_keys_need_and_none_gets_lost() {
         for words in [1, 2, 9] {
-            let table = Table::new(words, 20_000, None).unwrap();
+            let table = Table::new(words, 20_000).unwrap();
             for number in 0..20_000 {
                 insert(&table, number, 0, number + 1);
                 let keys = table.keys() as usize;
@@ -285,18 +261,90 @@ mod tests {
         }
     }
 
-    /// An update's new table may have grown before an old ghost comes, or be smaller.
+    /// As `Until(0)`, of a table that takes another's place.
+    struct Heir<'a> {
+        old: &'a Table,
+        new: &'a Table,
+    }
+
+    impl Judge for Heir<'_> {
+        fn full_after(&self, words: &[u64]) -> u64 {
+            Until(0).full_after(words)
+        }
+
+        fn is_rested(&self, words: &[u64]) -> bool {
+            Until(0).is_rested(words)
+        }
+
+        fn is_held(&self, _: &[u64]) -> bool {
+            false
+        }
+
+        fn merge(&self, into: &mut [u64], from: &[u64]) {
+            Until(0).merge(into, from);
+        }
+
+        fn complete(&self, set: usize) {
+            self.new.complete(set, self.old, |before, words| words.copy_from_slice(before));
+        }
+    }
+
+    /// A table of so many sets, frozen.
+    fn left_behind(sets: usize, keys: std::ops::Range<u64>) -> Table {
+        let table = Table::new(1, 100_000).unwrap();
+        keys.for_each(|number| insert(&table, number, 0, number + 1));
+        while table.sets() < sets {
+            table.add_set(&Until(0));
+        }
+        table.freeze();
+        table
+    }
+
+    /// A set that is split before its records came has them first: none is lost, none is in two places.
+    #[test]
+    fn a_table_that_grows_while_it_takes_over_finds_everything() {
+        let old = left_behind(4, 0..20);
+        let new = Table::new(1, 100_000).unwrap();
+        new.follow(&old);
+        let judge = Heir { old: &old, new: &new };
+        let sets = new.sets();
+        while new.sets() < 5 * sets {
+            new.add_set(&judge);
+        }
+        assert_eq!(new.keys(), 20);
+        new.complete_all(&old, &judge);
+        assert_eq!(new.keys(), 20);
+        let tags = (0..new.sets() * WAYS).filter(|&index| new.tag_at(index) != EMPTY);
+        assert_eq!(tags.count(), 20);
+        for number in 0..20 {
+            let mut seen = 0;
+            let found = new.transact(tag(number), |words: &mut [u64]| seen = words[0]);
+            assert_eq!((found, seen), (super::super::Found::Done, number + 1));
+        }
+    }
+
+    /// An update's new table may have grown before an old ghost comes.
     #[test]
     fn a_ghost_that_is_taken_over_haunts_all_who_may_have_been_evicted_from_its_set() {
         for before in [4, 5, 100, 1_700, 2_000] {
-            let table = Table::new(1, 100_000, None).unwrap();
-            (0..200).for_each(|number| insert(&table, number, 0, 10));
-            assert_eq!(table.sets(), 1_600, "the test wants it between");
+            let old = left_behind(before, 0..0);
+            assert_eq!(old.sets(), before);
             let set = before - 1;
-            table.add_ghost(set, before, &[1_000], &Until(0));
+            old.haunt(set, &[1_000], &Until(0));
+            let new = Table::new(1, 100_000).unwrap();
+            new.follow(&old);
+            let judge = Heir { old: &old, new: &new };
+            for number in 0..200 {
+                let fill = |words: &mut [u64]| words.fill(10);
+                let inherit = super::super::OnPressure::Inherit;
+                let done = new.insert(tag(number), &judge, inherit, fill);
+                assert_eq!(done, super::super::Inserted::Done);
+            }
+            assert_eq!(new.sets(), before.max(1_600), "the test wants it between");
+            new.complete_all(&old, &judge);
             for tag in (0..20_000).map(tag).filter(|&tag| sets_of(tag, before).contains(&set)) {
                 let mut words = [0];
-                table.ghosts_of(tag, &Until(0), &mut words);
+                new.inherit_ghosts(sets_of(tag, new.sets()), &judge, &mut words);
                 assert_eq!(words, [1_000], "{tag:x} of {before} sets");
             }
         }
@@ -305,7 +353,7 @@ mod tests {
     /// A thousand keys are in use at a time, and rest as long; a hundred thousand pass by.
     #[test]
     fn keys_that_are_full_again_make_room_before_the_table_grows() {
-        let table = Table::new(1, 1_000_000, None).unwrap();
+        let table = Table::new(1, 1_000_000).unwrap();
         for number in 0..100_000 {
             insert(&table, number, number, number + 1_000);
         }

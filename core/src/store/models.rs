@@ -31,6 +31,43 @@ impl Judge for Counts {
     }
 }
 
+/// As `Counts`, of a table that may take another's place, and where words of `held` and more must not be given away.
+struct Heir<'a> {
+    old: Option<&'a Table>,
+    new: &'a Table,
+    held: u64,
+}
+
+impl Judge for Heir<'_> {
+    fn full_after(&self, words: &[u64]) -> u64 {
+        Counts.full_after(words)
+    }
+
+    fn is_rested(&self, words: &[u64]) -> bool {
+        Counts.is_rested(words)
+    }
+
+    fn is_held(&self, words: &[u64]) -> bool {
+        words[0] >= self.held
+    }
+
+    fn merge(&self, into: &mut [u64], from: &[u64]) {
+        Counts.merge(into, from);
+    }
+
+    fn complete(&self, set: usize) {
+        let Some(old) = self.old else { return };
+        self.new.complete(set, old, |before, words| words.copy_from_slice(before));
+    }
+}
+
+/// What an update does.
+fn migrate(old: &Table, new: &Table) {
+    old.freeze();
+    new.follow(old);
+    new.complete_all(old, &Heir { old: Some(old), new, held: u64::MAX });
+}
+
 /// Adds one to every word while all are below `most`; says whether it did.
 fn take(words: &mut [u64], most: u64) -> bool {
     let room = words.iter().all(|word| *word < most);
@@ -47,13 +84,9 @@ fn acquire(table: &Table, tag: u64, most: u64) -> Option<bool> {
             Found::Done => return Some(admitted),
             Found::Moved => return None,
             Found::Absent => {
-                match table.insert(
-                    tag,
-                    &Counts,
-                    OnPressure::Inherit,
-                    |_| false,
-                    |words| admitted = take(words, most),
-                ) {
+                match table
+                    .insert(tag, &Counts, OnPressure::Inherit, |words| admitted = take(words, most))
+                {
                     Inserted::Done => return Some(admitted),
                     Inserted::Moved => return None,
                     Inserted::Again => {}
@@ -75,13 +108,15 @@ fn words_of(table: &Table, tag: u64) -> Option<Vec<u64>> {
 fn model(check: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
+    // Steps of one run; sets that are looked through have many.
+    builder.max_branches = 10_000;
     builder.check(check);
 }
 
 /// Two threads take from one record: what is admitted is what is in the words, and no more than there is.
 fn charges(words: usize) {
     model(move || {
-        let table = Arc::new(Table::new(words, 1, None).unwrap());
+        let table = Arc::new(Table::new(words, 1).unwrap());
         assert_eq!(acquire(&table, 7, 2), Some(true));
         let other = {
             let table = Arc::clone(&table);
@@ -107,7 +142,7 @@ fn charges_of_two_words() {
 /// The first requests of a key, from two threads: one record.
 fn first_access(words: usize) {
     model(move || {
-        let table = Arc::new(Table::new(words, 2, None).unwrap());
+        let table = Arc::new(Table::new(words, 2).unwrap());
         let other = {
             let table = Arc::clone(&table);
             thread::spawn(move || acquire(&table, 7, 9))
@@ -133,7 +168,7 @@ fn first_access_two_words() {
 /// charge is never lost between the two.
 fn eviction_against_charge(words: usize) {
     model(move || {
-        let table = Arc::new(Table::new(words, 1, None).unwrap());
+        let table = Arc::new(Table::new(words, 1).unwrap());
         acquire(&table, 7, 9);
         let other = {
             let table = Arc::clone(&table);
@@ -143,13 +178,7 @@ fn eviction_against_charge(words: usize) {
         other.join().unwrap();
         // Whoever comes back inherits the larger use: two charges of key 7, whatever the order.
         let mut seen = Vec::new();
-        match table.insert(
-            7,
-            &Counts,
-            OnPressure::Inherit,
-            |_| false,
-            |words| seen.extend_from_slice(words),
-        ) {
+        match table.insert(7, &Counts, OnPressure::Inherit, |words| seen.extend_from_slice(words)) {
             Inserted::Again => seen = words_of(&table, 7).unwrap(),
             Inserted::Done => {}
             _ => unreachable!("the table is neither full of held records nor moved"),
@@ -171,17 +200,14 @@ fn eviction_against_charge_two_words() {
 /// A charge in a table that is left behind is carried over, or made in the new table.
 fn migration_against_charge(words: usize) {
     model(move || {
-        let tables =
-            Arc::new([Table::new(words, 1, None).unwrap(), Table::new(words, 1, None).unwrap()]);
+        let tables = Arc::new([Table::new(words, 1).unwrap(), Table::new(words, 1).unwrap()]);
         acquire(&tables[0], 7, 9);
         let other = {
             let tables = Arc::clone(&tables);
             thread::spawn(move || acquire(&tables[0], 7, 9))
         };
         let [old, new] = &*tables;
-        old.freeze();
-        let take_over = |words: &mut [u64]| old.take_out(7, words);
-        new.insert(7, &Counts, OnPressure::Inherit, take_over, |_| ());
+        migrate(old, new);
         let charged = if other.join().unwrap().is_some() { 2 } else { 1 };
         assert_eq!(words_of(new, 7), Some(vec![charged; words]));
         assert!(words_of(old, 7).is_none());
@@ -202,7 +228,7 @@ fn migration_against_charge_two_words() {
 #[test]
 fn refund_against_charge() {
     model(|| {
-        let table = Arc::new(Table::new(2, 1, None).unwrap());
+        let table = Arc::new(Table::new(2, 1).unwrap());
         acquire(&table, 7, 9);
         let other = {
             let table = Arc::clone(&table);
@@ -270,7 +296,7 @@ fn replacement_against_charge_two_words() {
 #[test]
 fn a_look_is_not_torn() {
     model(|| {
-        let table = Arc::new(Table::new(2, 1, None).unwrap());
+        let table = Arc::new(Table::new(2, 1).unwrap());
         acquire(&table, 7, 9);
         let other = {
             let table = Arc::clone(&table);
@@ -286,18 +312,13 @@ fn a_look_is_not_torn() {
 #[test]
 fn migration_against_first_access() {
     model(|| {
-        let tables = Arc::new([Table::new(1, 1, None).unwrap(), Table::new(1, 1, None).unwrap()]);
+        let tables = Arc::new([Table::new(1, 1).unwrap(), Table::new(1, 1).unwrap()]);
         let other = {
             let tables = Arc::clone(&tables);
             thread::spawn(move || acquire(&tables[0], 7, 9))
         };
         let [old, new] = &*tables;
-        old.freeze();
-        old.each_tag(|tag, _, _| {
-            assert_eq!(tag, Some(7));
-            let take_over = |words: &mut [u64]| old.take_out(7, words);
-            new.insert(7, &Counts, OnPressure::Inherit, take_over, |_| ());
-        });
+        migrate(old, new);
         let charged = other.join().unwrap().map(|_| vec![1]);
         assert_eq!(words_of(new, 7), charged);
     });
@@ -308,7 +329,7 @@ const MOVES: u64 = (1 << 32) | 1;
 
 /// A table of one set that may become two.
 fn growing(words: usize) -> Table {
-    let table = Table::new(words, 6, None).unwrap();
+    let table = Table::new(words, 6).unwrap();
     assert_eq!(table.sets(), 1);
     table
 }
@@ -322,7 +343,7 @@ fn growth_against_charge(words: usize) {
             let table = Arc::clone(&table);
             thread::spawn(move || acquire(&table, MOVES, 9))
         };
-        table.add_set();
+        table.add_set(&Counts);
         other.join().unwrap();
         assert_eq!((table.sets(), table.keys()), (2, 1));
         assert_eq!(words_of(&table, MOVES), Some(vec![2; words]));
@@ -349,7 +370,7 @@ fn growth_against_a_late_charge() {
             let table = Arc::clone(&table);
             thread::spawn(move || acquire(&table, MOVES, 9))
         };
-        table.add_set();
+        table.add_set(&Counts);
         // The same way of the old set, where this one stays.
         let stays = MOVES - 1 - (1 << 32) + (1 << 33);
         acquire(&table, stays, 9);
@@ -367,7 +388,7 @@ fn growth_against_first_access(words: usize) {
             let table = Arc::clone(&table);
             thread::spawn(move || acquire(&table, MOVES, 9))
         };
-        table.add_set();
+        table.add_set(&Counts);
         acquire(&table, MOVES, 9);
         other.join().unwrap();
         assert_eq!(words_of(&table, MOVES), Some(vec![2; words]));
@@ -389,20 +410,112 @@ fn growth_against_first_access_two_words() {
 #[test]
 fn growth_against_migration() {
     model(|| {
-        let tables = Arc::new([growing(1), Table::new(1, 6, None).unwrap()]);
+        let tables = Arc::new([growing(1), Table::new(1, 6).unwrap()]);
         acquire(&tables[0], MOVES, 9);
         let other = {
             let tables = Arc::clone(&tables);
-            thread::spawn(move || tables[0].add_set())
+            thread::spawn(move || tables[0].add_set(&Counts))
         };
         let [old, new] = &*tables;
-        old.freeze();
-        let mut tags = Vec::new();
-        old.each_tag(|tag, _, _| tags.push(tag));
-        assert_eq!(tags, [Some(MOVES)]);
-        let take_over = |words: &mut [u64]| old.take_out(MOVES, words);
-        new.insert(MOVES, &Counts, OnPressure::Inherit, take_over, |_| ());
+        migrate(old, new);
         other.join().unwrap();
         assert_eq!(words_of(new, MOVES), Some(vec![1]));
+        assert_eq!(new.keys(), 1);
+    });
+}
+
+/// One asks for a key in a table that is just taking over: the record is found, and nobody else takes its place, though
+/// nothing may have come yet.
+fn newcomer_against_migration(words: usize, pressure: OnPressure) {
+    model(move || {
+        let tables = Arc::new([Table::new(words, 1).unwrap(), Table::new(words, 1).unwrap()]);
+        acquire(&tables[0], 7, 9);
+        tables[0].freeze();
+        tables[1].follow(&tables[0]);
+        let other = {
+            let tables = Arc::clone(&tables);
+            thread::spawn(move || {
+                let [old, new] = &*tables;
+                let judge = Heir { old: Some(old), new, held: 1 };
+                assert_eq!(new.insert(8, &judge, pressure, |words| words.fill(1)), Inserted::Full);
+                assert_eq!(new.insert(7, &judge, pressure, |words| words.fill(1)), Inserted::Again);
+                assert_eq!(words_of(new, 7), Some(vec![1; words]));
+                assert_eq!(new.keys(), 1);
+            })
+        };
+        let [old, new] = &*tables;
+        new.complete_all(old, &Heir { old: Some(old), new, held: 1 });
+        assert_eq!(words_of(new, 7), Some(vec![1; words]));
+        other.join().unwrap();
+        assert_eq!((words_of(old, 7), new.keys()), (None, 1));
+    });
+}
+
+#[test]
+fn newcomer_against_migration_one_word() {
+    newcomer_against_migration(1, OnPressure::Inherit);
+}
+
+#[test]
+fn newcomer_against_migration_two_words() {
+    newcomer_against_migration(2, OnPressure::Refuse);
+}
+
+/// The table that takes over grows meanwhile, and the key is charged: one record, with every charge.
+#[test]
+fn migration_against_growth_of_the_new_table() {
+    model(|| {
+        let tables = Arc::new([growing(1), growing(1)]);
+        acquire(&tables[0], MOVES, 9);
+        tables[0].freeze();
+        tables[1].follow(&tables[0]);
+        let other = {
+            let tables = Arc::clone(&tables);
+            thread::spawn(move || {
+                let [old, new] = &*tables;
+                new.add_set(&Heir { old: Some(old), new, held: 1 });
+            })
+        };
+        let [old, new] = &*tables;
+        new.complete_all(old, &Heir { old: Some(old), new, held: 1 });
+        acquire(new, MOVES, 9);
+        other.join().unwrap();
+        assert_eq!(words_of(new, MOVES), Some(vec![2]));
+        assert_eq!((new.sets(), new.keys()), (2, 1));
+    });
+}
+
+/// A newcomer whose own set is full of records that are held finds the one that is not, in the other set, also while
+/// somebody else is busy there; and the count is never beyond what there may be.
+#[test]
+fn who_is_busy_is_not_held() {
+    model(|| {
+        let table = Arc::new(growing(1));
+        table.add_set(&Counts);
+        // Both sets of an even number are the first, of an odd one the second.
+        let tag = |number: u64| number << 33 | (number % 2) << 32 | number;
+        for (number, words) in [(2, 5), (4, 5), (6, 5), (8, 5), (10, 5), (3, 1)] {
+            let put = |place: &mut [u64]| place.fill(words);
+            assert_eq!(
+                table.insert(tag(number), &Counts, OnPressure::Inherit, put),
+                Inserted::Done
+            );
+        }
+        assert_eq!((table.keys(), table.sets()), (6, 2));
+        let ask = move |table: &Table, number: u64| {
+            let judge = Heir { old: None, new: table, held: 5 };
+            let done =
+                table.insert(tag(number), &judge, OnPressure::Inherit, |words| words[0] += 1);
+            assert_eq!(done, Inserted::Done);
+            assert!(table.keys() <= 6);
+        };
+        let other = {
+            let table = Arc::clone(&table);
+            thread::spawn(move || ask(&table, 12))
+        };
+        // It takes the other set's lock, and the place of the record there.
+        ask(&table, 5);
+        other.join().unwrap();
+        assert_eq!((table.keys(), table.evictions()), (6, 2));
     });
 }

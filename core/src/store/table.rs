@@ -1,15 +1,16 @@
 //! Sets of slots: find, insert, hand over. See `store` for the picture.
 
-use super::eviction::{NoPlace, Place};
-use super::growth::{first_sets, heirs, most_sets, preferred_way, roomy_sets, sets_of};
+use super::eviction::NoPlace;
+use super::growth::{first_sets, most_sets, preferred_way, roomy_sets, sets_of};
+use super::locks::locks;
 use super::region::Region;
 use super::{Attempt, Change, EMPTY, GHOST, Judge, compact, line};
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, spin};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, spin};
 
 /// Slots of a set.
 pub(super) const WAYS: usize = 8;
-/// Locks for changes of structure; sets share them by number.
-const LOCKS: usize = 512;
+/// How often an insert that is in somebody's way comes again before it takes all locks.
+const TRIES: u32 = if cfg!(loom) { 1 } else { 4 };
 
 /// What a newcomer meets in a full table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub(crate) enum Inserted {
     /// The key has a record by now, or lost a race: look again.
     Again,
     Moved,
-    /// The table is full, and pressure is refused (or every record is held).
+    /// The table is full, and pressure is refused (or every record is held). The key has no record.
     Full,
 }
 
@@ -53,7 +54,8 @@ pub(crate) struct Table {
     pub(super) max_keys: u64,
     pub(super) keys: AtomicU64,
     pub(super) evictions: AtomicU64,
-    locks: Box<[Mutex<()>]>,
+    /// Sets share them by number.
+    pub(super) locks: Box<[Mutex<()>]>,
     /// Held by who makes a set.
     pub(super) growing: Mutex<()>,
     /// The table is being left behind: no record enters it any more.
@@ -63,23 +65,22 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// A table for records of `words` words, of the size of `like`; `None` when there is no such memory.
-    pub(crate) fn new(words: usize, max_keys: u64, like: Option<&Table>) -> Option<Table> {
+    /// A table for records of `words` words; `None` when there is no such memory.
+    pub(crate) fn new(words: usize, max_keys: u64) -> Option<Table> {
         let stride =
             if words == 1 { compact::STRIDE } else { (2 + words).next_multiple_of(line::STRIDE) };
         let most_sets = most_sets(max_keys)?;
-        let sets = like.map_or(first_sets(most_sets), Table::sets);
         Some(Table {
             region: Region::zeroed(most_sets.checked_mul(WAYS * stride)?)?,
             stride,
             words,
-            sets: AtomicUsize::new(sets.min(most_sets)),
+            sets: AtomicUsize::new(first_sets(most_sets)),
             most_sets,
             roomy_sets: roomy_sets(WAYS * stride, most_sets),
             max_keys,
             keys: AtomicU64::new(0),
             evictions: AtomicU64::new(0),
-            locks: (0..most_sets.min(LOCKS)).map(|_| Mutex::new(())).collect(),
+            locks: locks(most_sets),
             growing: Mutex::new(()),
             frozen: AtomicBool::new(false),
             hand: AtomicUsize::new(0),
@@ -227,139 +228,119 @@ impl Table {
         }
     }
 
-    /// Locks two sets, in the order of their locks.
-    pub(super) fn lock(&self, sets: [usize; 2]) -> [Option<MutexGuard<'_, ()>>; 2] {
-        let [a, b] = sets.map(|set| set % self.locks.len());
-        let first = self.locks[a.min(b)].lock();
-        let second = (a != b).then(|| self.locks[a.max(b)].lock());
-        [Some(first), second]
-    }
-
-    /// The lock of one set, if nobody has it.
-    pub(super) fn try_lock(&self, set: usize) -> Option<MutexGuard<'_, ()>> {
-        self.locks[set % self.locks.len()].try_lock()
-    }
-
-    /// The sets of a tag, and their locks: they stay its sets as long as these are held.
-    fn lock_sets_of(&self, tag: u64) -> ([usize; 2], [Option<MutexGuard<'_, ()>>; 2]) {
-        loop {
-            let sets = sets_of(tag, self.sets());
-            let guards = self.lock(sets);
-            // One of them may have been split before we had the lock.
-            if sets_of(tag, self.sets()) == sets {
-                return (sets, guards);
-            }
-        }
-    }
-
-    /// Runs `change` on the record of a key that has none yet, and inserts it if it changed.
-    ///
-    /// `origin` fills the words of a record that the key had elsewhere, if any; such a record is
-    /// inserted in any case.
+    /// Runs `change` on the record of a key that has none yet, and inserts it if it changed. Called once for every
+    /// attempt; the last one counts.
     pub(crate) fn insert(
         &self,
         tag: u64,
         judge: &impl Judge,
         on_pressure: OnPressure,
-        origin: impl FnOnce(&mut [u64]) -> bool,
-        change: impl FnOnce(&mut [u64]),
+        mut change: impl FnMut(&mut [u64]),
     ) -> Inserted {
-        let (sets, guards, place) = loop {
-            let (sets, guards) = self.lock_sets_of(tag);
-            // Acquire pairs with the Release in `freeze`; after that, the locks keep us out.
-            if self.frozen.load(Ordering::Acquire) {
-                return Inserted::Moved;
+        let mut tries = 0;
+        loop {
+            match self.try_insert(tag, judge, on_pressure, &mut change, tries >= TRIES) {
+                Ok(inserted) => return inserted,
+                Err(NoPlace::Full) => return Inserted::Full,
+                Err(NoPlace::Crowded) => self.add_set(judge),
+                Err(NoPlace::Busy) => {
+                    tries += 1;
+                    spin();
+                }
+                Err(NoPlace::Unsure) => tries = TRIES,
             }
-            if self.find(tag).is_some() {
-                return Inserted::Again;
-            }
-            match self.place(sets, tag, judge) {
-                Ok(place) => break (sets, guards, place),
-                Err(NoPlace::Held) => return Inserted::Full,
-                Err(NoPlace::Crowded) => drop(guards),
-            }
-            self.add_set();
-        };
-        let pressed = matches!(place, Place::Evict(..) | Place::Elsewhere(_));
-        if pressed && on_pressure == OnPressure::Refuse {
-            return Inserted::Full;
         }
-        let mut buffer = [0; MAX_WORDS];
-        let words = &mut buffer[..self.words];
-        let mut before = [0; MAX_WORDS];
-        if !origin(words) {
-            self.inherit(sets, &place, judge, words);
-            before[..self.words].copy_from_slice(words);
+    }
+
+    fn try_insert(
+        &self,
+        tag: u64,
+        judge: &impl Judge,
+        on_pressure: OnPressure,
+        change: &mut impl FnMut(&mut [u64]),
+        alone: bool,
+    ) -> Result<Inserted, NoPlace> {
+        let (sets, locks) = self.lock_sets_of(tag, judge, alone);
+        // Acquire pairs with the Release in `freeze`; after that, the locks keep us out.
+        if self.frozen.load(Ordering::Acquire) {
+            return Ok(Inserted::Moved);
         }
+        if self.find(tag).is_some() {
+            return Ok(Inserted::Again);
+        }
+        let place = self.place(sets, tag, judge, on_pressure, &locks)?;
+        let (mut words, mut before) = ([0; MAX_WORDS], [0; MAX_WORDS]);
+        let words = &mut words[..self.words];
+        self.inherit(sets, &place, judge, words);
+        before[..self.words].copy_from_slice(words);
         change(words);
         // A denied newcomer leaves no trace.
         if words[..] != before[..self.words] {
-            self.settle(sets, tag, words, place, judge);
-            drop(guards);
+            if !self.settle(sets, tag, words, place, judge, &locks) {
+                return Err(NoPlace::Busy);
+            }
+            drop(locks);
             self.make_room(judge);
         }
-        Inserted::Done
+        Ok(Inserted::Done)
     }
 
-    /// No record enters this table from now on; when this returns, none is on its way in.
+    /// No record enters this table from now on; when this returns, none is on its way in or elsewhere.
     pub(crate) fn freeze(&self) {
-        // Release pairs with the Acquire in `insert` and `transact`.
+        // Release pairs with the Acquire of all who have a lock.
         self.frozen.store(true, Ordering::Release);
         for lock in &*self.locks {
             drop(lock.lock());
         }
     }
 
-    /// Takes the record of `tag` out of a frozen table.
-    pub(crate) fn take_out(&self, tag: u64, words: &mut [u64]) -> bool {
-        let _guards = self.lock_sets_of(tag);
-        self.find(tag).is_some_and(|index| self.take(index, words))
+    /// Takes the place of `old`, which is frozen and no larger. Before anybody else sees this table.
+    ///
+    /// It has as many sets, and counts the keys of the old one as its own: they have their places here. What is in a
+    /// set comes by `complete`, before anything else may enter the set: so each record finds the slot free that
+    /// it had there.
+    pub(crate) fn follow(&self, old: &Table) {
+        debug_assert!(old.sets() <= self.most_sets && old.keys() <= self.max_keys);
+        // Relaxed: who publishes the table publishes this.
+        self.sets.store(old.sets(), Ordering::Relaxed);
+        self.keys.store(old.keys(), Ordering::Relaxed);
     }
 
-    /// The larger use of the ghosts that a frozen table has for `tag`.
-    pub(crate) fn ghosts_of(&self, tag: u64, judge: &impl Judge, words: &mut [u64]) {
-        self.inherit_ghosts(sets_of(tag, self.sets()), judge, words);
-    }
-
-    /// Every tag of a frozen table, once; `None` stands for a ghost, with the number of its set.
-    pub(crate) fn each_tag(&self, mut visit: impl FnMut(Option<u64>, usize, usize)) {
-        for index in (0..self.sets()).flat_map(|set| self.ways(set)) {
-            match self.tag_at(index) {
-                EMPTY => {}
-                GHOST => visit(None, index / WAYS, index),
-                tag => visit(Some(tag), index / WAYS, index),
+    /// Brings in what is left in a set of the old table; `carry` makes new words (zero so far) of the old. Under the lock
+    /// of this table's set, which is all that is needed: nothing else changes a frozen table.
+    pub(crate) fn complete(
+        &self,
+        set: usize,
+        old: &Table,
+        mut carry: impl FnMut(&[u64], &mut [u64]),
+    ) {
+        if set >= old.sets() {
+            // Made by a split of one that was complete.
+            return;
+        }
+        let mut before = [0; MAX_WORDS];
+        for index in self.ways(set) {
+            let tag = old.tag_at(index);
+            // A look first: taking writes, and mostly all have gone.
+            if tag == EMPTY || !old.peek(index, &mut before) || !old.take(index, &mut before) {
+                continue;
+            }
+            let mut words = [0; MAX_WORDS];
+            carry(&before[..old.words], &mut words[..self.words]);
+            if words != [0; MAX_WORDS] {
+                self.put(index, tag, &words);
+            } else if tag != GHOST {
+                self.keys.fetch_sub(1, Ordering::Relaxed);
             }
         }
     }
 
-    /// The ghost at `index` of a frozen table.
-    pub(crate) fn ghost_words(&self, index: usize, words: &mut [u64]) -> bool {
-        self.peek(index, words)
-    }
-
-    /// Takes over a ghost of `set` from a table of `sets` sets: every set that a key of that one may be in now has one at
-    /// least as large. Not under any lock.
-    pub(crate) fn add_ghost(&self, set: usize, sets: usize, words: &[u64], judge: &impl Judge) {
-        // Else a set that is made meanwhile would be left out.
-        let _no_growth = self.growing.lock();
-        heirs(set, sets, self.sets()).for_each(|set| self.enlarge_ghost(set, words, judge));
-    }
-
-    /// Makes the ghost of `set` at least as large as `words`; without room for one, a record
-    /// of the set becomes part of it.
-    fn enlarge_ghost(&self, set: usize, words: &[u64], judge: &impl Judge) {
-        let _guards = self.lock([set, set]);
-        let full = self.ways(set).all(|index| self.tag_at(index) != EMPTY);
-        if full && self.ghost(set).is_none() {
-            let mut old = [0; MAX_WORDS];
-            let free = self
-                .ways(set)
-                .find(|&index| self.peek(index, &mut old) && !judge.is_held(&old[..self.words]));
-            if let Some(index) = free {
-                self.evict(index, judge);
-            }
+    /// Makes every set complete that the old table had.
+    pub(crate) fn complete_all(&self, old: &Table, judge: &impl Judge) {
+        for set in 0..old.sets() {
+            let _guards = self.lock([set, set]);
+            judge.complete(set);
         }
-        self.haunt(set, words, judge);
     }
 }
 
