@@ -39,6 +39,13 @@ pub(crate) enum Bucket {
     Permits(Permits),
 }
 
+/// Names a payment, for [`Bucket::refund`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// The window it was made in, or the word after it.
+    pub(crate) payment: u64,
+}
+
 /// The same call on whichever algorithm it is.
 macro_rules! each {
     ($self:expr, $bucket:ident => $call:expr) => {
@@ -133,8 +140,8 @@ impl Bucket {
     }
 
     /// Names the payment just made, for [`Bucket::refund`].
-    pub(crate) fn mark(&self, words: &[u64], at: Moment) -> u64 {
-        each!(self, bucket => bucket.mark(words, at))
+    pub(crate) fn mark(&self, words: &[u64], at: Moment) -> Mark {
+        Mark { payment: each!(self, bucket => bucket.mark(words, at)) }
     }
 
     /// Gives units back, never more than are in use; with a mark, only those of that payment that still
@@ -144,13 +151,14 @@ impl Bucket {
         words: &mut [u64],
         at: Moment,
         units: Units,
-        mark: Option<u64>,
+        mark: Option<Mark>,
     ) -> Units {
+        let mark = mark.map(|mark| mark.payment);
         each!(self, bucket => bucket.refund(words, at, units, mark))
     }
 
     /// Makes `into` the larger use of the two, part by part.
-    pub(crate) fn merge(&self, into: &mut [u64], from: &[u64]) {
+    pub(crate) fn merge(&self, into: &mut [u64], from: &[u64], _at: Moment) {
         match self {
             Bucket::Gcra(_) | Bucket::Permits(_) => into[0] = into[0].max(from[0]),
             Bucket::Clock(bucket) => bucket.merge(into, from),

@@ -67,11 +67,11 @@ impl Judge for At<'_> {
     }
 
     fn is_held(&self, words: &[u64]) -> bool {
-        self.plan.is_held(words)
+        self.plan.is_held(words, self.at)
     }
 
     fn merge(&self, into: &mut [u64], from: &[u64]) {
-        self.plan.merge(into, from);
+        self.plan.merge(into, from, self.at);
     }
 }
 
