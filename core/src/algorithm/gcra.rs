@@ -281,6 +281,7 @@ mod tests {
             period: Period::Nanos(period),
             algorithm: Algorithm::Gcra { burst },
             max_debt: quota,
+            growth: None,
         };
         Gcra::new(&rate, burst)
     }

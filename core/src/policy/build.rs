@@ -174,7 +174,7 @@ impl<'t> Builder<'t> {
             Form::FirstRequestWindow => Algorithm::FirstRequestWindow,
         };
         let max_debt = max_debt.unwrap_or(quota);
-        Ok(Rate { name: name.clone(), quota, period, algorithm, max_debt })
+        Ok(Rate { name: name.clone(), quota, period, algorithm, max_debt, growth: None })
     }
 
     fn optional(
