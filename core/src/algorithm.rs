@@ -3,9 +3,13 @@
 //! Pure functions of (rate, words, time, units). Words of zero are those of a key that was never seen:
 //! every bucket full. Waits are nanoseconds from the time given.
 
+#[cfg(test)]
+mod against_model;
 mod concurrency;
 mod fixed_window;
 mod gcra;
+mod growing;
+mod leases;
 mod meter;
 mod ratio;
 mod sliding_window;
@@ -17,6 +21,8 @@ use crate::rate::{Algorithm, Rate};
 pub(crate) use concurrency::{NOMINAL_WAIT, Permits};
 use fixed_window::{ClockWindow, FirstRequestWindow};
 pub(crate) use gcra::{Gcra, Taken};
+use growing::Growing;
+use leases::Leases;
 use meter::Meter;
 pub(crate) use meter::{Paid, Standing};
 pub(crate) use ratio::wide;
@@ -37,6 +43,17 @@ pub(crate) enum Bucket {
     Sliding(SlidingWindow),
     Strict(StrictWindow),
     Permits(Permits),
+    Leases(Leases),
+    Growing(Growing),
+}
+
+/// Names a payment, for [`Bucket::refund`] and [`Bucket::renew`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// The window it was made in, the word after it, or the generation of a permit.
+    pub(crate) payment: u64,
+    /// Of a growing rate, the level; payments under two of them are not compared.
+    pub(crate) level: u32,
 }
 
 /// The same call on whichever algorithm it is.
@@ -49,6 +66,8 @@ macro_rules! each {
             Bucket::Sliding($bucket) => apart(move || $call),
             Bucket::Strict($bucket) => apart(move || $call),
             Bucket::Permits($bucket) => $call,
+            Bucket::Leases($bucket) => apart(move || $call),
+            Bucket::Growing($bucket) => apart(move || $call),
         }
     };
 }
@@ -61,6 +80,9 @@ fn apart<R>(call: impl FnOnce() -> R) -> R {
 
 impl Bucket {
     pub(crate) fn new(rate: &Rate) -> Bucket {
+        if let Some(growth) = &rate.growth {
+            return Bucket::Growing(Growing::new(rate, growth));
+        }
         match &rate.algorithm {
             Algorithm::Gcra { burst } => Bucket::Gcra(Gcra::new(rate, *burst)),
             Algorithm::SlidingWindow { strict: false } => Bucket::Sliding(SlidingWindow::new(rate)),
@@ -70,18 +92,58 @@ impl Bucket {
         }
     }
 
+    /// Permits that are reclaimed when `max_hold` nanoseconds have passed since they were taken.
+    #[allow(dead_code)] // until policies speak of it
+    pub(crate) fn leases(quota: Units, max_hold: u64) -> Bucket {
+        Bucket::Leases(Leases::new(quota, max_hold))
+    }
+
     /// How many words of state a key needs.
     pub(crate) fn words(&self) -> usize {
         each!(self, bucket => bucket.words())
     }
 
+    /// Of a rate that grows, where it begins.
     pub(crate) fn quota(&self) -> Units {
         each!(self, bucket => bucket.quota())
     }
 
-    /// Most that can be spent at once.
+    /// Most that can be spent at once. Of a rate that grows, where it begins.
     pub(crate) fn capacity(&self) -> Units {
         each!(self, bucket => bucket.capacity())
+    }
+
+    /// The quota that holds for these words: of a rate that grows, its level's.
+    #[inline]
+    #[allow(dead_code)] // until policies speak of it
+    pub(crate) fn quota_now(&self, words: &[u64], at: Moment) -> Units {
+        match self {
+            Bucket::Growing(bucket) => bucket.present(words, at).quota(),
+            _ => self.quota(),
+        }
+    }
+
+    /// Most that can be spent at once with these words.
+    #[inline]
+    #[allow(dead_code)] // until policies speak of it
+    pub(crate) fn capacity_now(&self, words: &[u64], at: Moment) -> Units {
+        match self {
+            Bucket::Growing(bucket) => bucket.present(words, at).capacity(),
+            _ => self.capacity(),
+        }
+    }
+
+    /// Do quota and capacity depend on the words?
+    #[allow(dead_code)] // until policies speak of it
+    pub(crate) fn grows(&self) -> bool {
+        matches!(self, Bucket::Growing(_))
+    }
+
+    fn level(&self, words: &[u64], at: Moment) -> u32 {
+        match self {
+            Bucket::Growing(bucket) => bucket.level(words, at),
+            _ => 0,
+        }
     }
 
     /// Units used, rounded up; above the capacity when in debt.
@@ -122,51 +184,88 @@ impl Bucket {
         each!(self, bucket => bucket.pay(words, at, due))
     }
 
-    /// Nanoseconds until `units` (at most the capacity) fit; 0: they do now.
+    /// Nanoseconds until `units` (at most the capacity now) fit; 0: they do now. `u64::MAX`: never, since a rate that
+    /// grew shrinks before. Of permits with a time: until the oldest are reclaimed; one may come back sooner.
     pub(crate) fn wait_for(&self, words: &[u64], at: Moment, units: Units) -> u64 {
         each!(self, bucket => bucket.wait_for(words, at, units))
     }
 
-    /// Nanoseconds until the bucket is full again (a fixed window: until it ends); 0: it is.
+    /// Nanoseconds until the words say no more than those of a key never seen (a fixed window: until it ends); 0: so
+    /// it is. A rate that grew has to shrink for that.
     pub(crate) fn full_after(&self, words: &[u64], at: Moment) -> u64 {
         each!(self, bucket => bucket.full_after(words, at))
     }
 
-    /// Names the payment just made, for [`Bucket::refund`].
-    pub(crate) fn mark(&self, words: &[u64], at: Moment) -> u64 {
-        each!(self, bucket => bucket.mark(words, at))
+    /// Nanoseconds until all that can be spent at once can be, whatever the level then; 0: it can.
+    #[allow(dead_code)] // until policies speak of it
+    pub(crate) fn refilled_after(&self, words: &[u64], at: Moment) -> u64 {
+        match self {
+            Bucket::Growing(bucket) => bucket.refilled_after(words, at),
+            _ => self.full_after(words, at),
+        }
+    }
+
+    /// Names the payment just made.
+    pub(crate) fn mark(&self, words: &[u64], at: Moment) -> Mark {
+        let payment = each!(self, bucket => bucket.mark(words, at));
+        Mark { payment, level: self.level(words, at) }
     }
 
     /// Gives units back, never more than are in use; with a mark, only those of that payment that still
-    /// count. Returns how many were given.
+    /// count. (A rate that has grown or shrunk since compares no payments: as without.) Returns how many were
+    /// given.
     pub(crate) fn refund(
         &self,
         words: &mut [u64],
         at: Moment,
         units: Units,
-        mark: Option<u64>,
+        mark: Option<Mark>,
     ) -> Units {
+        let mark = mark.filter(|mark| mark.level == self.level(words, at));
+        let mark = mark.map(|mark| mark.payment);
         each!(self, bucket => bucket.refund(words, at, units, mark))
     }
 
+    /// Begins a permit's time anew: that of the mark, else of the oldest. Returns its new mark; none when it counts no
+    /// more, or when there is none.
+    #[allow(dead_code)] // until policies speak of it
+    pub(crate) fn renew(&self, words: &mut [u64], at: Moment, mark: Option<Mark>) -> Option<Mark> {
+        match self {
+            Bucket::Leases(bucket) => {
+                let payment = bucket.renew(words, at, mark.map(|mark| mark.payment))?;
+                Some(Mark { payment, level: 0 })
+            }
+            // Without a time, all that are out stay out.
+            Bucket::Permits(_) => (self.used(words, at) > 0).then(|| self.mark(words, at)),
+            _ => None,
+        }
+    }
+
     /// Makes `into` the larger use of the two, part by part.
-    pub(crate) fn merge(&self, into: &mut [u64], from: &[u64]) {
+    pub(crate) fn merge(&self, into: &mut [u64], from: &[u64], at: Moment) {
         match self {
             Bucket::Gcra(_) | Bucket::Permits(_) => into[0] = into[0].max(from[0]),
             Bucket::Clock(bucket) => bucket.merge(into, from),
             Bucket::FirstRequest(bucket) => bucket.merge(into, from),
             Bucket::Sliding(bucket) => bucket.merge(into, from),
             Bucket::Strict(bucket) => bucket.merge(into, from),
+            Bucket::Leases(bucket) => bucket.merge(into, from),
+            Bucket::Growing(bucket) => bucket.merge(into, from, at),
         }
     }
 
     /// Fills `new` (zeros) with the use that `words` hold under `old`.
     pub(crate) fn carry(&self, old: &Bucket, words: &[u64], new: &mut [u64], at: Moment) {
+        if self.is_permits() || old.is_permits() {
+            return self.carry_permits(old, words, new, at);
+        }
         let carried = match (self, old) {
-            (Bucket::Permits(_), _) | (_, Bucket::Permits(_)) => {
-                if let (Bucket::Permits(_), Bucket::Permits(_)) = (self, old) {
-                    new[0] = words[0];
-                }
+            (Bucket::Growing(bucket), old) => {
+                bucket.carry(old, words, new, at);
+                true
+            }
+            (bucket, Bucket::Growing(old)) => {
+                old.carry_to(bucket, words, new, at);
                 true
             }
             (Bucket::Gcra(bucket), Bucket::Gcra(old)) => {
@@ -184,6 +283,24 @@ impl Bucket {
         let used = old.used(words, at);
         if !carried && used > 0 {
             self.charge(new, at, used);
+        }
+    }
+
+    fn is_permits(&self) -> bool {
+        matches!(self, Bucket::Permits(_) | Bucket::Leases(_))
+    }
+
+    /// Permits stay permits; rates know nothing of them.
+    fn carry_permits(&self, old: &Bucket, words: &[u64], new: &mut [u64], at: Moment) {
+        match (self, old) {
+            (Bucket::Leases(bucket), Bucket::Leases(old)) => bucket.carry(old, words, new, at),
+            (Bucket::Leases(bucket), Bucket::Permits(_)) => {
+                bucket.begin(old.used(words, at), new, at);
+            }
+            (Bucket::Permits(_), Bucket::Permits(_) | Bucket::Leases(_)) => {
+                new[0] = old.used(words, at);
+            }
+            _ => {}
         }
     }
 }

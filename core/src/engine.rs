@@ -73,11 +73,11 @@ impl Judge for At<'_> {
     }
 
     fn is_held(&self, words: &[u64]) -> bool {
-        self.engine.plan.is_held(words)
+        self.engine.plan.is_held(words, self.at)
     }
 
     fn merge(&self, into: &mut [u64], from: &[u64]) {
-        self.engine.plan.merge(into, from);
+        self.engine.plan.merge(into, from, self.at);
     }
 
     fn complete(&self, set: usize) {

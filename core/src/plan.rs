@@ -3,7 +3,7 @@
 
 mod limit;
 
-use crate::algorithm::{Bucket, Gcra, Permits, Standing, Taken, Units, wide};
+use crate::algorithm::{Bucket, Gcra, Mark, Permits, Standing, Taken, Units, wide};
 use crate::clock::Moment;
 use crate::decision::{Decision, NEVER, Reason};
 use crate::error::{Error, Result};
@@ -86,7 +86,7 @@ pub(crate) struct Payment {
     lineage: u64,
     bucket: usize,
     units: Units,
-    mark: u64,
+    mark: Mark,
 }
 
 impl Plan {
@@ -365,9 +365,9 @@ impl Plan {
     }
 
     /// Are there permits out? Such a record cannot be given away.
-    pub(crate) fn is_held(&self, words: &[u64]) -> bool {
+    pub(crate) fn is_held(&self, words: &[u64], at: Moment) -> bool {
         let mut permits = self.of_method(Method::Concurrency).flat_map(|limit| &limit.buckets);
-        permits.any(|bucket| bucket.of(words)[0] > 0)
+        permits.any(|bucket| bucket.used(words, at) > 0)
     }
 
     /// Nanoseconds until every bucket is full again.
@@ -376,9 +376,9 @@ impl Plan {
     }
 
     /// Makes `into` the larger use of the two, bucket by bucket.
-    pub(crate) fn merge(&self, into: &mut [u64], from: &[u64]) {
+    pub(crate) fn merge(&self, into: &mut [u64], from: &[u64], at: Moment) {
         for bucket in self.limits.iter().flat_map(|limit| &limit.buckets) {
-            bucket.bucket.merge(bucket.of_mut(into), bucket.of(from));
+            bucket.bucket.merge(bucket.of_mut(into), bucket.of(from), at);
         }
     }
 

@@ -87,19 +87,54 @@ pub(crate) struct Rate {
     pub(crate) algorithm: Algorithm,
     /// Units that a late charge may leave beyond the capacity (default: `quota`).
     pub(crate) max_debt: u64,
+    /// `quota` is where it begins: see `algorithm/growing.rs`.
     pub(crate) growth: Option<Growth>,
 }
 
-/// A quota that grows with steady use, and shrinks again when it is not needed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(dead_code)]
+/// How a quota grows with sustained use, and shrinks without. All but the ceiling are at least 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Growth {
-    /// The quota never grows beyond it.
+    /// Most that the quota grows to, in its units; at least the quota.
     pub(crate) ceiling: u64,
-    /// Units by which it grows and shrinks.
+    /// Units of one step; the last one ends at the ceiling.
     pub(crate) step: u64,
-    /// Nanoseconds of steady use before it grows by a step.
+    /// Nanoseconds of sustained use for one step up; at most [`MAX_GROWTH_SPAN`].
     pub(crate) after: u64,
-    /// Nanoseconds without that use before it shrinks by a step.
+    /// Nanoseconds without a sign of use for each step down; at most [`MAX_GROWTH_SPAN`].
     pub(crate) shrink_after: u64,
+}
+
+/// Most levels of a quota that grows: its floor, and 63 steps.
+pub(crate) const MAX_LEVELS: u64 = 64;
+/// Longest span of use, or of disuse, that a quota waits for: nine years of 365 days, less than 2^58 ns.
+pub(crate) const MAX_GROWTH_SPAN: u64 = 3285 * DAY;
+/// Most permits of a limit that reclaims them: a generation is counted in 32 bits.
+#[allow(dead_code)] // until policies speak of it
+pub(crate) const MAX_LEASES: u64 = (1 << 32) - 1;
+
+impl Growth {
+    /// Steps from the quota up to the ceiling; the policy's parser allows `MAX_LEVELS − 1`.
+    pub(crate) fn steps(&self, quota: u64) -> u64 {
+        self.ceiling.saturating_sub(quota).div_ceil(self.step)
+    }
+
+    /// The rate after so many steps. Burst and debt grow in proportion to the quota, rounded down.
+    pub(crate) fn rate(&self, floor: &Rate, steps: u64) -> Rate {
+        let quota = floor.quota.saturating_add(self.step.saturating_mul(steps)).min(self.ceiling);
+        let quota = quota.max(floor.quota);
+        // The least of the two bounds on units that keeps every sum inside 64 bits.
+        let grown = |units: u64| match units == floor.quota {
+            true => quota,
+            false => {
+                let exact = u128::from(units) * u128::from(quota) / u128::from(floor.quota);
+                u64::try_from(exact).unwrap_or(u64::MAX).min(MAX_LATENCY)
+            }
+        };
+        let algorithm = match &floor.algorithm {
+            Algorithm::Gcra { burst } => Algorithm::Gcra { burst: grown(*burst) },
+            other => other.clone(),
+        };
+        let max_debt = grown(floor.max_debt);
+        Rate { quota, algorithm, max_debt, growth: None, ..floor.clone() }
+    }
 }

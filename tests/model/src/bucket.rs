@@ -3,6 +3,12 @@
 //! All numbers are 128 bits wide, which no product here fills (a period and an amount have at
 //! most 60 bits each, a time that is searched 70); an overflow would panic.
 
+mod growing;
+mod leases;
+
+pub use growing::{Event, Levels};
+pub use leases::Leases;
+
 use crate::policy::{Algorithm, Method, Rate};
 use crate::{Time, Units, calendar};
 
@@ -22,6 +28,10 @@ pub enum State {
     Strict(Vec<(Time, Units)>),
     /// Permits in flight.
     Permits(Units),
+    /// Permits that are reclaimed.
+    Leases(Leases),
+    /// All that happened under a rate that grows.
+    Growing(Vec<Event>),
 }
 
 /// `[start, end)` and the units used in it.
@@ -32,9 +42,13 @@ pub struct Window {
     pub used: Units,
 }
 
-/// What paid, for a refund to the payer: the window, or gcra's use after the payment.
+/// What paid, for a refund to the payer: the window, gcra's use after the payment, or a permit's generation; and the
+/// level of a rate that grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark(Time);
+pub struct Mark {
+    paid: Time,
+    level: usize,
+}
 
 /// A rate, or a number of permits, with its meaning.
 #[derive(Clone, Debug)]
@@ -47,12 +61,28 @@ pub struct Bucket {
     period: Time,
     /// Units are 2^scale steps; of latency budgets above real time, steps are 2^−scale units.
     scale: i32,
+    /// How long a permit may be kept.
+    max_hold: Option<Time>,
+    growing: Option<Levels>,
 }
 
 impl Bucket {
     pub fn permits(quota: u64) -> Bucket {
-        let quota = Units::from(quota);
-        Bucket { rate: None, quota, capacity: quota, max_debt: 0, period: 1, scale: 0 }
+        Bucket {
+            rate: None,
+            quota: quota.into(),
+            capacity: quota.into(),
+            max_debt: 0,
+            period: 1,
+            scale: 0,
+            max_hold: None,
+            growing: None,
+        }
+    }
+
+    /// Permits that are reclaimed.
+    pub fn leases(quota: u64, max_hold: u64) -> Bucket {
+        Bucket { max_hold: Some(max_hold.into()), ..Bucket::permits(quota) }
     }
 
     pub fn new(rate: &Rate, method: Method) -> Bucket {
@@ -63,6 +93,8 @@ impl Bucket {
             max_debt: rate.debt().into(),
             period: rate.period.nanos().into(),
             scale: 0,
+            max_hold: None,
+            growing: rate.growth.as_ref().map(|growth| Levels::new(rate, growth, method)),
         };
         if matches!(rate.algorithm, Algorithm::Gcra(_)) {
             bucket.scale = bucket.gcra_scale(method);
@@ -88,12 +120,32 @@ impl Bucket {
         fine
     }
 
-    pub fn quota(&self) -> Units {
-        self.quota
+    /// Of the level that the key is at, if the rate grows.
+    pub fn quota(&self, state: &State, at: Time) -> Units {
+        self.present(state, at).map_or(self.quota, |(bucket, _)| bucket.quota)
     }
 
-    pub fn capacity(&self) -> Units {
-        self.capacity
+    pub fn capacity(&self, state: &State, at: Time) -> Units {
+        self.present(state, at).map_or(self.capacity, |(bucket, _)| bucket.capacity)
+    }
+
+    /// Of a rate that grows, the bucket of the key's level, and its state.
+    fn present(&self, state: &State, at: Time) -> Option<(&Bucket, State)> {
+        let (Some(growing), State::Growing(events)) = (&self.growing, state) else { return None };
+        let stand = growing.stand(events, at);
+        Some((&growing.levels[stand.level], stand.state))
+    }
+
+    fn hold(&self) -> Time {
+        self.max_hold.expect("leases")
+    }
+
+    /// The times after `at` at which room may become less without use: a level is lost.
+    pub fn losses(&self, state: &State, at: Time) -> Vec<Time> {
+        match (&self.growing, state) {
+            (Some(growing), State::Growing(events)) => growing.steps(&growing.stand(events, at)),
+            _ => Vec::new(),
+        }
     }
 
     fn algorithm(&self) -> Option<&Algorithm> {
@@ -102,7 +154,11 @@ impl Bucket {
 
     /// A key that was never seen.
     pub fn full(&self) -> State {
+        if self.growing.is_some() {
+            return State::Growing(Vec::new());
+        }
         match self.algorithm() {
+            None if self.max_hold.is_some() => State::Leases(Leases::default()),
             None => State::Permits(0),
             Some(Algorithm::Gcra(_)) => State::Gcra(None),
             Some(Algorithm::Sliding) => State::Sliding { number: 0, previous: 0, current: 0 },
@@ -186,6 +242,11 @@ impl Bucket {
         let whole = |used: Units| Balance::Shares(self.capacity - used, 1);
         match state {
             State::Permits(used) => whole(*used),
+            State::Leases(leases) => whole(leases.counting(self.hold(), at).len() as Units),
+            State::Growing(_) => {
+                let (bucket, state) = self.present(state, at).expect("it grows");
+                bucket.balance(&state, at)
+            }
             State::Gcra(used) => Balance::Steps(self.supply(at) - self.used_steps(*used, at)),
             State::Fixed(window) => whole(in_use(window, at)),
             State::Sliding { .. } => {
@@ -200,6 +261,9 @@ impl Bucket {
 
     /// What can be spent now.
     pub fn room(&self, state: &State, at: Time) -> Units {
+        if let Some((bucket, state)) = self.present(state, at) {
+            return bucket.room(&state, at);
+        }
         let room = match self.balance(state, at) {
             Balance::Steps(steps) => self.units(steps.max(0), false),
             Balance::Shares(shares, unit) => shares.div_euclid(unit),
@@ -215,6 +279,9 @@ impl Bucket {
 
     /// Units used, rounded up.
     pub fn used(&self, state: &State, at: Time) -> Units {
+        if let Some((bucket, state)) = self.present(state, at) {
+            return bucket.used(&state, at);
+        }
         match self.balance(state, at) {
             Balance::Steps(steps) => self.units(self.whole_steps(self.capacity) - steps, true),
             Balance::Shares(shares, unit) => self.capacity - shares.div_euclid(unit),
@@ -224,6 +291,21 @@ impl Bucket {
     /// When the bucket is full again (a fixed window: when it ends); `at` when it is.
     pub fn full_at(&self, state: &State, at: Time) -> Option<Time> {
         match state {
+            State::Leases(leases) => {
+                first_time(at, |then| leases.counting(self.hold(), then).is_empty())
+            }
+            State::Growing(_) => {
+                // At each level until the next one is lost; at the last one for ever.
+                let (mut begin, losses) = (at, self.losses(state, at));
+                for end in losses.into_iter().map(Some).chain([None]) {
+                    let (bucket, inner) = self.present(state, begin).expect("it grows");
+                    match bucket.full_at(&inner, begin) {
+                        Some(full) if end.is_none_or(|end| full < end) => return Some(full),
+                        _ => begin = end?,
+                    }
+                }
+                None
+            }
             State::Permits(0) => Some(at),
             // Only the holders of the permits know.
             State::Permits(_) => Some(at + NOMINAL_WAIT),
@@ -240,6 +322,14 @@ impl Bucket {
         }
     }
 
+    /// From when on the state says no more than that of a key never seen. (A rate that grew must shrink for that.)
+    pub fn forgotten_at(&self, state: &State, at: Time) -> Option<Time> {
+        match (&self.growing, state) {
+            (Some(growing), State::Growing(events)) => growing.forgotten_at(events, at),
+            _ => self.full_at(state, at),
+        }
+    }
+
     // --- changes -------------------------------------------------------------------------------
 
     /// Debits units, beyond the capacity too, up to the most debt.
@@ -250,7 +340,9 @@ impl Bucket {
         let most = self.capacity + self.max_debt;
         let added = |used: Units| used.max((used + units).min(most));
         match state {
-            State::Permits(used) => *used += 1,
+            State::Permits(used) => *used += units,
+            State::Leases(leases) => leases.take(self.hold(), at, units),
+            State::Growing(events) => Levels::charged(events, at, units),
             State::Gcra(used) => {
                 let before = self.used_steps(*used, at);
                 let most = self.supply(at) + self.whole_steps(self.max_debt);
@@ -289,29 +381,63 @@ impl Bucket {
 
     /// Names the window that pays now.
     pub fn mark(&self, state: &State, at: Time) -> Mark {
-        Mark(match state {
-            State::Permits(_) => 0,
+        if let (Some(growing), State::Growing(events)) = (&self.growing, state) {
+            let stand = growing.stand(events, at);
+            let mark = growing.levels[stand.level].mark(&stand.state, at);
+            return Mark { level: stand.level, ..mark };
+        }
+        let paid = match state {
+            State::Permits(_) | State::Growing(_) => 0,
+            State::Leases(leases) => leases.generation(self.hold(), at),
             State::Gcra(used) => self.used_steps(*used, at),
             State::Fixed(window) => self.fixed_window(window, at).start,
             State::Sliding { .. } => self.pair(state, at).0,
             State::Strict(parts) => self.part(parts, at),
-        })
+        };
+        Mark { paid, level: 0 }
+    }
+
+    /// Begins a permit's time anew; says which generation it is of now, none when there was none.
+    pub fn renew(&self, state: &mut State, at: Time, mark: Option<Mark>) -> Option<Mark> {
+        let State::Leases(leases) = state else { return None };
+        let paid = leases.renew(self.hold(), at, mark.map(|mark| mark.paid))?;
+        Some(Mark { paid, level: 0 })
     }
 
     /// Gives back at most `units`, and at most what is in use; with a mark only what was paid in
     /// that window, or (gcra) what time has not given back since. Returns how many units were
     /// given. (gcra: a broken unit counts as one.)
     pub fn refund(&self, state: &mut State, at: Time, units: Units, mark: Option<Mark>) -> Units {
-        let may = |window: Time| mark.is_none_or(|Mark(paid)| paid == window);
+        let may = |window: Time| mark.is_none_or(|mark| mark.paid == window);
         match state {
             State::Permits(used) => {
-                *used = (*used - 1).max(0);
-                units
+                let given = units.min(*used);
+                *used -= given;
+                given
+            }
+            State::Leases(leases) => {
+                let mut given = 0;
+                while given < units && leases.give_back(self.hold(), at, mark.map(|mark| mark.paid))
+                {
+                    given += 1;
+                }
+                given
+            }
+            State::Growing(events) => {
+                let growing = self.growing.as_ref().expect("it grows");
+                let mut stand = growing.stand(events, at);
+                // Payments at two levels are not compared.
+                let mark = mark.filter(|mark| mark.level == stand.level);
+                let given = growing.levels[stand.level].refund(&mut stand.state, at, units, mark);
+                if given > 0 {
+                    Levels::refunded(events, at, units, mark);
+                }
+                given
             }
             State::Gcra(used) => {
                 let before = self.used_steps(*used, at);
                 let idle = self.supply(at) - self.whole_steps(self.capacity);
-                let paid = mark.map_or(before, |Mark(paid)| paid.max(idle));
+                let paid = mark.map_or(before, |mark| mark.paid.max(idle));
                 let steps = before.min(paid) - idle;
                 let given = units.min(self.units(steps, true));
                 if given > 0 {
@@ -355,12 +481,33 @@ impl Bucket {
 
     /// The state under this rate of a key that was in `state` under `old`.
     pub fn carry(&self, old: &Bucket, state: &State, at: Time) -> State {
+        match (&self.growing, &old.growing, state) {
+            (Some(new), Some(old), State::Growing(events)) => {
+                return State::Growing(new.carried(old, &old.stand(events, at), at));
+            }
+            (Some(new), None, _) if old.rate.is_some() => {
+                return State::Growing(new.begun(old, state, at));
+            }
+            (None, Some(_), _) if self.rate.is_some() => {
+                let (bucket, state) = old.present(state, at).expect("it grows");
+                return self.carry(bucket, &state, at);
+            }
+            _ => {}
+        }
         let same_windows = self.period == old.period && self.same_grid(old);
         let most = self.capacity + self.max_debt;
         let mut new = self.full();
         match (state, &mut new) {
             (State::Permits(used), State::Permits(new)) => *new = *used,
-            (State::Permits(_), _) | (_, State::Permits(_)) => {}
+            (State::Leases(leases), State::Leases(new)) => {
+                *new = leases.carried(old.hold(), self.hold(), at);
+            }
+            (State::Permits(out), State::Leases(new)) if *out > 0 => {
+                new.take(self.hold(), at, *out);
+            }
+            (State::Leases(_), State::Permits(new)) => *new = old.used(state, at),
+            (State::Permits(_) | State::Leases(_), _) => {}
+            (_, State::Permits(_) | State::Leases(_)) => {}
             (State::Gcra(used), State::Gcra(new)) => *new = self.carry_gcra(old, *used, at),
             (State::Fixed(window), State::Fixed(new)) if same_windows => {
                 let in_use = window.filter(|window| at < window.end && window.used > 0);
@@ -434,6 +581,24 @@ fn move_on(parts: &mut Vec<(Time, Units)>, newest: Time) {
 
 fn in_use(window: &Option<Window>, at: Time) -> Units {
     window.filter(|window| at < window.end).map_or(0, |window| window.used)
+}
+
+/// As `first_time`, where what is true stays true only up to each of the `losses` (times, ascending).
+pub fn first_time_between(
+    now: Time,
+    losses: &[Time],
+    is_true: impl Fn(Time) -> bool,
+) -> Option<Time> {
+    let mut begin = now;
+    for &end in losses {
+        // Found at `end` at the latest, if not before.
+        let found = first_time(begin, |then| then >= end || is_true(then))?;
+        if found < end {
+            return Some(found);
+        }
+        begin = end;
+    }
+    first_time(begin, is_true)
 }
 
 /// The first time from `now` on at which something that stays true is true; none when it is not

@@ -14,7 +14,7 @@ pub mod script;
 pub mod vectors;
 
 pub use oracle::{Answer, Oracle, Reservation};
-pub use policy::{Algorithm, Limit, Method, Period, Policy, Rate};
+pub use policy::{Algorithm, Growth, Limit, Method, Period, Policy, Rate};
 
 /// Nanoseconds since the Unix epoch; wide, so that no sum needs a check.
 pub type Time = i128;

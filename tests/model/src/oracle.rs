@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::bucket::{Bucket, Mark, NOMINAL_WAIT, State, first_time};
+use crate::bucket::{Bucket, Mark, NOMINAL_WAIT, State, first_time_between};
 use crate::policy::{Method, Policy};
 use crate::{Time, Units};
 
@@ -85,7 +85,11 @@ impl Limit {
     fn new(limit: &crate::policy::Limit, lineage: usize) -> Limit {
         let (buckets, shown) = match limit.method {
             Method::Concurrency(permits) => {
-                (vec![Bucket::permits(permits)], vec![limit.name.clone()])
+                let bucket = match limit.max_hold {
+                    Some(max_hold) => Bucket::leases(permits, max_hold),
+                    None => Bucket::permits(permits),
+                };
+                (vec![bucket], vec![limit.name.clone()])
             }
             method => (
                 limit.rates.iter().map(|rate| Bucket::new(rate, method)).collect(),
@@ -104,12 +108,12 @@ impl Limit {
         matches!(self.method, Method::Concurrency(_))
     }
 
-    fn quota(&self) -> Units {
-        self.buckets.iter().map(Bucket::quota).sum()
+    fn quota(&self, states: &[State], at: Time) -> Units {
+        self.each(states).map(|(bucket, state)| bucket.quota(state, at)).sum()
     }
 
-    fn capacity(&self) -> Units {
-        self.buckets.iter().map(Bucket::capacity).sum()
+    fn capacity(&self, states: &[State], at: Time) -> Units {
+        self.each(states).map(|(bucket, state)| bucket.capacity(state, at)).sum()
     }
 
     fn each<'a>(&'a self, states: &'a [State]) -> impl Iterator<Item = (&'a Bucket, &'a State)> {
@@ -131,19 +135,23 @@ impl Limit {
         }
     }
 
-    fn impossible(&self, cost: Units) -> bool {
-        self.method == Method::Count && cost > self.capacity()
+    fn impossible(&self, states: &[State], at: Time, cost: Units) -> bool {
+        self.method == Method::Count && cost > self.capacity(states, at)
     }
 
     /// How long until the request passes; none: never.
     fn wait(&self, states: &[State], at: Time, cost: Units) -> Option<Time> {
-        if self.impossible(cost) {
+        if self.impossible(states, at, cost) {
             return None;
         }
-        if self.is_concurrency() && !self.passes(states, at, cost) {
+        if matches!(states, [State::Permits(_)]) && !self.passes(states, at, cost) {
             return Some(NOMINAL_WAIT);
         }
-        first_time(at, |then| self.passes(states, then, cost)).map(|then| then - at)
+        let mut losses: Vec<_> =
+            self.each(states).flat_map(|(bucket, state)| bucket.losses(state, at)).collect();
+        losses.sort_unstable();
+        let passes = |then| self.passes(states, then, cost);
+        first_time_between(at, &losses, passes).map(|then| then - at)
     }
 
     fn full_after(&self, states: &[State], at: Time) -> Option<Time> {
@@ -181,7 +189,8 @@ impl Limit {
         }
         let mut first: Option<(usize, Time)> = None;
         for (index, (bucket, state)) in self.each(states).enumerate() {
-            let when = first_time(at, |then| bucket.room(state, then) >= 1);
+            let losses = bucket.losses(state, at);
+            let when = first_time_between(at, &losses, |then| bucket.room(state, then) >= 1);
             let when = when.unwrap_or(Time::MAX);
             if first.is_none_or(|(_, earliest)| when < earliest) {
                 first = Some((index, when));
@@ -286,7 +295,7 @@ impl Oracle {
         Answer {
             allowed: false,
             reason: if wait.is_none() { "impossible" } else { "limited" },
-            limit: limit.quota(),
+            limit: limit.quota(states, at),
             remaining: limit.room(states, at),
             retry_after: wait,
             reset_after,
@@ -319,21 +328,22 @@ impl Oracle {
         for (index, (limit, states)) in self.limits.iter().zip(&key.states).enumerate() {
             let room = limit.room(states, at);
             let tighter = tightest.is_none_or(|(other, least)| {
-                room * self.limits[other].capacity() < least * limit.capacity()
+                let other_capacity = self.limits[other].capacity(&key.states[other], at);
+                room * other_capacity < least * limit.capacity(states, at)
             });
             if tighter {
                 tightest = Some((index, room));
             }
         }
         let (index, remaining) = tightest.expect("a policy has limits");
-        let limit = &self.limits[index];
+        let (limit, states) = (&self.limits[index], &key.states[index]);
         Answer {
             allowed: true,
             reason: "ok",
-            limit: limit.quota(),
+            limit: limit.quota(states, at),
             remaining,
             retry_after: Some(0),
-            reset_after: limit.full_after(&key.states[index], at),
+            reset_after: limit.full_after(states, at),
             name: limit.name.clone(),
         }
     }
@@ -391,7 +401,7 @@ impl Oracle {
     pub fn cancel(&mut self, reservation: &Reservation, at: Time) {
         if reservation.answer.allowed {
             self.settle(reservation, 0, at);
-            self.release(&reservation.key);
+            self.release(&reservation.key, at);
         }
     }
 
@@ -423,11 +433,11 @@ impl Oracle {
         });
     }
 
-    pub fn release(&mut self, key: &[u8]) {
+    pub fn release(&mut self, key: &[u8], at: Time) {
         self.change(key, |limits, key| {
             for (limit, states) in limits.iter().zip(&mut key.states) {
                 if limit.is_concurrency() {
-                    limit.buckets[0].refund(&mut states[0], 0, 1, None);
+                    limit.buckets[0].refund(&mut states[0], at, 1, None);
                 }
             }
         });
@@ -459,8 +469,8 @@ impl Oracle {
                     limit: limit.name.clone(),
                     name: name.clone(),
                     method: crate::policy::word(limit.method),
-                    quota: bucket.quota(),
-                    capacity: bucket.capacity(),
+                    quota: bucket.quota(state, at),
+                    capacity: bucket.capacity(state, at),
                     used: bucket.used(state, at),
                     remaining: bucket.room(state, at),
                     refresh_after: bucket.full_at(state, at).map(|full| full - at),

@@ -19,6 +19,8 @@ pub struct Limit {
     pub method: Method,
     /// In the order in which they pay; empty for concurrency.
     pub rates: Vec<Rate>,
+    /// Of concurrency: nanoseconds after which a permit is reclaimed.
+    pub max_hold: Option<u64>,
 }
 
 /// What a limit counts.
@@ -40,6 +42,19 @@ pub struct Rate {
     pub algorithm: Algorithm,
     /// None: the quota.
     pub max_debt: Option<u64>,
+    /// None: it stays what it is.
+    pub growth: Option<Growth>,
+}
+
+/// How a quota grows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Growth {
+    pub ceiling: u64,
+    pub step: u64,
+    /// Nanoseconds of sustained use for a step up.
+    pub after: u64,
+    /// Nanoseconds without a sign of use for each step down.
+    pub shrink_after: u64,
 }
 
 /// A period as it is written.
@@ -104,7 +119,14 @@ impl Period {
 impl Rate {
     /// A gcra rate; change the fields for another one.
     pub fn new(quota: u64, period: Period) -> Rate {
-        Rate { name: None, quota, period, algorithm: Algorithm::Gcra(None), max_debt: None }
+        Rate {
+            name: None,
+            quota,
+            period,
+            algorithm: Algorithm::Gcra(None),
+            max_debt: None,
+            growth: None,
+        }
     }
 
     /// The same quota under another algorithm.
@@ -187,7 +209,7 @@ fn amount(units: u64, method: Method) -> String {
 
 impl Limit {
     pub fn named(name: &str, method: Method, rates: Vec<Rate>) -> Limit {
-        Limit { name: name.to_owned(), named: true, method, rates }
+        Limit { name: name.to_owned(), named: true, method, rates, max_hold: None }
     }
 
     /// A limit that the policy gives no name.
@@ -197,7 +219,7 @@ impl Limit {
             [rate] if rate.name.is_none() => rate.text(method),
             _ => word(method).to_owned(),
         };
-        Limit { name, named: false, method, rates }
+        Limit { name, named: false, method, rates, max_hold: None }
     }
 
     /// A count limit.

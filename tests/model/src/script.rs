@@ -165,7 +165,7 @@ impl Script {
     }
 
     pub fn release(&mut self, key: impl AsRef<[u8]>) -> &mut Script {
-        self.oracle.release(key.as_ref());
+        self.oracle.release(key.as_ref(), self.now);
         self.step("release", key.as_ref(), json!({}), None)
     }
 

@@ -193,7 +193,7 @@ impl World {
                 self.engine.refund_at([*key], units, at).unwrap();
             }
             Op::Release(key) => {
-                self.oracle.release(&[*key]);
+                self.oracle.release(&[*key], self.now);
                 self.engine.release_at([*key], at).unwrap();
             }
             Op::Reserve(key, cost) => {

@@ -91,7 +91,7 @@ fn rate(method: Method) -> impl Strategy<Value = Rate> {
                 0 => 0,
                 _ => whole(amount(debt, 1, largest)),
             });
-            Rate { name: None, quota, period, algorithm, max_debt }
+            Rate { name: None, quota, period, algorithm, max_debt, growth: None }
         })
 }
 

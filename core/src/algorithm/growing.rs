@@ -1,0 +1,420 @@
+//! A rate that grows with sustained use, up to a ceiling, and shrinks again with disuse.
+//!
+//! Level 0 is the rate as it is written, each level above has one `step` more, the last one the ceiling. Burst and
+//! `max_debt` grow in proportion to the quota, rounded down.
+//!
+//! - **A sign of use** is a charge, admitted or late, that leaves the bucket at least half used.
+//! - **A stretch** is signs with at most two periods between one and the next: use of half of every window is one
+//!   stretch, wherever in the windows it falls. (A gcra bucket is half used when requests come in bursts, or faster
+//!   than the rate: what stays below the rate leaves room, and asks for no more.)
+//! - **Up**: a sign that makes a stretch last for `after` takes the key one level up, if there is one, and begins
+//!   the next stretch.
+//! - **Down**: one level whenever `shrink_after` has passed since the last sign or the last step down, at that
+//!   very nanosecond; this ends the stretch. There is no timer: whoever looks works out the steps since.
+//! - A change of level carries what is used from the old rate to the new one, as an update of the policy does:
+//!   of gcra, what was left is left; of windows, what was used is used.
+//!
+//! A key never seen is at level 0. So is a key whose record is forgotten, and `merge` takes the lower level: growth
+//! is a privilege, and the larger use is that of the key with fewer privileges.
+//!
+//! | word | bits | meaning |
+//! | --- | --- | --- |
+//! | 0 | 64 | time of the last sign, or of the last step down, + 1; 0: level 0, and no stretch |
+//! | 1 | low 6 | level |
+//! |   | high 58 | how long the stretch lasted at the last sign, + 1; 0: no stretch |
+//! | 2 … | | the words of the level's bucket |
+//!
+//! A time before the last sign counts as that sign's.
+
+use super::meter::Paid;
+use super::{Bucket, Units};
+use crate::clock::Moment;
+use crate::rate::{Growth, MAX_GROWTH_SPAN, MAX_LEVELS, Rate};
+use crate::time::Timestamp;
+
+/// Words before those of the level's bucket.
+const OWN: usize = 2;
+/// Most words of a level's bucket: a strict window's.
+const INNER: usize = 11;
+
+const LEVEL_BITS: u32 = 6;
+
+/// A bucket for each level.
+#[derive(Debug)]
+pub(crate) struct Growing {
+    levels: Box<[Bucket]>,
+    after: u64,
+    shrink_after: u64,
+    /// Most between two signs of one stretch.
+    gap: u64,
+    inner_words: usize,
+}
+
+/// How far a key has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Climb {
+    level: usize,
+    /// Of the last sign, or of the last step down.
+    since: u64,
+    /// How long the stretch lasted then.
+    stretch: Option<u64>,
+}
+
+impl Climb {
+    const NONE: Climb = Climb { level: 0, since: 0, stretch: None };
+
+    fn unpack(words: &[u64]) -> Climb {
+        match words[0].checked_sub(1) {
+            None => Climb::NONE,
+            Some(since) => Climb {
+                level: (words[1] & (MAX_LEVELS - 1)) as usize,
+                since,
+                stretch: (words[1] >> LEVEL_BITS).checked_sub(1),
+            },
+        }
+    }
+
+    fn pack(self, words: &mut [u64]) {
+        if self.level == 0 && self.stretch.is_none() {
+            words[..OWN].fill(0);
+        } else {
+            words[0] = self.since + 1;
+            // Below 2^58: a stretch begins anew after `MAX_GROWTH_SPAN`.
+            let stretch = self.stretch.map_or(0, |lasted| lasted + 1);
+            words[1] = stretch << LEVEL_BITS | self.level as u64;
+        }
+    }
+
+    /// When the next step down is due.
+    fn next_step(self, shrink_after: u64) -> Option<u64> {
+        let when = self.since.saturating_add(shrink_after);
+        (self.level > 0 && when <= Timestamp::MAX.as_nanos()).then_some(when)
+    }
+
+    /// Takes all steps down that are due. (Those of a bucket in use are taken one by one: see `Grown`.)
+    fn step_down(&mut self, now: u64, shrink_after: u64) {
+        let steps = (now.saturating_sub(self.since) / shrink_after).min(self.level as u64);
+        if steps > 0 {
+            self.level -= steps as usize;
+            self.since += steps * shrink_after;
+            self.stretch = None;
+        }
+    }
+}
+
+impl Growing {
+    pub(crate) fn new(rate: &Rate, growth: &Growth) -> Growing {
+        let top = growth.steps(rate.quota).min(MAX_LEVELS - 1);
+        let levels: Box<[Bucket]> =
+            (0..=top).map(|level| Bucket::new(&growth.rate(rate, level))).collect();
+        Growing {
+            inner_words: levels.iter().map(Bucket::words).max().unwrap_or(0),
+            levels,
+            after: growth.after.min(MAX_GROWTH_SPAN),
+            shrink_after: growth.shrink_after.clamp(1, MAX_GROWTH_SPAN),
+            gap: 2 * rate.period.nanos(),
+        }
+    }
+
+    pub(crate) fn words(&self) -> usize {
+        OWN + self.inner_words
+    }
+
+    /// Of a key never seen.
+    pub(crate) fn quota(&self) -> Units {
+        self.levels[0].quota()
+    }
+
+    /// Of a key never seen.
+    pub(crate) fn capacity(&self) -> Units {
+        self.levels[0].capacity()
+    }
+
+    /// The level that the key is at.
+    pub(crate) fn level(&self, words: &[u64], at: Moment) -> u32 {
+        let mut climb = Climb::unpack(words);
+        climb.step_down(at.now.as_nanos(), self.shrink_after);
+        climb.level as u32
+    }
+
+    /// The bucket of that level.
+    #[allow(dead_code)] // until policies speak of it
+    pub(crate) fn present(&self, words: &[u64], at: Moment) -> &Bucket {
+        &self.levels[self.level(words, at) as usize]
+    }
+
+    fn see(&self, words: &[u64], at: Moment) -> Grown<'_> {
+        let mut inner = [0; INNER];
+        inner[..self.inner_words].copy_from_slice(&words[OWN..self.words()]);
+        let mut grown = Grown { growing: self, climb: Climb::unpack(words), inner };
+        grown.pass(at);
+        grown
+    }
+
+    pub(crate) fn used(&self, words: &[u64], at: Moment) -> Units {
+        let grown = self.see(words, at);
+        grown.bucket().used(&grown.inner, at)
+    }
+
+    pub(crate) fn room(&self, words: &[u64], at: Moment) -> Units {
+        let grown = self.see(words, at);
+        grown.bucket().room(&grown.inner, at)
+    }
+
+    pub(crate) fn fits(&self, words: &[u64], at: Moment, units: Units) -> bool {
+        let grown = self.see(words, at);
+        grown.bucket().fits(&grown.inner, at, units)
+    }
+
+    pub(crate) fn charge(&self, words: &mut [u64], at: Moment, units: Units) {
+        if units > 0 {
+            let mut grown = self.see(words, at);
+            grown.charge(at, units);
+            grown.write(words);
+        }
+    }
+
+    pub(crate) fn spend(&self, words: &mut [u64], at: Moment, due: Units) -> Units {
+        self.pay(words, at, due).paid
+    }
+
+    pub(crate) fn pay(&self, words: &mut [u64], at: Moment, due: Units) -> Paid {
+        let mut grown = self.see(words, at);
+        let paid = due.min(grown.bucket().room(&grown.inner, at));
+        if paid > 0 {
+            grown.charge(at, paid);
+            grown.write(words);
+        }
+        let room = grown.bucket().room(&grown.inner, at);
+        Paid { paid, room, full_after: grown.refilled_after(at) }
+    }
+
+    /// `u64::MAX`: never, since the bucket shrinks before.
+    pub(crate) fn wait_for(&self, words: &[u64], at: Moment, units: Units) -> u64 {
+        let wait = |bucket: &Bucket, inner: &[u64], at: Moment| {
+            (units <= bucket.capacity()).then(|| bucket.wait_for(inner, at, units))
+        };
+        self.see(words, at).first(at, wait).unwrap_or(u64::MAX)
+    }
+
+    /// Nanoseconds until the bucket is full, at the level that it is at then.
+    #[allow(dead_code)] // until policies speak of it
+    pub(crate) fn refilled_after(&self, words: &[u64], at: Moment) -> u64 {
+        self.see(words, at).refilled_after(at)
+    }
+
+    /// Nanoseconds until the words say no more than those of a key never seen: level 0, no stretch, full.
+    pub(crate) fn full_after(&self, words: &[u64], at: Moment) -> u64 {
+        self.see(words, at).forgotten_after(at)
+    }
+
+    pub(crate) fn mark(&self, words: &[u64], at: Moment) -> u64 {
+        let grown = self.see(words, at);
+        grown.bucket().mark(&grown.inner, at).payment
+    }
+
+    /// A mark must be of the level that the key is at.
+    pub(crate) fn refund(
+        &self,
+        words: &mut [u64],
+        at: Moment,
+        units: Units,
+        mark: Option<u64>,
+    ) -> Units {
+        let mut grown = self.see(words, at);
+        let mark = mark.map(|payment| super::Mark { payment, level: 0 });
+        let bucket = &self.levels[grown.climb.level];
+        let given = bucket.refund(&mut grown.inner, at, units, mark);
+        if given > 0 {
+            grown.write(words);
+        }
+        given
+    }
+
+    /// The larger use, at the lower level: at no time a higher one than either's.
+    pub(crate) fn merge(&self, into: &mut [u64], from: &[u64], at: Moment) {
+        let (mut a, mut b) = (self.see(into, at), self.see(from, at));
+        let ends = a.shrunk_at().min(b.shrunk_at());
+        let level = a.climb.level.min(b.climb.level);
+        a.change_level(level, at);
+        b.change_level(level, at);
+        self.levels[level].merge(&mut a.inner, &b.inner, at);
+        // No later than the later one's, so that it is a time.
+        let since = ends - u128::from(self.shrink_after) * level as u128;
+        a.climb = Climb { level, since: since as u64, stretch: None };
+        a.write(into);
+    }
+
+    /// Takes over the use under another rate, and of one that grows, the level: the highest whose quota is not more
+    /// than the one before. Where the spans are other ones, they begin anew.
+    pub(crate) fn carry(&self, old: &Bucket, words: &[u64], new: &mut [u64], at: Moment) {
+        let mut grown = self.see(new, at);
+        match old {
+            Bucket::Growing(old) => {
+                let before = old.see(words, at);
+                let quota = before.bucket().quota();
+                let fit = self.levels.iter().rposition(|bucket| bucket.quota() <= quota);
+                grown.climb = match self.spans() == old.spans() {
+                    true => before.climb,
+                    false => {
+                        let since = at.now.as_nanos().max(before.climb.since);
+                        Climb { since, stretch: None, ..before.climb }
+                    }
+                };
+                // A key that has not grown does not, whatever its floor is now.
+                grown.climb.level = match before.climb.level {
+                    0 => 0,
+                    _ => fit.unwrap_or(0),
+                };
+                grown.bucket().carry(before.bucket(), &before.inner, &mut grown.inner, at);
+            }
+            old => grown.bucket().carry(old, words, &mut grown.inner, at),
+        }
+        grown.write(new);
+    }
+
+    /// The use, without what it has grown, for a rate that does not grow.
+    pub(crate) fn carry_to(&self, other: &Bucket, words: &[u64], new: &mut [u64], at: Moment) {
+        let grown = self.see(words, at);
+        other.carry(grown.bucket(), &grown.inner, new, at);
+    }
+
+    fn spans(&self) -> (u64, u64, u64) {
+        (self.after, self.shrink_after, self.gap)
+    }
+}
+
+/// A key's level and its bucket's words, at one moment.
+#[derive(Clone)]
+struct Grown<'a> {
+    growing: &'a Growing,
+    climb: Climb,
+    inner: [u64; INNER],
+}
+
+impl<'a> Grown<'a> {
+    fn bucket(&self) -> &'a Bucket {
+        &self.growing.levels[self.climb.level]
+    }
+
+    fn is_empty(&self) -> bool {
+        self.inner == [0; INNER]
+    }
+
+    /// Nanoseconds from the epoch, of the step down to level 0 if no sign comes.
+    fn shrunk_at(&self) -> u128 {
+        let Climb { level, since, .. } = self.climb;
+        u128::from(since) + u128::from(self.growing.shrink_after) * level as u128
+    }
+
+    fn next_step(&self) -> Option<u64> {
+        self.climb.next_step(self.growing.shrink_after)
+    }
+
+    /// Brings the key to this time: each step down that was due, at its own time.
+    fn pass(&mut self, at: Moment) {
+        let now = at.now.as_nanos();
+        while let Some(when) = self.next_step().filter(|&when| when <= now) {
+            if self.is_empty() {
+                self.climb.step_down(now, self.growing.shrink_after);
+            } else {
+                self.step_down(at.before(now - when));
+            }
+        }
+        if now > self.climb.since.saturating_add(self.growing.gap) {
+            self.climb.stretch = None;
+        }
+    }
+
+    /// The step that is due at this time.
+    fn step_down(&mut self, at: Moment) {
+        self.change_level(self.climb.level - 1, at);
+        self.climb.since += self.growing.shrink_after;
+        self.climb.stretch = None;
+    }
+
+    fn change_level(&mut self, level: usize, at: Moment) {
+        let growing = self.growing;
+        if level != self.climb.level {
+            let mut inner = [0; INNER];
+            growing.levels[level].carry(self.bucket(), &self.inner, &mut inner, at);
+            (self.climb.level, self.inner) = (level, inner);
+        }
+    }
+
+    fn charge(&mut self, at: Moment, units: Units) {
+        let bucket = self.bucket();
+        bucket.charge(&mut self.inner, at, units);
+        if bucket.used(&self.inner, at) >= bucket.capacity().div_ceil(2) {
+            self.sign(at);
+        }
+    }
+
+    fn sign(&mut self, at: Moment) {
+        let now = at.now.as_nanos().max(self.climb.since);
+        let lasted = self.climb.stretch.map(|lasted| lasted + (now - self.climb.since));
+        self.climb.since = now;
+        self.climb.stretch = match lasted {
+            Some(lasted) if lasted < self.growing.after => Some(lasted),
+            Some(_) => {
+                let top = self.growing.levels.len() - 1;
+                self.change_level((self.climb.level + 1).min(top), at);
+                Some(0)
+            }
+            None => Some(0),
+        };
+    }
+
+    /// Nanoseconds until something is first true, when nothing happens but steps down: `span` tells of a bucket how
+    /// long it takes there. None: never, or `span` said so.
+    fn first(
+        mut self,
+        mut at: Moment,
+        span: impl Fn(&Bucket, &[u64], Moment) -> Option<u64>,
+    ) -> Option<u64> {
+        let mut passed = 0;
+        loop {
+            let wait = span(self.bucket(), &self.inner, at)?;
+            let step = match self.next_step().map(|when| when - at.now.as_nanos()) {
+                Some(step) if step <= wait => step,
+                _ => return Some(passed + wait),
+            };
+            at = at.after(step);
+            passed += step;
+            self.step_down(at);
+        }
+    }
+
+    fn refilled_after(&self, at: Moment) -> u64 {
+        if self.is_empty() {
+            return 0;
+        }
+        let full = self.clone().first(at, |bucket, inner, at| Some(bucket.full_after(inner, at)));
+        full.unwrap_or(0) // `span` never says no
+    }
+
+    fn forgotten_after(mut self, mut at: Moment) -> u64 {
+        let begin = at.now.as_nanos();
+        let shrunk = self.shrunk_at().saturating_sub(u128::from(begin));
+        while !self.is_empty()
+            && let Some(when) = self.next_step()
+        {
+            at = at.after(when - at.now.as_nanos());
+            self.step_down(at);
+        }
+        let full = at.now.as_nanos() - begin + self.bucket().full_after(&self.inner, at);
+        let Climb { level, since, stretch } = self.climb;
+        match level {
+            0 if stretch.is_some() => {
+                full.max((since + self.growing.gap + 1).saturating_sub(begin))
+            }
+            0 => full,
+            _ => u64::try_from(shrunk).unwrap_or(u64::MAX),
+        }
+    }
+
+    fn write(&self, words: &mut [u64]) {
+        self.climb.pack(words);
+        words[OWN..self.growing.words()].copy_from_slice(&self.inner[..self.growing.inner_words]);
+    }
+}
