@@ -1,28 +1,35 @@
-//! A plan and the table of its keys, and the change from one to the next.
+//! The policy in force: the tables of its scopes, and the change from one policy to the next.
 //!
-//! An update makes a new engine beside the old one: the old table is frozen, the new one published, and
+//! An update makes a new engine beside the old one: the old tables are frozen, the new ones published, and
 //! every record is carried over, set by set, by whoever needs a set first or by the updater. Requests go on meanwhile:
 //! they find their key's record in the new table, or complete its sets, each record exactly once (it is taken out
 //! under the new set's lock). The records of the old table have their places in the new one from the beginning, so that
 //! no newcomer can take them. Nobody waits for the whole of it. The old engine is freed when nobody who may be
 //! looking at it is inside any more (see `lanes`).
 
+mod jointly;
+mod scope;
+
 use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::lanes::{Lanes, Seen, Visit};
-use crate::plan::Plan;
+use crate::plan::{Ancestry, Plan};
 use crate::policy::Policy;
-use crate::store::{self, Found, Inserted, Judge, MAX_WORDS, OnPressure, Table};
+use crate::rules::{self, Rules};
+use crate::store::{Found, Inserted, OnPressure};
 use crate::sync::{AtomicPtr, AtomicU64, Mutex, Ordering, spin};
 use crate::time::Timestamp;
+pub(crate) use jointly::{Joint, Undone};
+use scope::{ByPlan, Frame, Scope};
 
 pub(crate) struct Engine {
-    plan: Plan,
-    table: Table,
-    /// The engine that this one takes over from; null once it has.
-    previous: AtomicPtr<Engine>,
-    /// The time at which it takes over.
-    since: Moment,
+    /// First and inside: of most policies the only one.
+    first: Scope,
+    others: Vec<Scope>,
+    /// What attributes mean; `None`: a key is all that a request needs.
+    rules: Option<Box<Rules>>,
+    /// Which of a limiter's policies it is.
+    number: u64,
 }
 
 /// What is to be done with a key's words under the plan in force; what it comes to, it keeps itself.
@@ -38,57 +45,6 @@ impl<F: FnMut(&Plan, &mut [u64])> Change for F {
     }
 }
 
-/// A change under a certain plan.
-struct ByPlan<'a, C> {
-    plan: &'a Plan,
-    change: &'a mut C,
-}
-
-impl<C: Change> store::Change for ByPlan<'_, C> {
-    #[inline(always)]
-    fn make(&mut self, words: &mut [u64]) {
-        self.change.make(self.plan, words);
-    }
-}
-
-/// What an engine says of words at one moment.
-struct At<'a> {
-    engine: &'a Engine,
-    /// The engine that this one is taking over from.
-    previous: Option<&'a Engine>,
-    at: Moment,
-}
-
-/// Nanoseconds. A busy key of a fast rate is full again between any two of its requests; making a record for each of
-/// them anew would cost more than the record.
-const REST: u64 = 1_000_000_000;
-
-impl Judge for At<'_> {
-    fn full_after(&self, words: &[u64]) -> u64 {
-        self.engine.plan.full_after(words, self.at)
-    }
-
-    fn is_rested(&self, words: &[u64]) -> bool {
-        self.engine.plan.full_after(words, self.at.before(REST)) == 0
-    }
-
-    fn is_held(&self, words: &[u64]) -> bool {
-        self.engine.plan.is_held(words, self.at)
-    }
-
-    fn merge(&self, into: &mut [u64], from: &[u64]) {
-        self.engine.plan.merge(into, from, self.at);
-    }
-
-    fn complete(&self, set: usize) {
-        let Some(old) = self.previous else { return };
-        let Engine { plan, table, since, .. } = self.engine;
-        table.complete(set, &old.table, |before, words| {
-            plan.carry(&old.plan, before, words, *since);
-        });
-    }
-}
-
 impl Engine {
     fn new(
         policy: &Policy,
@@ -96,33 +52,54 @@ impl Engine {
         before: Option<&Engine>,
         since: Moment,
     ) -> Result<Engine> {
-        let plan = Plan::new(policy, MAX_WORDS, before.map(|before| &before.plan))?;
-        let table = Table::new(plan.words, max_keys).ok_or_else(|| {
-            Error::argument(
-                "max_keys",
-                format!("there is no memory for {max_keys} keys"),
-                "give a smaller number",
-            )
-        })?;
-        Ok(Engine { plan, table, previous: AtomicPtr::new(std::ptr::null_mut()), since })
+        let (limits, plain) = rules::scopes(policy);
+        let rules = if plain { None } else { Some(Box::new(Rules::new(policy, &limits)?)) };
+        let number = before.map_or(0, |before| before.number + 1);
+        let mut ancestry = Ancestry { number, count: 0, before: Vec::new() };
+        let mut scopes = Vec::with_capacity(limits.len());
+        for limits in &limits {
+            let old = before.and_then(|before| before.scope_like(&limits.identity));
+            ancestry.before = old.map_or_else(Vec::new, |old| old.plans().collect());
+            let frame = Frame { plans: &policy.plans, max_keys, plain, since };
+            scopes.push(Scope::new(limits, &frame, old, &mut ancestry)?);
+        }
+        if scopes.is_empty() {
+            return Err(Error::policy("limit", None, "there are no limits", "write at least one"));
+        }
+        let first = scopes.remove(0);
+        Ok(Engine { first, others: scopes, rules, number })
     }
 
-    fn insert(
-        &self,
-        previous: Option<&Engine>,
-        tag: u64,
-        at: Moment,
-        pressure: OnPressure,
-        change: &mut impl Change,
-    ) -> Inserted {
-        let judge = At { engine: self, previous, at };
-        self.table.insert(tag, &judge, pressure, |words| change.make(&self.plan, words))
+    fn scopes(&self) -> impl Iterator<Item = &Scope> {
+        std::iter::once(&self.first).chain(&self.others)
     }
 
-    /// Carries over all that `old` still has.
-    fn take_over(&self, old: &Engine) {
-        let judge = At { engine: self, previous: Some(old), at: self.since };
-        self.table.complete_all(&old.table, &judge);
+    #[inline]
+    fn scope(&self, number: usize) -> &Scope {
+        if number == 0 { &self.first } else { &self.others[number - 1] }
+    }
+
+    fn scope_like(&self, identity: &rules::Identity) -> Option<&Scope> {
+        self.scopes().find(|scope| scope.is(identity))
+    }
+
+    fn evictions(&self) -> u64 {
+        self.scopes().map(|scope| scope.table.evictions()).sum()
+    }
+
+    /// What attributes mean; `None`: a key is all that a request needs.
+    pub(crate) fn rules(&self) -> Option<&Rules> {
+        self.rules.as_deref()
+    }
+
+    /// The plan of a policy about keys alone.
+    pub(crate) fn plan(&self) -> &Plan {
+        &self.first.plan
+    }
+
+    /// Does a limit of this name count requests in flight?
+    pub(crate) fn is_concurrency(&self, limit: &str) -> bool {
+        self.scopes().flat_map(Scope::plans).any(|plan| plan.is_concurrency(limit))
     }
 }
 
@@ -178,13 +155,13 @@ impl Engines {
         tag: u64,
         change: &mut impl Change,
     ) -> Option<&'v Plan> {
-        let Engine { plan, table, .. } = self.engine(visit);
+        let Scope { plan, table, .. } = &self.engine(visit).first;
         table.transact_compact(tag, &mut ByPlan { plan, change }).then_some(plan)
     }
 
     /// Has the memory of these keys' records fetched, all at once.
     pub(crate) fn prefetch(&self, visit: &Visit<'_>, tags: &[u64]) {
-        let table = &self.engine(visit).table;
+        let table = &self.engine(visit).first.table;
         tags.iter().for_each(|&tag| table.prefetch(tag));
     }
 
@@ -199,7 +176,7 @@ impl Engines {
         pressure: OnPressure,
         change: &mut impl Change,
     ) -> std::result::Result<(), Full> {
-        let Engine { plan, table, .. } = self.engine(visit);
+        let Scope { plan, table, .. } = &self.engine(visit).first;
         match table.transact_line(tag, &mut ByPlan { plan, change }) {
             true => Ok(()),
             false => self.transact_anywhere(visit, tag, at, pressure, change),
@@ -217,11 +194,12 @@ impl Engines {
         change: &mut impl Change,
     ) -> std::result::Result<(), Full> {
         loop {
-            let engine = self.engine(visit);
-            match engine.table.transact(tag, |words: &mut [u64]| change.make(&engine.plan, words)) {
+            let scope = &self.engine(visit).first;
+            let mut make = |words: &mut [u64]| change.make(&scope.plan, words);
+            match scope.table.transact(tag, &mut make) {
                 Found::Done => return Ok(()),
                 Found::Absent => {
-                    match engine.insert(Self::previous(engine, visit), tag, at, pressure, change) {
+                    match scope.insert(Self::previous(scope, visit), tag, at, pressure, make) {
                         Inserted::Done => return Ok(()),
                         Inserted::Full => return Err(Full),
                         Inserted::Again => {}
@@ -234,7 +212,7 @@ impl Engines {
     }
 
     #[inline]
-    fn engine<'v>(&self, _inside: &'v Visit<'_>) -> &'v Engine {
+    pub(crate) fn engine<'v>(&self, _inside: &'v Visit<'_>) -> &'v Engine {
         // Acquire pairs with the Release of `update`: the engine is whole.
         let engine = self.current.load(Ordering::Acquire);
         // SAFETY: never null; an engine is freed only after another took its place and everybody who
@@ -242,16 +220,11 @@ impl Engines {
         unsafe { &*engine }
     }
 
-    fn previous<'v>(engine: &'v Engine, _inside: &'v Visit<'_>) -> Option<&'v Engine> {
-        let previous = engine.previous.load(Ordering::Acquire);
-        // SAFETY: null, or an engine that is freed only after this pointer was made null and everybody
+    fn previous<'v>(scope: &'v Scope, _inside: &'v Visit<'_>) -> Option<&'v Scope> {
+        let previous = scope.previous.load(Ordering::Acquire);
+        // SAFETY: null, or a scope of an engine that is freed only after this pointer was made null and everybody
         // who was inside then has left.
         unsafe { previous.as_ref() }
-    }
-
-    /// Reads the plan in force.
-    pub(crate) fn with_plan<R>(&self, visit: &Visit<'_>, read: impl FnOnce(&Plan) -> R) -> R {
-        read(&self.engine(visit).plan)
     }
 
     /// Puts a policy in force; use so far is kept. The calling thread must not be inside.
@@ -270,12 +243,20 @@ impl Engines {
         let mut replaced = self.replaced.lock();
         let [old, new] = self.succeed(&replaced, policy, at)?;
         meanwhile();
-        new.take_over(old);
-        self.past_evictions.fetch_add(old.table.evictions(), Ordering::Relaxed);
-        // Release: who sees null finds every record in the new table.
-        let old = new.previous.swap(std::ptr::null_mut(), Ordering::AcqRel);
+        for scope in new.scopes() {
+            // Relaxed: stored to by this function alone, under the lock.
+            let previous = scope.previous.load(Ordering::Relaxed);
+            // SAFETY: null, or a scope of the old engine, which stays until it is in `replaced`.
+            if let Some(previous) = unsafe { previous.as_ref() } {
+                scope.take_over(previous);
+            }
+            // Release: who sees null finds every record in the new table.
+            scope.previous.store(std::ptr::null_mut(), Ordering::Release);
+        }
+        self.past_evictions.fetch_add(old.evictions(), Ordering::Relaxed);
         // Neither `current` nor any `previous` points to it; who may still look at it is in `seen`.
-        replaced.push(Replaced { engine: AtomicPtr::new(old), seen: lanes.look() });
+        let old = AtomicPtr::new(old_pointer);
+        replaced.push(Replaced { engine: old, seen: lanes.look() });
         for _ in 0..LOOKS {
             replaced.retain_mut(|old| !old.seen.as_mut().is_some_and(|seen| lanes.have_left(seen)));
             if replaced.is_empty() {
@@ -299,10 +280,15 @@ impl Engines {
         // SAFETY: in force until the store below, and freed by nobody else: the caller holds the lock.
         let old = unsafe { &*old_pointer };
         let new = Box::new(Engine::new(policy, self.max_keys, Some(old), at)?);
-        // Relaxed: published by the store to `current`.
-        new.previous.store(old_pointer, Ordering::Relaxed);
-        old.table.freeze();
-        new.table.follow(&old.table);
+        for old in old.scopes() {
+            old.table.freeze();
+        }
+        for scope in new.scopes() {
+            let Some(old) = old.scopes().find(|old| scope.follows(old)) else { continue };
+            scope.table.follow(&old.table);
+            // Relaxed: published by the store to `current`.
+            scope.previous.store(std::ptr::from_ref(old).cast_mut(), Ordering::Relaxed);
+        }
         let new_pointer = Box::into_raw(new);
         // Release: who sees the engine sees all of it.
         self.current.store(new_pointer, Ordering::Release);
@@ -311,16 +297,18 @@ impl Engines {
         Ok([old, new])
     }
 
+    /// Records of keys, of all scopes.
     pub(crate) fn keys(&self, visit: &Visit<'_>) -> u64 {
-        self.engine(visit).table.keys()
+        self.engine(visit).scopes().map(|scope| scope.table.keys()).sum()
     }
 
-    pub(crate) fn max_keys(&self) -> u64 {
-        self.max_keys
+    /// Most records of keys: as many in each scope.
+    pub(crate) fn capacity(&self, visit: &Visit<'_>) -> u64 {
+        self.engine(visit).scopes().map(|_| self.max_keys).sum()
     }
 
     pub(crate) fn evictions(&self, visit: &Visit<'_>) -> u64 {
-        self.past_evictions.load(Ordering::Relaxed) + self.engine(visit).table.evictions()
+        self.past_evictions.load(Ordering::Relaxed) + self.engine(visit).evictions()
     }
 }
 

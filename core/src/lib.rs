@@ -14,6 +14,7 @@
 //! ```
 
 mod algorithm;
+mod assignments;
 mod blocks;
 mod calendar;
 mod clock;
@@ -27,7 +28,10 @@ mod options;
 mod plan;
 mod policy;
 mod rate;
+mod request;
 mod reservation;
+mod rules;
+mod secrets;
 mod snapshot;
 mod store;
 mod sync;
@@ -42,6 +46,7 @@ pub use limiter::{Limiter, Measured};
 pub use options::{Builder, OnFull};
 pub use policy::Policy;
 pub use rate::Method;
+pub use request::{Request, Subject};
 pub use reservation::{Admission, Reservation};
 pub use snapshot::{BucketSnapshot, Snapshot, Stats};
 pub use time::Timestamp;

@@ -2,16 +2,18 @@
 //! together say. Pure: words in, words and a decision out.
 
 mod limit;
+mod tally;
 
-use crate::algorithm::{Bucket, Gcra, Mark, Permits, Standing, Taken, Units, wide};
+use crate::algorithm::{Bucket, Gcra, Mark, Permits, Standing, Taken, Units};
 use crate::clock::Moment;
 use crate::decision::{Decision, NEVER, Reason};
-use crate::error::{Error, Result};
 use crate::names::Name;
-use crate::policy::{LimitKind, Policy};
+use crate::policy::{Limit, LimitKind};
 use crate::rate::Method;
 use crate::terms::Terms;
-use limit::{Left, PlannedBucket, PlannedLimit, admission, denial, sum};
+use limit::{PlannedBucket, PlannedLimit, admission, denial, sum};
+use tally::Tally;
+pub(crate) use tally::{Asked, Crossing, Notes, decide};
 
 /// The limits of a policy over one array of words.
 #[derive(Debug)]
@@ -21,8 +23,10 @@ pub(crate) struct Plan {
     pub(crate) limits: Vec<PlannedLimit>,
     /// Words of state that a key needs.
     pub(crate) words: usize,
-    /// Which of a limiter's plans it is.
-    pub(crate) number: u64,
+    /// No other plan of the limiter has it.
+    number: u64,
+    /// The plan's name in the policy; empty: it has none.
+    pub(crate) name: Name,
 }
 
 /// The one bucket of the commonest policy, a count limit by gcra, at hand: decided in one go.
@@ -35,9 +39,13 @@ struct Lone {
 
 impl Lone {
     fn of(limits: &[PlannedLimit]) -> Option<Lone> {
-        let [PlannedLimit { method: Method::Count, buckets, quota, terms, .. }] = limits else {
+        let [limit] = limits else { return None };
+        let PlannedLimit { method: Method::Count, buckets, quota, terms, .. } = limit else {
             return None;
         };
+        if limit.shadow || !limit.alerts.is_empty() {
+            return None;
+        }
         match &buckets[..] {
             [PlannedBucket { bucket: Bucket::Gcra(gcra), .. }] => {
                 Some(Lone { gcra: gcra.clone(), quota: *quota, terms })
@@ -83,29 +91,40 @@ pub(crate) enum Outcome {
 /// One payment of a reservation: which bucket paid how much, in which window.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Payment {
+    /// Under which plan: [`Plan::number`].
+    plan: u64,
     lineage: u64,
     bucket: usize,
     units: Units,
     mark: Mark,
 }
 
+/// Where the limits of a new plan may go on from.
+pub(crate) struct Ancestry<'a> {
+    /// Which of a limiter's policies it is.
+    pub(crate) number: u64,
+    /// Limits of this policy so far.
+    pub(crate) count: u64,
+    /// The variants of the same scope under the policy before.
+    pub(crate) before: Vec<&'a Plan>,
+}
+
 impl Plan {
-    /// The plan that follows `before`: a limit goes on when one of the same method and name comes
-    /// again; limits that the policies did not name are else taken in their order.
-    ///
-    /// # Errors
-    /// When the policy needs more words of state than a record has.
-    pub(crate) fn new(policy: &Policy, most_words: usize, before: Option<&Plan>) -> Result<Plan> {
-        let number = before.map_or(0, |before| before.number + 1);
+    /// The plan of these limits. A limit goes on from one of the same method and name: of another variant (`here`), or
+    /// of the policy before; limits that no policy named are else taken in their order.
+    pub(crate) fn new(
+        limits: &[&Limit],
+        plan: Option<&str>,
+        here: &[Plan],
+        ancestry: &mut Ancestry<'_>,
+    ) -> Plan {
         let mut words = 0;
         let mut plan_bucket = |name: &str, bucket: Bucket| {
             let start = words;
             words += bucket.words();
             PlannedBucket { name: name.to_owned(), bucket, start }
         };
-        let mut lineages = 0;
-        let mut limits: Vec<PlannedLimit> = policy
-            .limits
+        let mut limits: Vec<PlannedLimit> = limits
             .iter()
             .map(|limit| {
                 let buckets: Vec<PlannedBucket> = match &limit.kind {
@@ -113,41 +132,37 @@ impl Plan {
                         .iter()
                         .map(|rate| plan_bucket(&rate.name, Bucket::new(rate)))
                         .collect(),
-                    LimitKind::Permits { quota, .. } => {
-                        vec![plan_bucket(&limit.name, Bucket::Permits(Permits::new(*quota)))]
+                    LimitKind::Permits { quota, max_hold } => {
+                        let bucket = match max_hold {
+                            None => Bucket::Permits(Permits::new(*quota)),
+                            Some(max_hold) => Bucket::leases(*quota, *max_hold),
+                        };
+                        vec![plan_bucket(&limit.name, bucket)]
                     }
                 };
-                // Never taken before: a plan has at most 32 limits.
-                lineages += 1;
+                // Never taken before.
+                ancestry.count += 1;
                 PlannedLimit {
-                    terms: Terms {
-                        name: Name::intern(&limit.name),
-                        method: limit.method,
-                        window: limit.kind.window(),
-                        ..Terms::NONE
-                    }
-                    .intern(),
+                    terms: Terms::of(limit, plan).intern(),
                     named: limit.named,
-                    lineage: (number << 32) | lineages,
+                    lineage: (ancestry.number << 32) | ancestry.count,
                     method: limit.method,
+                    shadow: limit.shadow,
+                    alerts: limit.alerts.iter().map(|&share| u64::from(share)).collect(),
+                    grows: buckets.iter().any(|bucket| bucket.bucket.grows()),
                     quota: sum(buckets.iter().map(|bucket| bucket.bucket.quota())),
                     capacity: sum(buckets.iter().map(|bucket| bucket.bucket.capacity())),
                     buckets,
                 }
             })
             .collect();
-        if let Some(before) = before {
-            continue_limits(&mut limits, &before.limits);
-        }
-        if words > most_words {
-            return Err(Error::policy(
-                "limit",
-                None,
-                format!("the limits need {words} words of state a key, a record has {most_words}"),
-                "use fewer limits, or smaller quotas in windows",
-            ));
-        }
-        Ok(Plan { lone: Lone::of(&limits), limits, words, number })
+        continue_limits(&mut limits, here, &ancestry.before);
+        let watched = limits.iter().any(|limit| limit.shadow || !limit.alerts.is_empty());
+        // The way for records of one word takes no notes.
+        let words = if watched { words.max(2) } else { words };
+        let name = plan.map_or(Name::EMPTY, Name::intern);
+        let number = (ancestry.number << 8) | here.len() as u64;
+        Plan { lone: Lone::of(&limits), limits, words, number, name }
     }
 
     /// May the request pass? If so, `words` are those after it; if not, they are untouched.
@@ -157,13 +172,13 @@ impl Plan {
             Some(lone) => lone.gcra.take(words, at, cost).is_ok(),
             None => self.admit_all(words, at, cost),
         };
-        if admitted { Reason::Ok } else { self.reason(cost) }
+        if admitted { Reason::Ok } else { self.reason(words, at, cost) }
     }
 
     /// Each limit is asked only until it has shown enough room.
     #[inline]
     fn all_admit(&self, words: &[u64], at: Moment, cost: Units) -> bool {
-        self.limits.iter().all(|limit| limit.admits(words, at, cost))
+        self.limits.iter().all(|limit| limit.shadow || limit.admits(words, at, cost))
     }
 
     #[inline(never)]
@@ -171,7 +186,9 @@ impl Plan {
         let admitted = self.all_admit(words, at, cost);
         if admitted {
             for limit in &self.limits {
-                limit.spend(words, at, limit.due(cost));
+                if !limit.shadow || limit.admits(words, at, cost) {
+                    limit.spend(words, at, limit.due(cost));
+                }
             }
         }
         admitted
@@ -179,8 +196,9 @@ impl Plan {
 
     /// Why a request of this cost is denied.
     #[cold]
-    fn reason(&self, cost: Units) -> Reason {
-        match self.limits.iter().any(|limit| limit.wanted(cost) > limit.capacity) {
+    fn reason(&self, words: &[u64], at: Moment, cost: Units) -> Reason {
+        let mut limits = self.limits.iter().filter(|limit| !limit.shadow);
+        match limits.any(|limit| limit.wait(words, at, cost) == NEVER) {
             true => Reason::Impossible,
             false => Reason::Limited,
         }
@@ -189,22 +207,26 @@ impl Plan {
     /// As [`Plan::admit`], with the answer in full.
     pub(crate) fn acquire(&self, words: &mut [u64], at: Moment, cost: Units) -> Decision {
         let mut decision = Decision::NONE;
-        self.acquire_into(words, at, cost, &mut decision);
+        self.acquire_into(words, at, cost, &mut Notes::default(), &mut decision);
         decision
     }
 
-    /// As [`Plan::acquire`]; the answer is written where it is wanted, for it is too large to be moved often.
+    /// As [`Plan::acquire`], with notes; the answer is written where it is wanted, for it is too large to be moved
+    /// often.
     #[inline]
     pub(crate) fn acquire_into(
         &self,
         words: &mut [u64],
         at: Moment,
         cost: Units,
+        notes: &mut Notes,
         decision: &mut Decision,
     ) {
         match &self.lone {
-            Some(lone) => *decision = self.tell(lone.take(words, at, cost), at, cost),
-            None => self.acquire_all(words, at, cost, decision),
+            Some(lone) if notes.receipt.is_none() => {
+                *decision = self.tell(lone.take(words, at, cost), at, cost);
+            }
+            _ => self.acquire_all(words, at, cost, notes, decision),
         }
     }
 
@@ -230,79 +252,22 @@ impl Plan {
     }
 
     #[inline(never)]
-    fn acquire_all(&self, words: &mut [u64], at: Moment, cost: Units, decision: &mut Decision) {
-        match self.all_admit(words, at, cost) {
-            true => *decision = self.pay(words, at, cost, |_, _, _, _| ()),
-            false => *decision = self.deny(words, at, cost),
-        }
-    }
-
-    /// As [`Plan::acquire`]; writes down who paid.
-    pub(crate) fn acquire_with_receipt(
+    fn acquire_all(
         &self,
         words: &mut [u64],
         at: Moment,
         cost: Units,
-        receipt: &mut Vec<Payment>,
-    ) -> Decision {
-        receipt.clear();
+        notes: &mut Notes,
+        decision: &mut Decision,
+    ) {
+        notes.clear();
         if !self.all_admit(words, at, cost) {
-            return self.deny(words, at, cost);
+            *decision = tally::deny(std::iter::once((self, &*words)), at, cost);
+            return;
         }
-        self.pay(words, at, cost, |limit, bucket, units, words| {
-            if limit.method != Method::Count {
-                return;
-            }
-            let paying = &limit.buckets[bucket];
-            let mark = paying.bucket.mark(paying.of(words), at);
-            receipt.push(Payment { lineage: limit.lineage, bucket, units, mark });
-        })
-    }
-
-    /// Takes what an admitted request pays. The decision is that of the tightest limit: the smallest
-    /// share of its capacity left, the first of equals.
-    #[inline(always)]
-    fn pay(
-        &self,
-        words: &mut [u64],
-        at: Moment,
-        cost: Units,
-        mut payer: impl FnMut(&PlannedLimit, usize, Units, &[u64]),
-    ) -> Decision {
-        let mut tightest: Option<(&PlannedLimit, Left)> = None;
-        for limit in &self.limits {
-            let left = limit.pay(words, at, limit.due(cost), |bucket, units, words| {
-                payer(limit, bucket, units, words);
-            });
-            // room / capacity, compared exactly.
-            if tightest.as_ref().is_none_or(|(other, least)| {
-                wide(left.room, other.capacity) < wide(least.room, limit.capacity)
-            }) {
-                tightest = Some((limit, left));
-            }
-        }
-        let (limit, left) = tightest.unwrap_or((&self.limits[0], Left::default()));
-        admission(limit.terms, limit.quota, left.room, left.full_after, at)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn deny(&self, words: &[u64], at: Moment, cost: Units) -> Decision {
-        let mut longest: Option<(&PlannedLimit, u64)> = None;
-        for limit in &self.limits {
-            let wait = limit.wait(words, at, cost);
-            if wait > longest.map_or(0, |(_, longest)| longest) {
-                longest = Some((limit, wait));
-            }
-        }
-        // Somebody denies, so somebody waits.
-        let (limit, wait) = longest.unwrap_or((&self.limits[0], NEVER));
-        let reset_after = match limit.method {
-            // Only the holders of its permits know.
-            Method::Concurrency => wait,
-            _ => limit.full_after(words, at),
-        };
-        denial(limit.terms, limit.quota, limit.room(words, at), wait, reset_after, at)
+        let mut tally = Tally::NONE;
+        tally.pay(self, words, at, cost, notes);
+        *decision = tally.admission(at);
     }
 
     fn of_method(&self, method: Method) -> impl Iterator<Item = &PlannedLimit> {
@@ -311,9 +276,20 @@ impl Plan {
 
     /// Charges units late to every limit of a method.
     #[inline]
-    pub(crate) fn charge(&self, words: &mut [u64], at: Moment, method: Method, units: Units) {
+    pub(crate) fn charge(
+        &self,
+        words: &mut [u64],
+        at: Moment,
+        method: Method,
+        units: Units,
+        notes: &mut Notes,
+    ) {
+        notes.clear();
         for limit in self.of_method(method) {
-            limit.charge(words, at, units);
+            match limit.alerts.is_empty() {
+                true => limit.charge(words, at, units),
+                false => limit.charge_noted(words, at, units, notes),
+            }
         }
     }
 
@@ -332,23 +308,69 @@ impl Plan {
         }
     }
 
-    /// Gives `units` of every limit's payments back, the last payer first. With `marked`, only
-    /// where the window that paid still counts; else the policy has changed since.
+    /// The mark of a payment under this plan; another plan's means nothing here.
+    fn mark(&self, payment: &Payment) -> Option<Mark> {
+        (payment.plan == self.number).then_some(payment.mark)
+    }
+
+    /// Gives back the permits of a receipt: after a change of plan, the oldest ones.
+    pub(crate) fn release_receipt(&self, words: &mut [u64], at: Moment, receipt: &[Payment]) {
+        for limit in self.of_method(Method::Concurrency) {
+            let bucket = &limit.buckets[0];
+            for payment in receipt.iter().filter(|payment| payment.lineage == limit.lineage) {
+                bucket.bucket.refund(bucket.of_mut(words), at, payment.units, self.mark(payment));
+            }
+        }
+    }
+
+    /// Begins the time of permits anew: those of the receipt, which gets their new marks, or the oldest. Are they
+    /// all still out?
+    pub(crate) fn renew(
+        &self,
+        words: &mut [u64],
+        at: Moment,
+        receipt: Option<&mut [Payment]>,
+    ) -> bool {
+        let mut all = true;
+        let mut renew = |limit: &PlannedLimit, mark: Option<Mark>| {
+            let bucket = &limit.buckets[0];
+            let renewed = bucket.bucket.renew(bucket.of_mut(words), at, mark);
+            all &= renewed.is_some();
+            renewed
+        };
+        match receipt {
+            None => self.of_method(Method::Concurrency).for_each(|limit| {
+                renew(limit, None);
+            }),
+            Some(receipt) => {
+                for payment in receipt {
+                    let mut limits = self.of_method(Method::Concurrency);
+                    let limit = limits.find(|limit| limit.lineage == payment.lineage);
+                    let mark = self.mark(payment);
+                    if let Some(mark) = limit.and_then(|limit| renew(limit, mark)) {
+                        (payment.plan, payment.mark) = (self.number, mark);
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    /// Gives `units` of every limit's payments back, the last payer first: only where the window that paid still
+    /// counts, unless the plan has changed since.
     pub(crate) fn refund_receipt(
         &self,
         words: &mut [u64],
         at: Moment,
         receipt: &[Payment],
         units: Units,
-        marked: bool,
     ) {
         for limit in self.of_method(Method::Count) {
             let mut left = units;
             for payment in receipt.iter().rev().filter(|payment| payment.lineage == limit.lineage) {
                 let part = left.min(payment.units);
                 if let Some(bucket) = limit.buckets.get(payment.bucket) {
-                    let mark = marked.then_some(payment.mark);
-                    bucket.bucket.refund(bucket.of_mut(words), at, part, mark);
+                    bucket.bucket.refund(bucket.of_mut(words), at, part, self.mark(payment));
                 }
                 left -= part;
             }
@@ -362,6 +384,11 @@ impl Plan {
                 bucket.of_mut(words)[..bucket.bucket.words()].fill(0);
             }
         }
+    }
+
+    /// Does a limit of this name count requests in flight?
+    pub(crate) fn is_concurrency(&self, limit: &str) -> bool {
+        self.of_method(Method::Concurrency).any(|candidate| candidate.terms.name.as_str() == limit)
     }
 
     /// Are there permits out? Such a record cannot be given away.
@@ -397,21 +424,31 @@ impl Plan {
 }
 
 /// Gives each limit the lineage of the one that it goes on from.
-fn continue_limits(limits: &mut [PlannedLimit], before: &[PlannedLimit]) {
-    let mut free: Vec<&PlannedLimit> = before.iter().collect();
-    let mut follow = |limit: &mut PlannedLimit,
-                      is_it: &dyn Fn(&PlannedLimit, &PlannedLimit) -> bool| {
-        let found = free.iter().position(|old| old.method == limit.method && is_it(limit, old));
-        found.map(|index| limit.lineage = free.remove(index).lineage)
+fn continue_limits(limits: &mut [PlannedLimit], here: &[Plan], before: &[&Plan]) {
+    let same = |limit: &PlannedLimit, old: &PlannedLimit| {
+        old.method == limit.method && old.terms.name == limit.terms.name
     };
-    let mut rest = Vec::new();
-    for limit in limits {
-        if follow(limit, &|limit, old| limit.terms.name == old.terms.name).is_none() {
-            rest.push(limit);
+    let mut free: Vec<&PlannedLimit> = Vec::new();
+    for old in before.iter().flat_map(|plan| &plan.limits) {
+        if free.iter().all(|known| known.lineage != old.lineage) {
+            free.push(old);
         }
     }
-    for limit in rest {
-        follow(limit, &|limit, old| !limit.named && !old.named);
+    let mut rest = Vec::new();
+    for limit in limits {
+        let elsewhere = here.iter().flat_map(|plan| &plan.limits).find(|other| same(limit, other));
+        let old = free.iter().position(|old| same(limit, old));
+        let old = old.map(|index| free.remove(index));
+        match elsewhere.or(old) {
+            Some(from) => limit.lineage = from.lineage,
+            None => rest.push(limit),
+        }
+    }
+    for limit in rest.into_iter().filter(|limit| !limit.named) {
+        let old = free.iter().position(|old| old.method == limit.method && !old.named);
+        if let Some(index) = old {
+            limit.lineage = free.remove(index).lineage;
+        }
     }
 }
 

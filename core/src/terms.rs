@@ -9,6 +9,7 @@ use once_cell::sync::Lazy;
 use parking_lot::Mutex;
 
 use crate::names::Name;
+use crate::policy::Limit;
 use crate::rate::Method;
 
 static TERMS: Lazy<Mutex<HashSet<&'static Terms>>> = Lazy::new(Mutex::default);
@@ -37,6 +38,18 @@ impl Terms {
         message: Name::EMPTY,
         close: false,
     };
+
+    /// Those of a limit, under a plan or none.
+    pub(crate) fn of(limit: &Limit, plan: Option<&str>) -> Terms {
+        Terms {
+            name: Name::intern(&limit.name),
+            plan: plan.map_or(Name::EMPTY, Name::intern),
+            method: limit.method,
+            window: limit.kind.window(),
+            message: limit.message.as_deref().map_or(Name::EMPTY, Name::intern),
+            close: limit.close,
+        }
+    }
 
     /// The one copy.
     pub(crate) fn intern(self) -> &'static Terms {

@@ -1,5 +1,6 @@
 //! One limit of a plan: a bucket, or a cascade of which the first with room pays.
 
+use super::tally::Notes;
 use crate::algorithm::{Bucket, Paid, Units};
 use crate::clock::Moment;
 use crate::decision::{Decision, NEVER, Numbers, Reason};
@@ -10,6 +11,8 @@ use crate::terms::Terms;
 #[derive(Default)]
 pub(super) struct Left {
     pub(super) room: Units,
+    /// Of the buckets after the first.
+    pub(super) later: Units,
     pub(super) full_after: u64,
 }
 
@@ -21,6 +24,12 @@ pub(crate) struct PlannedLimit {
     /// The same from one plan to the next as long as the limit goes on, whatever it is called.
     pub(super) lineage: u64,
     pub(crate) method: Method,
+    /// It counts and tells, and denies nobody.
+    pub(crate) shadow: bool,
+    /// Shares of the capacity in per mille: use that passes one is told.
+    pub(crate) alerts: Box<[u64]>,
+    /// Do quota and capacity depend on the words?
+    pub(super) grows: bool,
     pub(crate) buckets: Vec<PlannedBucket>,
     /// Sums over the buckets.
     pub(super) quota: Units,
@@ -58,6 +67,10 @@ impl PlannedBucket {
 
     pub(crate) fn full_after(&self, words: &[u64], at: Moment) -> u64 {
         self.bucket.full_after(self.of(words), at)
+    }
+
+    pub(crate) fn refilled_after(&self, words: &[u64], at: Moment) -> u64 {
+        self.bucket.refilled_after(self.of(words), at)
     }
 
     pub(super) fn wait_for(&self, words: &[u64], at: Moment, units: Units) -> u64 {
@@ -111,7 +124,7 @@ impl PlannedLimit {
     /// Nanoseconds until the request passes this limit.
     pub(super) fn wait(&self, words: &[u64], at: Moment, cost: Units) -> u64 {
         let wanted = self.wanted(cost);
-        if wanted > self.capacity {
+        if wanted > self.capacity_now(words, at) {
             return NEVER;
         }
         if let [bucket] = self.buckets.as_slice() {
@@ -130,14 +143,14 @@ impl PlannedLimit {
         let now: Vec<(u64, Units)> = self
             .buckets
             .iter()
-            .map(|bucket| (bucket.full_after(words, at), bucket.room(words, at)))
+            .map(|bucket| (bucket.refilled_after(words, at), bucket.room(words, at)))
             .collect();
         let room_after = |span: u64| {
             sum(self.buckets.iter().zip(&now).map(|(bucket, &(full_after, room))| {
                 match span >= full_after {
-                    true => bucket.bucket.capacity(),
+                    true if !bucket.bucket.grows() => bucket.bucket.capacity(),
                     false if bucket.bucket.is_fixed_window() => room,
-                    false => bucket.room(words, at.after(span)),
+                    _ => bucket.room(words, at.after(span)),
                 }
             }))
         };
@@ -151,6 +164,56 @@ impl PlannedLimit {
             }
         }
         late
+    }
+
+    /// The quota that holds now.
+    #[inline]
+    pub(crate) fn quota_now(&self, words: &[u64], at: Moment) -> Units {
+        if !self.grows {
+            return self.quota;
+        }
+        sum(self.buckets.iter().map(|bucket| bucket.bucket.quota_now(bucket.of(words), at)))
+    }
+
+    /// Most that can be spent at once now.
+    #[inline]
+    pub(super) fn capacity_now(&self, words: &[u64], at: Moment) -> Units {
+        if !self.grows {
+            return self.capacity;
+        }
+        sum(self.buckets.iter().map(|bucket| bucket.bucket.capacity_now(bucket.of(words), at)))
+    }
+
+    /// Is it a cascade of counts, whose later buckets are there for bursts?
+    #[inline]
+    pub(super) fn has_pool(&self) -> bool {
+        self.buckets.len() > 1 && self.method == Method::Count
+    }
+
+    #[inline]
+    pub(super) fn later_room(&self, words: &[u64], at: Moment) -> Units {
+        sum(self.buckets[1..].iter().map(|bucket| bucket.room(words, at)))
+    }
+
+    /// Nanoseconds until all that can be spent at once can be.
+    pub(super) fn refilled_after(&self, words: &[u64], at: Moment) -> u64 {
+        let spans = self.buckets.iter().map(|bucket| bucket.refilled_after(words, at));
+        spans.max().unwrap_or(0)
+    }
+
+    /// As [`PlannedLimit::charge`]; notes which thresholds that passed.
+    #[cold]
+    pub(super) fn charge_noted(
+        &self,
+        words: &mut [u64],
+        at: Moment,
+        units: Units,
+        notes: &mut Notes,
+    ) {
+        let used = |words: &[u64]| sum(self.buckets.iter().map(|bucket| bucket.used(words, at)));
+        let before = used(words);
+        self.charge(words, at, units);
+        notes.used(self, self.capacity_now(words, at), before, used(words));
     }
 
     pub(super) fn full_after(&self, words: &[u64], at: Moment) -> u64 {
@@ -177,6 +240,7 @@ impl PlannedLimit {
             }
             unpaid -= paid;
             left.room = left.room.saturating_add(room);
+            left.later = if index > 0 { left.later.saturating_add(room) } else { 0 };
             left.full_after = left.full_after.max(full_after);
         }
         left

@@ -71,6 +71,48 @@ pub(super) fn transact<const N: usize>(
     Ok(())
 }
 
+/// Copies the words of the record of `tag`; returns the header that they were read under.
+pub(super) fn look(slot: &[AtomicU64], tag: u64, words: &mut [u64]) -> Result<u64, Attempt> {
+    // Acquire: the words below are not older than the header.
+    let header = slot[1].load(Ordering::Acquire);
+    if header & LOCKED != 0 {
+        return Err(Attempt::Locked);
+    }
+    for (word, source) in words.iter_mut().zip(&slot[2..]) {
+        *word = source.load(Ordering::Relaxed);
+    }
+    let seen_tag = slot[0].load(Ordering::Relaxed);
+    // The loads above come before the second look at the header.
+    fence(Ordering::Acquire);
+    if slot[1].load(Ordering::Relaxed) != header {
+        return Err(Attempt::Again);
+    }
+    match seen_tag == tag {
+        false => Err(Attempt::Replaced),
+        true if header & GONE != 0 => Err(Attempt::Gone),
+        true => Ok(header),
+    }
+}
+
+/// Locks the record, provided that nothing happened to it since it was looked at.
+pub(super) fn seize(slot: &[AtomicU64], header: u64) -> bool {
+    swap_lock(slot, header)
+}
+
+/// Writes to a record that was seized, and lets it go.
+pub(super) fn settle(slot: &[AtomicU64], header: u64, words: &[u64]) {
+    for (word, target) in words.iter().zip(&slot[2..]) {
+        target.store(*word, Ordering::Relaxed);
+    }
+    unlock(slot, header);
+}
+
+/// Lets a record go that was seized, as it was: what others have copied of it is still the truth.
+pub(super) fn let_go(slot: &[AtomicU64], header: u64) {
+    // Release: whoever locks it next does so after us.
+    slot[1].store(header, Ordering::Release);
+}
+
 fn swap_lock(slot: &[AtomicU64], header: u64) -> bool {
     // Acquire: our writes come after the lock was taken.
     let locked = slot[1]

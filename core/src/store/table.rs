@@ -42,6 +42,13 @@ pub(crate) enum Inserted {
     Full,
 }
 
+/// Where a record was looked at, and as what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Look {
+    index: usize,
+    header: u64,
+}
+
 pub(crate) struct Table {
     region: Region,
     /// Words of a slot, and of the state in it.
@@ -85,6 +92,11 @@ impl Table {
             frozen: AtomicBool::new(false),
             hand: AtomicUsize::new(0),
         })
+    }
+
+    /// Words of a record.
+    pub(crate) fn words(&self) -> usize {
+        self.words
     }
 
     /// Records of keys, ghosts apart.
@@ -180,6 +192,42 @@ impl Table {
                 Err(Attempt::Again | Attempt::Replaced) => {}
             }
         }
+    }
+
+    /// Copies the words of the record of `tag`, which has two at least. Absent, or moved, as in [`Table::transact`].
+    pub(crate) fn look(&self, tag: u64, words: &mut [u64]) -> Result<Look, Found> {
+        let words = &mut words[..self.words];
+        loop {
+            let Some(index) = self.find(tag) else {
+                // Acquire pairs with the Release in `freeze`.
+                let frozen = self.frozen.load(Ordering::Acquire);
+                return Err(if frozen { Found::Moved } else { Found::Absent });
+            };
+            match line::look(self.lines(index), tag, words) {
+                Ok(header) => return Ok(Look { index, header }),
+                Err(Attempt::Gone) if self.frozen.load(Ordering::Acquire) => {
+                    return Err(Found::Moved);
+                }
+                Err(Attempt::Gone | Attempt::Locked) => spin(),
+                Err(Attempt::Again | Attempt::Replaced) => {}
+            }
+        }
+    }
+
+    /// Locks a record, provided that nothing happened to it since that look. Nobody else changes it until
+    /// [`Table::commit`] or [`Table::let_go`].
+    pub(crate) fn seize(&self, look: Look) -> bool {
+        line::seize(self.lines(look.index), look.header)
+    }
+
+    /// Writes to a record that was seized, and lets it go.
+    pub(crate) fn commit(&self, look: Look, words: &[u64]) {
+        line::settle(self.lines(look.index), look.header, &words[..self.words]);
+    }
+
+    /// Lets a record go as it was.
+    pub(crate) fn let_go(&self, look: Look) {
+        line::let_go(self.lines(look.index), look.header);
     }
 
     fn attempt(&self, index: usize, tag: u64, change: &mut impl Change) -> Result<(), Attempt> {

@@ -1,0 +1,7 @@
+use std::sync::Arc;
+use crate::clock::Moment;
+#[derive(Debug, Default)]
+pub(crate) struct Assignments;
+impl Assignments {
+    pub(crate) fn plan_of(&self, _value: &[u8], _at: Moment) -> Option<Arc<str>> { None }
+}

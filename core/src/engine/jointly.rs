@@ -1,0 +1,179 @@
+//! Several records in one step: all of them change, or none.
+//!
+//! All are copied first, each a consistent copy, and the change is made to the copies. If it changes nothing (a
+//! denial), that is all: nothing shared was written. Otherwise the records are locked one by one in the order of
+//! their scopes, each only if nothing happened to it since its copy was made, which proves at the last lock that all copies are
+//! the truth at one moment; then all are written and let go. Who meets a record that was changed meanwhile lets
+//! go of those it has and begins again.
+//!
+//! Nobody waits for a lock while it holds one, so that there is no deadlock: not with others who lock several,
+//! nor with those who lock sets of slots and then records. Somebody's change is the reason of every new beginning.
+
+use smallvec::SmallVec;
+
+use super::scope::Scope;
+use super::{Engine, Engines, Full};
+use crate::clock::Moment;
+use crate::lanes::Visit;
+use crate::plan::Asked;
+use crate::rules::Part;
+use crate::store::{Found, Inserted, Look, MAX_WORDS, OnPressure};
+use crate::sync::spin;
+
+/// Words of all records of a request, as they are in most requests.
+const WORDS: usize = 32;
+
+/// Why a joint change has not been made.
+pub(crate) enum Undone {
+    /// A scope has no place for its key.
+    Full,
+    /// The policy has changed: what was known of the request is to be worked out anew.
+    Moved,
+}
+
+impl From<Full> for Undone {
+    fn from(_: Full) -> Undone {
+        Undone::Full
+    }
+}
+
+type Words = SmallVec<[u64; WORDS]>;
+
+/// A request's records in one engine, under one variant.
+pub(crate) struct Joint<'v> {
+    pub(crate) engine: &'v Engine,
+    pub(crate) parts: &'v [Part],
+    /// `None`: each record under the variant that it has.
+    pub(crate) variant: Option<usize>,
+    pub(crate) at: Moment,
+    pub(crate) pressure: OnPressure,
+}
+
+impl Joint<'_> {
+    /// Runs `change` on the words of all records, once for every attempt; they are kept when it says so.
+    pub(crate) fn transact(
+        &self,
+        visit: &Visit<'_>,
+        mut change: impl FnMut(&mut [Asked<'_>]) -> bool,
+    ) -> Result<(), Undone> {
+        let (mut before, mut after) = (Words::new(), Words::new());
+        loop {
+            before.clear();
+            let (looks, complete) = self.look(visit, &mut before)?;
+            after.clear();
+            after.extend_from_slice(&before);
+            if !self.change(&mut after, &mut change) {
+                return Ok(());
+            }
+            if !complete {
+                self.make_records(visit)?;
+            } else if self.commit(&looks, &before, &after) {
+                return Ok(());
+            }
+            spin();
+        }
+    }
+
+    fn scopes(&self) -> impl Iterator<Item = (&Scope, u64)> {
+        self.parts.iter().map(|part| (self.engine.scope(part.scope), part.tag))
+    }
+
+    /// Copies all records, one after the other; of a key without a record, what it would begin with. Says whether all
+    /// have one.
+    fn look(
+        &self,
+        visit: &Visit<'_>,
+        copies: &mut Words,
+    ) -> Result<(SmallVec<[Look; 4]>, bool), Undone> {
+        let (mut looks, mut complete) = (SmallVec::new(), true);
+        for (scope, tag) in self.scopes() {
+            let mut words = [0; MAX_WORDS];
+            loop {
+                match scope.table.look(tag, &mut words) {
+                    Ok(look) => {
+                        looks.push(look);
+                        break;
+                    }
+                    Err(Found::Moved) => return Err(Undone::Moved),
+                    // Not kept: a newcomer that is denied leaves no trace.
+                    Err(_) => match self.insert(visit, scope, tag, |begin| words[..begin.len()].copy_from_slice(begin)) {
+                        Inserted::Done => {
+                            complete = false;
+                            break;
+                        }
+                        Inserted::Again => {}
+                        Inserted::Moved => return Err(Undone::Moved),
+                        Inserted::Full => return Err(Undone::Full),
+                    },
+                }
+            }
+            copies.extend_from_slice(&words[..scope.table.words()]);
+        }
+        Ok((looks, complete))
+    }
+
+    /// Gives every key a record.
+    fn make_records(&self, visit: &Visit<'_>) -> Result<(), Undone> {
+        for (scope, tag) in self.scopes() {
+            let variant = self.variant;
+            match self.insert(visit, scope, tag, |words| {
+                scope.under(variant, words, self.at);
+            }) {
+                Inserted::Done | Inserted::Again => {}
+                Inserted::Moved => return Err(Undone::Moved),
+                Inserted::Full => return Err(Undone::Full),
+            }
+        }
+        Ok(())
+    }
+
+    fn insert(
+        &self,
+        visit: &Visit<'_>,
+        scope: &Scope,
+        tag: u64,
+        change: impl FnMut(&mut [u64]),
+    ) -> Inserted {
+        let previous = Engines::previous(scope, visit);
+        scope.insert(previous, tag, self.at, self.pressure, change)
+    }
+
+    fn change(
+        &self,
+        words: &mut Words,
+        change: &mut impl FnMut(&mut [Asked<'_>]) -> bool,
+    ) -> bool {
+        let mut asked: SmallVec<[Asked<'_>; 4]> = SmallVec::new();
+        let mut rest = &mut words[..];
+        for (scope, _) in self.scopes() {
+            let (words, others) = rest.split_at_mut(scope.table.words());
+            rest = others;
+            let (plan, words) = scope.under(self.variant, words, self.at);
+            asked.push(Asked { plan, words });
+        }
+        change(&mut asked)
+    }
+
+    /// Writes all words, provided that nothing happened to any of the records.
+    fn commit(&self, looks: &[Look], before: &[u64], after: &[u64]) -> bool {
+        for (index, (scope, _)) in self.scopes().enumerate() {
+            if !scope.table.seize(looks[index]) {
+                for ((scope, _), look) in self.scopes().zip(&looks[..index]) {
+                    scope.table.let_go(*look);
+                }
+                return false;
+            }
+        }
+        let mut start = 0;
+        for ((scope, _), look) in self.scopes().zip(looks) {
+            let end = start + scope.table.words();
+            // What stays as it was is let go as it was: nobody has to look again for its sake.
+            match before[start..end] == after[start..end] {
+                true => scope.table.let_go(*look),
+                false => scope.table.commit(*look, &after[start..end]),
+            }
+            start = end;
+        }
+        true
+    }
+}

@@ -1,0 +1,228 @@
+//! What the limits of all records of a request say together: one answer, and what is noted on the way.
+
+use super::limit::{Left, PlannedLimit, admission, denial};
+use super::{Payment, Plan};
+use crate::algorithm::{Units, wide};
+use crate::clock::Moment;
+use crate::decision::{Decision, NEVER, Numbers, Reason};
+use crate::names::Name;
+use crate::rate::Method;
+use crate::terms::Terms;
+
+/// One record of a request, under its plan.
+pub(crate) struct Asked<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) words: &'a mut [u64],
+}
+
+/// What is noted besides the answer. Of all attempts, the last one counts: each begins with [`Notes::clear`].
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    /// Who paid, where somebody wants to know.
+    pub(crate) receipt: Option<Vec<Payment>>,
+    pub(crate) crossings: Vec<Crossing>,
+}
+
+/// Use of a limit has passed a threshold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Crossing {
+    pub(crate) terms: &'static Terms,
+    /// Per mille of the capacity.
+    pub(crate) threshold: u64,
+    pub(crate) used: Units,
+    pub(crate) capacity: Units,
+}
+
+impl Notes {
+    pub(crate) fn with_receipt() -> Notes {
+        Notes { receipt: Some(Vec::new()), crossings: Vec::new() }
+    }
+
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        if let Some(receipt) = &mut self.receipt {
+            receipt.clear();
+        }
+        self.crossings.clear();
+    }
+
+    fn paid(
+        &mut self,
+        plan: &Plan,
+        (limit, bucket): (&PlannedLimit, usize),
+        units: Units,
+        words: &[u64],
+        at: Moment,
+    ) {
+        let Some(receipt) = &mut self.receipt else { return };
+        let paying = &limit.buckets[bucket];
+        let mark = paying.bucket.mark(paying.of(words), at);
+        receipt.push(Payment { plan: plan.number, lineage: limit.lineage, bucket, units, mark });
+    }
+
+    /// Notes the thresholds between two amounts used.
+    #[cold]
+    pub(super) fn used(&mut self, limit: &PlannedLimit, capacity: Units, before: Units, used: Units) {
+        for &threshold in &limit.alerts {
+            let passed = |used: Units| wide(used, 1000) >= wide(capacity, threshold);
+            if !passed(before) && passed(used) {
+                self.crossings.push(Crossing { terms: limit.terms, threshold, used, capacity });
+            }
+        }
+    }
+}
+
+/// The tightest limit so far, and what else an admission tells.
+pub(super) struct Tally<'p> {
+    tightest: Option<Tightest<'p>>,
+    /// What is left of the later buckets of the first cascade.
+    burst: Option<Units>,
+    shadow: Name,
+}
+
+struct Tightest<'p> {
+    limit: &'p PlannedLimit,
+    quota: Units,
+    capacity: Units,
+    left: Left,
+}
+
+impl<'p> Tally<'p> {
+    pub(super) const NONE: Tally<'static> =
+        Tally { tightest: None, burst: None, shadow: Name::EMPTY };
+
+    /// Takes what an admitted request pays to the limits of one record.
+    #[inline(always)]
+    pub(super) fn pay(
+        &mut self,
+        plan: &'p Plan,
+        words: &mut [u64],
+        at: Moment,
+        cost: Units,
+        notes: &mut Notes,
+    ) {
+        for limit in &plan.limits {
+            if limit.shadow && !limit.admits(words, at, cost) {
+                self.shadow(limit);
+                continue;
+            }
+            let due = limit.due(cost);
+            let left = limit.pay(words, at, due, |bucket, units, words| {
+                notes.paid(plan, (limit, bucket), units, words, at);
+            });
+            let capacity = limit.capacity_now(words, at);
+            if !limit.alerts.is_empty() {
+                let used = capacity.saturating_sub(left.room);
+                notes.used(limit, capacity, used.saturating_sub(due), used);
+            }
+            if !limit.shadow {
+                self.take(limit, left, capacity, words, at);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn take(
+        &mut self,
+        limit: &'p PlannedLimit,
+        left: Left,
+        capacity: Units,
+        words: &[u64],
+        at: Moment,
+    ) {
+        if self.burst.is_none() && limit.has_pool() {
+            self.burst = Some(left.later);
+        }
+        // room / capacity, compared exactly.
+        if self.tightest.as_ref().is_none_or(|least| {
+            wide(left.room, least.capacity) < wide(least.left.room, capacity)
+        }) {
+            let quota = limit.quota_now(words, at);
+            self.tightest = Some(Tightest { limit, quota, capacity, left });
+        }
+    }
+
+    fn shadow(&mut self, limit: &PlannedLimit) {
+        if self.shadow == Name::EMPTY {
+            self.shadow = limit.terms.name;
+        }
+    }
+
+    /// The answer: that of the tightest limit, the smallest share of its capacity left, the first of equals.
+    #[inline(always)]
+    pub(super) fn admission(self, at: Moment) -> Decision {
+        let Some(Tightest { limit, quota, left, .. }) = self.tightest else {
+            return unlimited(at).with_shadow(self.shadow);
+        };
+        let burst = if limit.has_pool() { Some(left.later) } else { self.burst };
+        admission(limit.terms, quota, left.room, left.full_after, at)
+            .with_burst(burst)
+            .with_shadow(self.shadow)
+    }
+}
+
+/// The answer to a request that no limit is for.
+#[cold]
+fn unlimited(at: Moment) -> Decision {
+    let numbers =
+        Numbers { reason: Reason::Ok, limit: 0, remaining: 0, retry_after: 0, reset_after: 0 };
+    Decision::new(&Terms::NONE, numbers, at.wall.as_nanos())
+}
+
+/// The answer of those that deny: that of the longest wait.
+#[cold]
+#[inline(never)]
+pub(super) fn deny<'p, 'w>(
+    asked: impl Iterator<Item = (&'p Plan, &'w [u64])> + Clone,
+    at: Moment,
+    cost: Units,
+) -> Decision {
+    let limits = || {
+        let limits = asked.clone().flat_map(|(plan, words)| {
+            plan.limits.iter().map(move |limit| (limit, words))
+        });
+        limits.filter(|(limit, _)| !limit.shadow)
+    };
+    let mut longest: Option<(&PlannedLimit, &[u64], u64)> = None;
+    for (limit, words) in limits() {
+        let wait = limit.wait(words, at, cost);
+        if wait > longest.map_or(0, |(_, _, longest)| longest) {
+            longest = Some((limit, words, wait));
+        }
+    }
+    // Somebody denies, so somebody waits.
+    let first = || limits().next().map(|(limit, words)| (limit, words, NEVER));
+    let Some((limit, words, wait)) = longest.or_else(first) else {
+        return Decision::blocked(NEVER, at.wall.as_nanos());
+    };
+    let reset_after = match limit.method {
+        // Only the holders of its permits know.
+        Method::Concurrency => wait,
+        _ => limit.refilled_after(words, at),
+    };
+    let burst = limit.has_pool().then(|| limit.later_room(words, at));
+    let burst = burst.or_else(|| {
+        let (limit, words) = limits().find(|(limit, _)| limit.has_pool())?;
+        Some(limit.later_room(words, at))
+    });
+    let (quota, room) = (limit.quota_now(words, at), limit.room(words, at));
+    denial(limit.terms, quota, room, wait, reset_after, at).with_burst(burst)
+}
+
+/// Decides about several records at once: all limits of all of them, or none.
+pub(crate) fn decide(
+    asked: &mut [Asked<'_>],
+    at: Moment,
+    cost: Units,
+    notes: &mut Notes,
+) -> Decision {
+    notes.clear();
+    if !asked.iter().all(|asked| asked.plan.all_admit(asked.words, at, cost)) {
+        return deny(asked.iter().map(|asked| (asked.plan, &*asked.words)), at, cost);
+    }
+    let mut tally = Tally::NONE;
+    for Asked { plan, words } in asked {
+        tally.pay(plan, words, at, cost, notes);
+    }
+    tally.admission(at)
+}

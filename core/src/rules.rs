@@ -1,0 +1,501 @@
+//! What a request's attributes mean under a policy: whether it is listed, which plan it has, and which scopes it
+//! meets, with its key in each.
+//!
+//! A *scope* is limits that have the same key and the same conditions: one record holds their buckets. Plans
+//! are variants of a scope: the limits of another plan over the same record.
+
+mod matching;
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher};
+use std::net::{IpAddr, Ipv6Addr};
+
+use ahash::RandomState;
+use smallvec::SmallVec;
+
+use crate::assignments::Assignments;
+use crate::clock::Moment;
+use crate::decision::Reason;
+use crate::error::{Error, Result};
+use crate::names::Name;
+use crate::policy::{Conditions, KEY, Limit, Missing, PLAN, Policy};
+use crate::request::Request;
+use crate::secrets;
+use crate::store;
+use crate::terms::Terms;
+use matching::{Bits, Matcher};
+
+/// Most attributes that a policy may speak of.
+const MAX_ATTRIBUTES: usize = 16;
+/// Most conditions, each counted once.
+const MAX_CONDITIONS: usize = Bits::BITS as usize;
+/// The attribute whose values are addresses.
+const IP: &str = "ip";
+
+/// What a scope is, from one policy to the next.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Identity {
+    by: Vec<String>,
+    when: Conditions,
+    missing: Missing,
+}
+
+impl Identity {
+    fn of(limit: &Limit) -> Identity {
+        Identity { by: limit.by.clone(), when: limit.when.clone(), missing: limit.missing }
+    }
+
+    /// Does a key alone say all that it asks for?
+    fn is_plain(&self) -> bool {
+        self.by == [KEY] && self.when.0.is_empty()
+    }
+}
+
+/// The limits of one scope, for each variant.
+#[derive(Debug)]
+pub(crate) struct ScopeLimits<'p> {
+    pub(crate) identity: Identity,
+    pub(crate) variants: Vec<Vec<&'p Limit>>,
+}
+
+/// A policy's limits by scope, in the order in which they come first; and whether a key is all that a request needs.
+pub(crate) fn scopes(policy: &Policy) -> (Vec<ScopeLimits<'_>>, bool) {
+    let variants = policy.plans.len().max(1);
+    let mut scopes: Vec<ScopeLimits<'_>> = Vec::new();
+    for limit in &policy.limits {
+        let identity = Identity::of(limit);
+        let known = scopes.iter().position(|scope| scope.identity == identity);
+        let index = known.unwrap_or_else(|| {
+            scopes.push(ScopeLimits { identity, variants: vec![Vec::new(); variants] });
+            scopes.len() - 1
+        });
+        for (plan, limits) in scopes[index].variants.iter_mut().enumerate() {
+            if limit.plan.is_none_or(|its| its == plan) {
+                limits.push(limit);
+            }
+        }
+    }
+    let lists = policy.exempt.len() + policy.bypass.len() + policy.block.len();
+    let plain = matches!(&scopes[..], [scope] if scope.identity.is_plain())
+        && policy.plans.is_empty()
+        && policy.usage.is_none()
+        && lists == 0;
+    (scopes, plain)
+}
+
+/// A policy about requests with attributes, worked out.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    /// What the policy speaks of; the position is the attribute's number below.
+    attributes: Vec<String>,
+    matchers: Vec<Option<Matcher>>,
+    /// The number of `ip`, and the bits of an address that make a key.
+    ip: Option<usize>,
+    ipv6_mask: u128,
+    plans: Vec<Name>,
+    plans_by_name: HashMap<Box<[u8]>, usize, RandomState>,
+    default_plan: Option<usize>,
+    plan: usize,
+    plan_by: usize,
+    scopes: Vec<ScopeRule>,
+    listed: Vec<Listed>,
+    /// The attribute that tells kinds of call apart, for the report of usage.
+    kind: Option<usize>,
+}
+
+#[derive(Debug)]
+struct ScopeRule {
+    by: Vec<usize>,
+    needs: Bits,
+    missing: Missing,
+    /// In which variants it has limits.
+    variants: Vec<bool>,
+    /// Of a request that is denied because an attribute is missing.
+    terms: &'static Terms,
+}
+
+/// Requests that pass, or do not, whatever the limits say.
+#[derive(Debug)]
+struct Listed {
+    reason: Reason,
+    terms: &'static Terms,
+    how: How,
+}
+
+#[derive(Debug)]
+enum How {
+    Meets(Bits),
+    Knows { attribute: usize, secrets: Vec<[u8; 32]> },
+}
+
+/// A record that a request needs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    pub(crate) scope: usize,
+    pub(crate) tag: u64,
+}
+
+pub(crate) type Parts = SmallVec<[Part; 4]>;
+
+/// What a request comes to.
+pub(crate) enum Meets {
+    Scopes(Parts),
+    /// It lacks an attribute, and is denied for that.
+    Lacks(&'static Terms),
+}
+
+/// A request's attributes, as far as the policy speaks of them.
+pub(crate) struct Given<'r> {
+    values: [Option<&'r [u8]>; MAX_ATTRIBUTES],
+    /// The address under its mask.
+    network: [u8; 16],
+    matched: Bits,
+}
+
+/// How much a call insists on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Strictness {
+    /// A missing attribute is an error, or what its limit says.
+    Strict,
+    /// A limit whose attributes are missing is left out.
+    Lenient,
+}
+
+impl Rules {
+    /// # Errors
+    /// When the policy speaks of more than can be told apart.
+    pub(crate) fn new(policy: &Policy, scopes: &[ScopeLimits<'_>]) -> Result<Rules> {
+        let mut attributes = Attributes::default();
+        let mut conditions = Numbered::default();
+        let scopes = scopes
+            .iter()
+            .map(|scope| ScopeRule {
+                by: scope.identity.by.iter().map(|name| attributes.number(name)).collect(),
+                needs: conditions.bits(&scope.identity.when),
+                missing: scope.identity.missing,
+                variants: scope.variants.iter().map(|limits| !limits.is_empty()).collect(),
+                terms: scope.lacking(),
+            })
+            .collect();
+        let listed = listed(policy, &mut attributes, &mut conditions);
+        let kind = policy.usage.as_ref().and_then(|usage| usage.by.as_deref());
+        let kind = kind.map(|name| attributes.number(name));
+        let (plan, plan_by) = (attributes.number(PLAN), attributes.number(&policy.plan_by));
+        let mut matchers: Vec<Option<Matcher>> = Vec::new();
+        for (bit, condition) in conditions.0.iter().enumerate().take(MAX_CONDITIONS) {
+            let number = attributes.number(&condition.attribute);
+            matchers.resize_with(matchers.len().max(number + 1), || None);
+            let matcher = matchers[number].get_or_insert_default();
+            condition.any_of.iter().for_each(|pattern| matcher.add(pattern, 1 << bit));
+        }
+        let attributes = attributes.0;
+        matchers.resize_with(attributes.len(), || None);
+        bounded("attributes", attributes.len(), MAX_ATTRIBUTES)?;
+        bounded("conditions", conditions.0.len(), MAX_CONDITIONS)?;
+        Ok(Rules {
+            matchers,
+            ip: attributes.iter().position(|name| name == IP),
+            attributes,
+            ipv6_mask: mask(policy.ipv6_prefix),
+            plans: policy.plans.iter().map(|name| Name::intern(name)).collect(),
+            plans_by_name: (0..).zip(&policy.plans).map(|(n, name)| (name.as_bytes().into(), n)).collect(),
+            default_plan: policy.default_plan,
+            plan,
+            plan_by,
+            scopes,
+            listed,
+            kind,
+        })
+    }
+
+    /// Reads the attributes.
+    ///
+    /// # Errors
+    /// An `ip` that is no address.
+    pub(crate) fn read<'r>(&self, request: &Request<'r>) -> Result<Given<'r>> {
+        let mut given =
+            Given { values: [None; MAX_ATTRIBUTES], network: [0; 16], matched: 0 };
+        for (name, value) in request.attributes() {
+            let Some(number) = self.attributes.iter().position(|known| known == name) else {
+                continue;
+            };
+            given.values[number] = Some(value);
+            let mut address = None;
+            if Some(number) == self.ip {
+                let bits = address_of(value)?;
+                given.network = self.network_of(bits).to_be_bytes();
+                address = Some(bits);
+            }
+            if let Some(matcher) = &self.matchers[number] {
+                given.matched |= matcher.matches(value, address);
+            }
+        }
+        Ok(given)
+    }
+
+    /// IPv4 addresses stand for themselves.
+    fn network_of(&self, address: u128) -> u128 {
+        let is_v4 = address >> 32 == 0xffff;
+        if is_v4 { address } else { address & self.ipv6_mask }
+    }
+
+    /// Does the request pass, or not, whatever the limits say?
+    #[inline]
+    pub(crate) fn listed(&self, given: &Given<'_>) -> Option<(Reason, &'static Terms)> {
+        let found = self.listed.iter().find(|listed| match &listed.how {
+            How::Meets(bits) => given.matched & bits == *bits,
+            How::Knows { attribute, secrets } => {
+                given.values[*attribute].is_some_and(|value| secrets::is_one_of(secrets, value))
+            }
+        });
+        found.map(|listed| (listed.reason, listed.terms))
+    }
+
+    /// The request's plan, as the number of its variant: the one assigned while running, else its own, else the
+    /// default.
+    ///
+    /// # Errors
+    /// A plan that is not there, or none at all.
+    pub(crate) fn variant(
+        &self,
+        given: &Given<'_>,
+        assignments: &Assignments,
+        at: Moment,
+    ) -> Result<usize> {
+        if self.plans.is_empty() {
+            return Ok(0);
+        }
+        let by = given.values[self.plan_by];
+        let assigned = by.and_then(|value| assignments.plan_of(value, at));
+        // A plan that was assigned before the policy lost it means nothing.
+        let assigned = assigned.and_then(|plan| self.plan_named(plan.as_bytes()));
+        if let Some(plan) = assigned {
+            return Ok(plan);
+        }
+        match given.values[self.plan] {
+            Some(name) => self.plan_named(name).ok_or_else(|| self.no_plan(Some(name))),
+            None => self.default_plan.ok_or_else(|| self.no_plan(None)),
+        }
+    }
+
+    pub(crate) fn plan_named(&self, name: &[u8]) -> Option<usize> {
+        self.plans_by_name.get(name).copied()
+    }
+
+    /// The name of a variant's plan.
+    pub(crate) fn plan_name(&self, variant: usize) -> Option<&'static str> {
+        self.plans.get(variant).map(|name| name.as_str())
+    }
+
+    #[cold]
+    pub(crate) fn no_plan(&self, name: Option<&[u8]>) -> Error {
+        let known = self.plans.iter().map(|name| format!("{:?}", name.as_str()));
+        let known = known.collect::<Vec<_>>().join(", ");
+        match name {
+            Some(name) => Error::argument(
+                PLAN,
+                format!("there is no plan {:?}", String::from_utf8_lossy(name)),
+                match known.is_empty() {
+                    true => "use a policy with plans".to_owned(),
+                    false => format!("give one of {known}"),
+                },
+            ),
+            None => Error::argument(
+                PLAN,
+                "the request has none, and the policy no `default_plan`",
+                format!("give one of {known}"),
+            ),
+        }
+    }
+
+    /// The scopes that the request meets, and its key in each.
+    ///
+    /// # Errors
+    /// An attribute that a limit insists on is missing.
+    pub(crate) fn meets(
+        &self,
+        given: &Given<'_>,
+        variant: Option<usize>,
+        hasher: &RandomState,
+        strictness: Strictness,
+    ) -> Result<Meets> {
+        let mut parts = Parts::new();
+        for (scope, rule) in self.scopes.iter().enumerate() {
+            if given.matched & rule.needs != rule.needs
+                || variant.is_some_and(|variant| !rule.variants[variant])
+            {
+                continue;
+            }
+            match self.tag(given, &rule.by, hasher) {
+                Ok(tag) => parts.push(Part { scope, tag }),
+                Err(_) if strictness == Strictness::Lenient => {}
+                Err(missing) => match rule.missing {
+                    Missing::Skip => {}
+                    Missing::Deny => return Ok(Meets::Lacks(rule.terms)),
+                    Missing::Error => return Err(self.lacks(missing, rule.terms)),
+                },
+            }
+        }
+        Ok(Meets::Scopes(parts))
+    }
+
+    /// The key in a scope; else the attribute that is missing.
+    fn tag(
+        &self,
+        given: &Given<'_>,
+        by: &[usize],
+        hasher: &RandomState,
+    ) -> std::result::Result<u64, usize> {
+        let value = |number: usize| match given.values[number] {
+            None => Err(number),
+            Some(_) if Some(number) == self.ip => Ok(&given.network[..]),
+            Some(value) => Ok(value),
+        };
+        if let [number] = *by {
+            return Ok(tag_of(hasher, value(number)?));
+        }
+        let mut state = hasher.build_hasher();
+        for &number in by {
+            let value = value(number)?;
+            // With its length: ("a", "bc") and ("ab", "c") differ.
+            state.write_u64(value.len() as u64);
+            state.write(value);
+        }
+        Ok(store::tag(state.finish()))
+    }
+
+    #[cold]
+    fn lacks(&self, attribute: usize, terms: &Terms) -> Error {
+        let name = &self.attributes[attribute];
+        Error::argument(
+            name,
+            format!("the request has none, and limit {:?} counts by it", terms.name.as_str()),
+            "give it, or set `missing = \"skip\"` or `\"deny\"` for that limit",
+        )
+    }
+
+    /// The kind of call, for the report of usage.
+    pub(crate) fn kind<'r>(&self, given: &Given<'r>) -> &'r [u8] {
+        self.kind.and_then(|number| given.values[number]).unwrap_or(b"")
+    }
+
+    /// The attribute to whose values plans are assigned.
+    pub(crate) fn plan_by(&self) -> &str {
+        &self.attributes[self.plan_by]
+    }
+}
+
+/// The tag of one value.
+#[inline(always)]
+pub(crate) fn tag_of(hasher: &RandomState, value: &[u8]) -> u64 {
+    let mut state = hasher.build_hasher();
+    // Not `Hash`, which hashes the length besides: `write` has it in already.
+    state.write(value);
+    store::tag(state.finish())
+}
+
+/// The tag of an attribute's value, for blocks: of `key` that of the key alone.
+pub(crate) fn tag_of_attribute(hasher: &RandomState, name: &str, value: &[u8]) -> u64 {
+    if name == KEY {
+        return tag_of(hasher, value);
+    }
+    let mut state = hasher.build_hasher();
+    state.write_u64(name.len() as u64);
+    state.write(name.as_bytes());
+    state.write(value);
+    store::tag(state.finish())
+}
+
+impl ScopeLimits<'_> {
+    fn lacking(&self) -> &'static Terms {
+        let first = self.variants.iter().flatten().next();
+        first.map_or(&Terms::NONE, |limit| Terms::of(limit, None).intern())
+    }
+}
+
+/// Attributes by number.
+#[derive(Default)]
+struct Attributes(Vec<String>);
+
+impl Attributes {
+    fn number(&mut self, name: &str) -> usize {
+        self.0.iter().position(|known| known == name).unwrap_or_else(|| {
+            self.0.push(name.to_owned());
+            self.0.len() - 1
+        })
+    }
+}
+
+/// Conditions by number, each counted once.
+#[derive(Default)]
+struct Numbered(Vec<crate::policy::Condition>);
+
+impl Numbered {
+    fn bits(&mut self, conditions: &Conditions) -> Bits {
+        conditions.0.iter().fold(0, |bits, condition| {
+            let known = self.0.iter().position(|known| known == condition);
+            let number = known.unwrap_or_else(|| {
+                self.0.push(condition.clone());
+                self.0.len() - 1
+            });
+            // Beyond the most, the policy is refused.
+            bits | 1_u128.checked_shl(number as u32).unwrap_or(0)
+        })
+    }
+}
+
+fn listed(
+    policy: &Policy,
+    attributes: &mut Attributes,
+    conditions: &mut Numbered,
+) -> Vec<Listed> {
+    let terms = |name: &str| Terms { name: Name::intern(name), ..Terms::NONE }.intern();
+    let mut listed = Vec::new();
+    for block in &policy.block {
+        let how = How::Meets(conditions.bits(&block.when));
+        listed.push(Listed { reason: Reason::Blocked, terms: terms(&block.name), how });
+    }
+    for bypass in policy.bypass.iter().filter(|bypass| bypass.enabled) {
+        let attribute = attributes.number(&bypass.attribute);
+        let how = How::Knows { attribute, secrets: bypass.secrets.clone() };
+        listed.push(Listed { reason: Reason::Bypass, terms: terms(&bypass.name), how });
+    }
+    for exempt in &policy.exempt {
+        let how = How::Meets(conditions.bits(&exempt.when));
+        listed.push(Listed { reason: Reason::Bypass, terms: terms(&exempt.name), how });
+    }
+    listed
+}
+
+fn bounded(what: &str, count: usize, most: usize) -> Result<()> {
+    if count <= most {
+        return Ok(());
+    }
+    Err(Error::policy(
+        "limit",
+        None,
+        format!("the policy speaks of {count} {what}, it can of {most}"),
+        "split the policy: one limiter for each part",
+    ))
+}
+
+fn mask(prefix: u8) -> u128 {
+    !u128::MAX.checked_shr(u32::from(prefix)).unwrap_or(0)
+}
+
+/// An address as an IPv6 one, IPv4 mapped into it.
+fn address_of(value: &[u8]) -> Result<u128> {
+    let text = str::from_utf8(value).unwrap_or("").trim();
+    // A zone (`fe80::1%eth0`) is this machine's business, brackets are a URL's.
+    let text = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let text = text.split_once('%').map_or(text, |(address, _)| address);
+    match text.parse::<IpAddr>() {
+        Ok(IpAddr::V4(address)) => Ok(address.to_ipv6_mapped().to_bits()),
+        Ok(IpAddr::V6(address)) => Ok(Ipv6Addr::to_bits(address)),
+        Err(_) => Err(Error::argument(
+            IP,
+            format!("{:?} is not an address", String::from_utf8_lossy(value)),
+            "give an IPv4 or IPv6 address without a port, such as \"203.0.113.9\"",
+        )),
+    }
+}
