@@ -328,6 +328,8 @@ mod tests {
     const ROOMS: &str = r#"{"limit": [{"name": "rooms", "method": "concurrency", "quota": 1}]}"#;
     const ROOMS_AND_RATE: &str = r#"{"limit": [{"name": "rooms", "method": "concurrency", "quota": 1},
                                                {"name": "rate", "rate": "9/day"}]}"#;
+    const RATES: &str =
+        r#"{"limit": [{"name": "more", "rate": "99/day"}, {"name": "rate", "rate": "9/day"}]}"#;
     const RATE: &str = r#"{"limit": [{"name": "rate", "rate": "9/day"}]}"#;
 
     fn policy(text: &str) -> Policy {
@@ -396,6 +398,22 @@ mod tests {
         for max_keys in [1, 8, 100, 600] {
             in_the_middle_of_an_update(RATE, RATE, OnPressure::Refuse, max_keys);
             in_the_middle_of_an_update(RATE, ROOMS_AND_RATE, OnPressure::Refuse, max_keys);
+        }
+    }
+
+    /// Whoever may be evicted is found, also in sets that nobody has completed yet, and leaves its ghost.
+    #[test]
+    fn newcomers_find_victims_in_the_middle_of_an_update() {
+        for first in 0..20 {
+            let (engines, lanes) = (Engines::new(&policy(RATE), 1).unwrap(), Lanes::new());
+            let ask = |key| ask(&engines, &lanes, tag(key), OnPressure::Inherit);
+            while ask(first) == Some(true) {}
+            let meanwhile = || {
+                assert!((20..30).all(|key| ask(key).is_some()), "after {first}");
+                assert_eq!(ask(first), Some(false), "after {first}");
+            };
+            engines.update_while(&lanes, &policy(RATES), now(), meanwhile).unwrap();
+            assert!(engines.keys(&lanes.enter()) <= 1);
         }
     }
 

@@ -44,25 +44,67 @@ mod imp {
 
 #[cfg(loom)]
 mod imp {
+    pub(crate) use loom::sync::RwLockReadGuard;
     pub(crate) use loom::sync::atomic::{
         AtomicBool, AtomicI64, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence,
     };
-    pub(crate) use loom::sync::{MutexGuard, RwLockReadGuard};
 
+    /// loom's own `try_lock` waits if another thread takes the lock just then: two that try what the other has would
+    /// seem to be stuck. Here it is one exchange; the lock inside is never waited for.
     #[derive(Debug, Default)]
-    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+    pub(crate) struct Mutex<T> {
+        taken: AtomicBool,
+        value: loom::sync::Mutex<T>,
+    }
+
+    pub(crate) struct MutexGuard<'m, T> {
+        taken: &'m AtomicBool,
+        /// `None` when it is being dropped.
+        value: Option<loom::sync::MutexGuard<'m, T>>,
+    }
 
     impl<T> Mutex<T> {
         pub(crate) fn new(value: T) -> Mutex<T> {
-            Mutex(loom::sync::Mutex::new(value))
+            Mutex { taken: AtomicBool::new(false), value: loom::sync::Mutex::new(value) }
         }
 
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-            self.0.lock().expect("a model does not poison its locks")
+            loop {
+                match self.try_lock() {
+                    Some(guard) => return guard,
+                    None => spin(),
+                }
+            }
         }
 
         pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
-            self.0.try_lock().ok()
+            let Mutex { taken, value } = self;
+            // Acquire pairs with the Release of `drop`.
+            let free = taken.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed);
+            let lock = |_| value.lock().expect("a model does not poison its locks");
+            free.ok().map(|was| MutexGuard { taken, value: Some(lock(was)) })
+        }
+    }
+
+    impl<T> std::ops::Deref for MutexGuard<'_, T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            self.value.as_ref().expect("it is not being dropped")
+        }
+    }
+
+    impl<T> std::ops::DerefMut for MutexGuard<'_, T> {
+        fn deref_mut(&mut self) -> &mut T {
+            self.value.as_mut().expect("it is not being dropped")
+        }
+    }
+
+    impl<T> Drop for MutexGuard<'_, T> {
+        fn drop(&mut self) {
+            self.value = None;
+            // Release: what was done under the lock is seen by the next.
+            self.taken.store(false, Ordering::Release);
         }
     }
 

@@ -5,6 +5,7 @@
 use loom::sync::Arc;
 use loom::thread;
 
+use super::locks::Locks;
 use super::region::Region;
 use super::{Found, Inserted, Judge, OnPressure, Table, compact, line};
 
@@ -459,6 +460,35 @@ fn newcomer_against_migration_one_word() {
 #[test]
 fn newcomer_against_migration_two_words() {
     newcomer_against_migration(2, OnPressure::Refuse);
+}
+
+/// Somebody clears the old table of records that are full again, and puts one back that was charged meanwhile: not after
+/// the table was left behind, where nobody would find it.
+#[test]
+fn migration_against_a_sweep() {
+    model(|| {
+        let tables = Arc::new([Table::new(1, 1).unwrap(), Table::new(1, 1).unwrap()]);
+        acquire(&tables[0], 7, 9);
+        assert_eq!(tables[0].transact(7, |words: &mut [u64]| words.fill(0)), Found::Done);
+        let sweeper = {
+            let tables = Arc::clone(&tables);
+            thread::spawn(move || {
+                let locks = Locks::none(&tables[0]);
+                tables[0].sweep(1, &Counts, &locks, |words| words == [0]);
+            })
+        };
+        let charger = {
+            let tables = Arc::clone(&tables);
+            let charge = |words: &mut [u64]| words[0] += 1;
+            thread::spawn(move || tables[0].transact(7, charge) == Found::Done)
+        };
+        let [old, new] = &*tables;
+        migrate(old, new);
+        sweeper.join().unwrap();
+        let charged = charger.join().unwrap();
+        assert_eq!(words_of(new, 7), charged.then(|| vec![1]));
+        assert_eq!(new.keys(), u64::from(charged));
+    });
 }
 
 /// The table that takes over grows meanwhile, and the key is charged: one record, with every charge.
