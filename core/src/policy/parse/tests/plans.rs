@@ -270,15 +270,15 @@ fn growth_scales() {
         [plan.slow]
         [[plan.slow.limit]]
         name = "time"
-        cascade = [{ rate = "1s/m", grow = { ceiling = "3s", step = "500ms", after = "1ms", shrink_after = "3650d" } }, "9s/h"]
+        cascade = [{ rate = "1s/m", grow = { ceiling = "3s", step = "500ms", after = "1ms", shrink_after = "3285d" } }, "9s/h"]
     "#,
     );
-    let growth = |limit: usize, bucket: usize| rates(&policy, limit)[bucket].growth.clone();
+    let growth = |limit: usize, bucket: usize| rates(&policy, limit)[bucket].growth;
     let of =
         |ceiling, step, after, shrink_after| Some(Growth { ceiling, step, after, shrink_after });
     assert_eq!(growth(0, 0), of(400, 50, 10 * MINUTE, HOUR));
     assert_eq!(growth(1, 0), of(1200, 150, 10 * MINUTE, HOUR));
-    assert_eq!(growth(2, 0), of(6_000_000_000, 1_000_000_000, 1_000_000, 3650 * DAY));
+    assert_eq!(growth(2, 0), of(6_000_000_000, 1_000_000_000, 1_000_000, 3285 * DAY));
     assert_eq!(growth(2, 1), None);
 }
 
