@@ -442,3 +442,39 @@ fn the_platform() {
     ];
     assert_eq!(own, expected);
 }
+
+/// Every policy in `docs/policies.md`, with a limit beside it.
+#[test]
+fn the_page_about_policies() {
+    let page = std::fs::read_to_string(repository("docs/policies.md")).expect("docs/policies.md");
+    let mut blocks = vec![String::new()];
+    for line in page.lines() {
+        match (line.strip_prefix("    "), blocks.last_mut()) {
+            (Some(code), Some(block)) => *block += &format!("{code}\n"),
+            // An empty line may stand inside a block.
+            (None, Some(block)) if !line.is_empty() && !block.is_empty() => {
+                blocks.push(String::new())
+            }
+            _ => {}
+        }
+    }
+    const LIMIT: &str = "[[limit]]\nrate = \"7/week\"\n";
+    let (mut policies, mut errors) = (0, 0);
+    for block in blocks.iter().filter(|block| !block.is_empty()) {
+        match block.strip_prefix("policy: ") {
+            Some(error) => {
+                let wrong = "[plan.free]\n[[plan.free.limit]]\nname = \"m\"\nrate = \"10/m\"\n\
+                    [plan.pro]\ninherits = \"fre\"\n";
+                assert_eq!(
+                    any(wrong).expect_err(wrong).to_string(),
+                    format!("policy: {}", error.trim_end())
+                );
+                errors += 1;
+            }
+            None if block.starts_with("when") => drop(policy(&format!("{LIMIT}{block}"))),
+            None => drop(policy(&format!("{block}{LIMIT}"))),
+        }
+        policies += 1;
+    }
+    assert_eq!((policies, errors), (6, 1));
+}
