@@ -200,7 +200,6 @@ pub(crate) enum LimitKind {
 
 /// What is done about a request that lacks an attribute of a limit's key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[allow(dead_code)]
 pub(crate) enum Missing {
     /// The call is refused as a bad argument.
     #[default]
@@ -265,7 +264,6 @@ impl Default for Usage {
 /// The attribute that a call with one key gives, and the key of a limit that names none.
 pub(crate) const KEY: &str = "key";
 /// The attribute that names a request's plan.
-#[allow(dead_code)]
 pub(crate) const PLAN: &str = "plan";
 /// Bits of an IPv6 address that make a key, when the policy does not say: what a household is given.
 pub(crate) const IPV6_PREFIX: u8 = 64;
