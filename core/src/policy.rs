@@ -94,11 +94,53 @@ pub(crate) use conditions::{Condition, Conditions, Pattern, Segment};
 /// | `timezone` | fixed_window at the clock: as above | that of the document |
 /// | `strict` | sliding_window: never more than the quota in any span | `false` |
 ///
-/// A concurrency limit has a `name`, its `method` and a `quota` of permits alone. Entries of a
+/// | `grow` | `{ ceiling, step, after, shrink_after }`: the quota grows with steady use | it stays |
+/// | `max_hold` | permits: one held for longer counts as given back; a duration | until released |
+/// | `by` | attributes that make the key, in order | `["key"]` |
+/// | `when` | conditions on attributes: patterns, or lists of them | every request |
+/// | `missing` | without an attribute of `by`: `"error"`, `"skip"`, `"deny"` | `error` |
+/// | `shadow` | counts, and denies nobody | `false` |
+/// | `alerts` | shares of the capacity, as `[0.8, 0.95]` | none |
+/// | `message`, `close` | what denials say; do they advise to close the connection | none, `false` |
+///
+/// A concurrency limit has a `quota` of permits, perhaps `max_hold`, and nothing of a rate. Entries of a
 /// cascade inherit the options that they do not give themselves. Names stay as written when a scale changes the quota.
 ///
+/// # Plans and identities
+///
+/// A limit may be for some requests alone, have a key made of other attributes, or belong to a plan:
+///
+/// ```
+/// # use tidegate::Policy;
+/// Policy::from_toml(r#"
+///     default_plan = "starter"
+///
+///     [[plan.starter.limit]]
+///     name = "day"
+///     rate = "50_000/day"
+///     by   = ["account"]           # all keys of an account share it
+///
+///     [plan.pro]
+///     inherits = "starter"
+///     scale    = 10
+///
+///     [[limit]]                    # for every plan
+///     name = "read config"
+///     rate = "300/minute"
+///     when = { route = "GET /v3/configs/:key" }
+///
+///     [[exempt]]
+///     name = "internal"
+///     when = { user = "svc-*", ip = "10.0.0.0/8" }
+/// "#)?;
+/// # Ok::<(), tidegate::Error>(())
+/// ```
+///
+/// `docs/policies.md` in the repository has every field, with `bypass`, `block` and `usage`.
+///
 /// Bounds: quotas from 1 to 2^53 − 1 units, or 2^59 ns (18 years); periods from 1 µs to 3650 days;
-/// gcra counts at most one unit a nanosecond; 32 buckets in all limits; 1 MiB of text.
+/// gcra counts at most one unit a nanosecond; 32 buckets in all limits
+/// that one request can meet; 64 plans; 1 MiB of text.
 #[derive(Clone, Debug)]
 #[allow(dead_code)]
 pub struct Policy {
@@ -158,7 +200,6 @@ pub(crate) enum LimitKind {
 
 /// What is done about a request that lacks an attribute of a limit's key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[allow(dead_code)]
 pub(crate) enum Missing {
     /// The call is refused as a bad argument.
     #[default]
@@ -223,7 +264,6 @@ impl Default for Usage {
 /// The attribute that a call with one key gives, and the key of a limit that names none.
 pub(crate) const KEY: &str = "key";
 /// The attribute that names a request's plan.
-#[allow(dead_code)]
 pub(crate) const PLAN: &str = "plan";
 /// Bits of an IPv6 address that make a key, when the policy does not say: what a household is given.
 pub(crate) const IPV6_PREFIX: u8 = 64;

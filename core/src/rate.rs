@@ -109,7 +109,6 @@ pub(crate) const MAX_LEVELS: u64 = 64;
 /// Longest span of use, or of disuse, that a quota waits for: nine years of 365 days, less than 2^58 ns.
 pub(crate) const MAX_GROWTH_SPAN: u64 = 3285 * DAY;
 /// Most permits of a limit that reclaims them: a generation is counted in 32 bits.
-#[allow(dead_code)] // until policies speak of it
 pub(crate) const MAX_LEASES: u64 = (1 << 32) - 1;
 
 impl Growth {

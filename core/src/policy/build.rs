@@ -12,12 +12,13 @@ use super::source::{Part, Source, Spot, shown};
 use super::text::{Amount, RateText};
 use super::{IPV6_PREFIX, KEY, Limit, LimitKind, Policy};
 use crate::error::Result;
-use crate::rate::{Algorithm, DAY, Growth, MAX_LATENCY, MAX_UNITS, Method, Period, Rate, SECOND};
+use crate::rate::{
+    Algorithm, DAY, Growth, MAX_LATENCY, MAX_LEASES, MAX_LEVELS, MAX_UNITS, Method, Period, Rate,
+    SECOND,
+};
 
 /// Most buckets that one request can meet, in all limits together, and so most limits.
 pub(super) const MAX_BUCKETS: usize = 32;
-/// Most permits when each is remembered with the time at which it was given out.
-const MAX_HELD: u64 = u32::MAX as u64;
 
 /// Collects limits.
 pub(super) struct Builder<'t> {
@@ -102,7 +103,7 @@ impl<'t> Builder<'t> {
             Body::Rates(rates) => LimitKind::Rates(self.rates(&context, rates)?),
             Body::Permits { quota, max_hold } => {
                 self.count_bucket(&draft.spot)?;
-                let most = if max_hold.is_some() { MAX_HELD } else { MAX_UNITS };
+                let most = if max_hold.is_some() { MAX_LEASES } else { MAX_UNITS };
                 let quota = self.amount(&context, quota, "quota", 1..=most)?;
                 LimitKind::Permits { quota, max_hold: *max_hold }
             }
@@ -218,7 +219,16 @@ impl<'t> Builder<'t> {
         self.check_density(context, form, ceiling, &draft.ceiling, period)?;
         let step = self.amount(context, &draft.step, "step", bounds)?;
         let GrowthDraft { after, shrink_after, .. } = *draft;
-        Ok(Growth { ceiling, step, after, shrink_after })
+        let growth = Growth { ceiling, step, after, shrink_after };
+        if growth.steps(quota) >= MAX_LEVELS {
+            let most = MAX_LEVELS - 1;
+            return draft.step.spot.error(
+                self.source,
+                format!("there are more than {most} steps from the quota to the ceiling"),
+                format!("write a larger step, so that at most {most} lead to the ceiling"),
+            );
+        }
+        Ok(growth)
     }
 
     fn optional(

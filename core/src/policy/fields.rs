@@ -10,7 +10,7 @@ use super::text::{self, Amount};
 use super::tree::Value;
 use super::{Missing, PLAN};
 use crate::error::Result;
-use crate::rate::{MAX_PERIOD, Method, Period};
+use crate::rate::{DAY, Method, Period};
 
 /// Longest name, in bytes.
 const MAX_NAME: usize = 128;
@@ -193,8 +193,8 @@ pub(super) fn scale(field: &Field<'_>) -> Result<Scale> {
         _ => Err(field.wrong_type("a number", "`0.5`")),
     }
 }
-/// A length of time from a millisecond to 3650 days, in ns.
-pub(super) fn span(field: &Field<'_>) -> Result<u64> {
+/// A length of time from a millisecond to `most`, whole days, in ns.
+pub(super) fn span(field: &Field<'_>, most: u64) -> Result<u64> {
     let text = field.text("\"10m\"")?;
     let nanos = match text::amount(&text, &field.path)? {
         Amount::Time(nanos) => nanos,
@@ -203,10 +203,10 @@ pub(super) fn span(field: &Field<'_>) -> Result<u64> {
         }
     };
     match u64::try_from(nanos) {
-        Ok(nanos) if (MIN_SPAN..=MAX_PERIOD).contains(&nanos) => Ok(nanos),
+        Ok(nanos) if (MIN_SPAN..=most).contains(&nanos) => Ok(nanos),
         _ => field.fail(
             format!("{} is out of range", shown(text.text)),
-            "write from 1 millisecond to 3650 days",
+            format!("write from 1 millisecond to {} days", most / DAY),
         ),
     }
 }

@@ -11,7 +11,7 @@ use super::terms::{self, Scope, TermsDraft};
 use super::text::{self, RateText};
 use super::tree::{Node, Value};
 use crate::error::Result;
-use crate::rate::Method;
+use crate::rate::{MAX_GROWTH_SPAN, MAX_PERIOD, Method};
 
 /// What a limit takes.
 pub(super) const LIMIT: &[&str] = &[
@@ -122,7 +122,7 @@ fn permits(table: &Table<'_>) -> Result<Body> {
         "a concurrency limit has a quota",
         "write the number of permits: `quota = 5`",
     )?;
-    let max_hold = table.get("max_hold").map(|field| span(&field)).transpose()?;
+    let max_hold = table.get("max_hold").map(|field| span(&field, MAX_PERIOD)).transpose()?;
     Ok(Body::Permits { quota: amount(&quota)?, max_hold })
 }
 
@@ -222,7 +222,7 @@ fn growth(field: &Field<'_>) -> Result<GrowthDraft> {
     Ok(GrowthDraft {
         ceiling: amount(&get("ceiling")?)?,
         step: amount(&get("step")?)?,
-        after: span(&get("after")?)?,
-        shrink_after: span(&get("shrink_after")?)?,
+        after: span(&get("after")?, MAX_GROWTH_SPAN)?,
+        shrink_after: span(&get("shrink_after")?, MAX_GROWTH_SPAN)?,
     })
 }

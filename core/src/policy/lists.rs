@@ -6,6 +6,7 @@ use super::source::shown;
 use super::table::{Field, Table};
 use super::{Blocked, Bypass, Exemption, Policy, Usage, when};
 use crate::error::Result;
+use crate::rate::MAX_PERIOD;
 
 /// Most entries of one list, and most secrets of one entry.
 const MAX_ENTRIES: usize = 64;
@@ -114,11 +115,11 @@ fn usage(field: &Field<'_>) -> Result<Usage> {
     let table = Table::open(field.source, field.node, field.path.clone(), known)?;
     let mut usage = Usage::default();
     if let Some(field) = table.get("window") {
-        usage.window = span(&field)?;
+        usage.window = span(&field, MAX_PERIOD)?;
         usage.resolution = usage.window.div_ceil(Usage::PARTS);
     }
     if let Some(field) = table.get("resolution") {
-        usage.resolution = span(&field)?;
+        usage.resolution = span(&field, MAX_PERIOD)?;
         let parts = usage.window / usage.resolution;
         if !usage.window.is_multiple_of(usage.resolution) || parts > MAX_PARTS {
             return field.fail(

@@ -16,6 +16,9 @@ const PLAN: &[&str] = &["limit", "inherits", "scale"];
 /// In a plan a limit may also be taken away. Each of those that are left has a bucket.
 const MAX_ITEMS: usize = 2 * MAX_BUCKETS;
 
+/// Most plans that an error lists.
+const MAX_SHOWN: usize = 8;
+
 /// A plan as it was written.
 pub(super) struct PlanDraft {
     pub(super) name: String,
@@ -107,11 +110,12 @@ pub(super) fn find(field: &Field<'_>, names: &[String]) -> Result<usize> {
     if let Some(index) = names.iter().position(|known| known == name) {
         return Ok(index);
     }
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let remedy = match nearest(name, names.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`? Write {}", one_of(&names)),
-        None if names.is_empty() => "write plans: `[plan.NAME]`".to_owned(),
-        None => format!("write {}", one_of(&names)),
+    let known: Vec<&str> = names.iter().map(String::as_str).collect();
+    let remedy = match nearest(name, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => "write plans: `[plan.NAME]`".to_owned(),
+        None if known.len() > MAX_SHOWN => "write the name of one of its plans".to_owned(),
+        None => format!("write {}", one_of(&known)),
     };
     field.fail(format!("{} is not a plan of this policy", shown(name)), remedy)
 }

@@ -244,8 +244,8 @@ fn beginning_of(text: &str) -> Option<(Ipv6Addr, u8)> {
     }
     let parts = text.strip_suffix("::").or_else(|| text.strip_suffix(':'))?;
     let count = parts.split(':').count();
-    // Eight parts are the address; and what `::` leaves out has no place of its own.
-    let whole = count < 8 && !parts.contains("::") && !parts.contains('.');
+    // Eight parts are the address itself; and what `::` leaves out has no place of its own.
+    let whole = count < 8 && !parts.contains('.') && parts.split(':').all(|part| !part.is_empty());
     let address: Ipv6Addr = format!("{parts}::").parse().ok().filter(|_| whole)?;
     Some((address, 16 * u8::try_from(count).ok()?))
 }

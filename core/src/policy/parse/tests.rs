@@ -1,3 +1,5 @@
+mod plans;
+
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
@@ -228,6 +230,8 @@ fn examples_are_policies() {
         "fixed-window-first-request.toml",
         "gcra.toml",
         "latency.toml",
+        "plans.toml",
+        "platform.toml",
         "sliding-window-strict.toml",
         "sliding-window.toml",
     ];
@@ -316,11 +320,46 @@ fn bombs() -> Vec<String> {
         "{".to_owned() + &"\"a\":1,".repeat(100_000) + "\"a\":1}",
         "[[limit]]\nrate = \"1/s\"\nname=\"".to_owned() + &"n".repeat(1 << 19) + "\"",
         "timezone = \"".to_owned() + &"z".repeat(1 << 19) + "\"\n[[limit]]\nrate = \"1/s\"",
+        "[[limit]]\nrate = \"1/s\"\nwhen = { ip = \"".to_owned() + &":".repeat(1 << 19) + "*\" }",
+        "[[limit]]\nrate = \"1/s\"\nwhen = { route = \"GET ".to_owned()
+            + &"/".repeat(1 << 19)
+            + "\" }",
+        "{\"limit\":[{\"rate\":\"1/s\",\"when\":{\"a\":[".to_owned()
+            + &"\"a\",".repeat(1 << 17)
+            + "1]}}]}",
+        "{\"limit\":[{\"rate\":\"1/s\",\"when\":{".to_owned()
+            + &"\"a\":1,".repeat(1 << 17)
+            + "\"a\":1}}]}",
+        "{\"plan\":{".to_owned() + &"\"a\":1,".repeat(1 << 17) + "\"a\":1}}",
+        "{\"plan\":{\"a\":{\"limit\":[".to_owned()
+            + &"{\"rate\":\"1/s\"},".repeat(1 << 15)
+            + "1]}}}",
+        "{\"limit\":[{\"rate\":\"1/s\"}],\"block\":[".to_owned()
+            + &"{\"name\":\"a\"},".repeat(1 << 15)
+            + "1]}",
+        "{\"limit\":[{\"rate\":\"1/s\",\"alerts\":[".to_owned() + &"1,".repeat(1 << 18) + "1]}]}",
+        many_plans(),
         // As deep as the parsers go.
         "a = ".to_owned() + &"[".repeat(79) + &"]".repeat(79),
         "a = ".to_owned() + &"{a=".repeat(79) + "1" + &"}".repeat(79),
         "{\"a\":".repeat(32) + "1" + &"}".repeat(32),
     ]
+}
+
+/// As many plans and copies as a policy may name, and a name that none has.
+fn many_plans() -> String {
+    let plans: Vec<_> = (0..64).map(|plan| format!("{plan:x<64}")).collect();
+    let copy = format!("{{\"rate\":\"1/s\",\"when\":{{\"plan\":{plans:?}}}}},");
+    let tables: Vec<_> = plans
+        .iter()
+        .zip(plans.iter().cycle().skip(1))
+        .map(|(plan, next)| format!("\"{plan}\":{{\"inherits\":\"{next}\"}}"))
+        .collect();
+    format!(
+        "{{\"limit\":[{}{{\"rate\":\"1/s\"}}],\"plan\":{{{}}}}}",
+        copy.repeat(200),
+        tables.join(",")
+    )
 }
 
 /// Pieces of policies, so that random texts go deep into the reader.
@@ -371,6 +410,28 @@ fn fragments() -> impl Strategy<Value = String> {
         "method = ",
         "\"concurrency\"",
         "strict = true\n",
+        "[plan.a]\n",
+        "[[plan.a.limit]]\n",
+        "inherits = \"a\"\n",
+        "[[exempt]]\n",
+        "[[bypass]]\n",
+        "[usage]\n",
+        "name = \"a\"\n",
+        "by = ",
+        "when = ",
+        "when = { ip = \"",
+        "when = { route = \"",
+        "when = { plan = \"a\" }\n",
+        "*",
+        ".*\" }\n",
+        "::",
+        ":a",
+        "GET /",
+        "\" }\n",
+        "alerts = [0.5]\n",
+        "grow = { ceiling = ",
+        "max_hold = ",
+        "secrets = [\"sha256:",
         "\\u",
         "#",
         "'",
