@@ -231,7 +231,8 @@ impl Growing {
         given
     }
 
-    /// The larger use, at the lower level: at no time a higher one than either's.
+    /// The larger use, at the lower level: at no time a higher one than either's. Debt is cut off at what that level
+    /// allows, as by an update.
     pub(crate) fn merge(&self, into: &mut [u64], from: &[u64], at: Moment) {
         let (mut a, mut b) = (self.see(into, at), self.see(from, at));
         let ends = a.shrunk_at().min(b.shrunk_at());
@@ -629,6 +630,15 @@ mod tests {
         }
     }
 
+    fn some_algorithm(number: usize) -> Algorithm {
+        match number {
+            0 => Algorithm::Gcra { burst: 120 },
+            1 => Algorithm::SlidingWindow { strict: false },
+            2 => Algorithm::SlidingWindow { strict: true },
+            _ => Algorithm::FirstRequestWindow,
+        }
+    }
+
     /// A way through time: (ns since the last, percent of the capacity)
     type Way = Vec<(u64, u64)>;
 
@@ -636,18 +646,23 @@ mod tests {
         prop::collection::vec((0u64..250, 0u64..200), 0..25)
     }
 
-    fn go(bucket: &Bucket, way: &Way) -> (Vec<u64>, u64) {
+    fn go(
+        bucket: &Bucket,
+        way: &Way,
+        charge: impl Fn(&Bucket, &mut [u64], Moment, Units),
+    ) -> (Vec<u64>, u64) {
         let (mut words, mut now) = (vec![0; bucket.words()], 0);
         for &(pass, percent) in way {
             now += pass;
             let units = bucket.capacity_now(&words, at(now)) * percent / 100;
-            bucket.charge(&mut words, at(now), units);
+            charge(bucket, &mut words, at(now), units);
         }
         (words, now)
     }
 
     proptest! {
-        /// The larger of two has no more room than either, ever, nor a higher level.
+        /// The larger of two has no more room than either, ever, nor a higher level. (Without debt: what of it a lower
+        /// level does not allow is cut off sooner by a merge than by a step down.)
         #[test]
         fn the_larger_of_two(
             ways in [way(), way()],
@@ -655,15 +670,11 @@ mod tests {
             shrink_after in 1u64..1_000,
             later in prop::collection::vec(0u64..3_000, 1..20),
         ) {
-            let algorithm = match algorithm {
-                0 => Algorithm::Gcra { burst: 120 },
-                1 => Algorithm::SlidingWindow { strict: false },
-                2 => Algorithm::SlidingWindow { strict: true },
-                _ => Algorithm::FirstRequestWindow,
-            };
             let growth = Growth { ceiling: 300, step: 30, after: 150, shrink_after };
-            let bucket = Bucket::new(&rate(100, 100, algorithm, growth));
-            let [(a, then), (b, now)] = ways.map(|way| go(&bucket, &way));
+            let bucket = Bucket::new(&rate(100, 100, some_algorithm(algorithm), growth));
+            let [(a, then), (b, now)] = ways.map(|way| {
+                go(&bucket, &way, |bucket, words, at, units| _ = bucket.spend(words, at, units))
+            });
             let now = now.max(then);
             let mut both = a.clone();
             bucket.merge(&mut both, &b, at(now));
@@ -678,23 +689,46 @@ mod tests {
 
         /// A key that is not looked at stands as one that is looked at all the time.
         #[test]
-        fn looking_changes_nothing(way in way(), looks in prop::collection::vec(0u64..500, 1..10)) {
-            let growth = Growth { ceiling: 300, step: 30, after: 150, shrink_after: 170 };
-            let growing = Growing::new(&rate(100, 100, Algorithm::Gcra { burst: 120 }, growth), &growth);
-            let (mut words, mut now) = go(&Bucket::Growing(Growing::new(
-                &rate(100, 100, Algorithm::Gcra { burst: 120 }, growth),
-                &growth,
-            )), &way);
+        fn looking_changes_nothing(
+            way in way(),
+            shrink_after in 10u64..200,
+            looks in prop::collection::vec(0u64..150, 1..20),
+        ) {
+            let growth = Growth { ceiling: 300, step: 30, after: 40, shrink_after };
+            let gcra = Algorithm::Gcra { burst: 120 };
+            let (bucket, _) = bucket(&rate(100, 100, gcra, growth));
+            let (mut words, mut now) = go(&bucket, &way, Bucket::charge);
+            let Bucket::Growing(growing) = bucket else { unreachable!() };
             let untouched = words.clone();
             for pass in looks {
                 now += pass;
-                let seen = growing.see(&words, at(now));
-                seen.write(&mut words);
+                growing.see(&words, at(now)).write(&mut words);
                 prop_assert_eq!(growing.room(&words, at(now)), growing.room(&untouched, at(now)));
+                prop_assert_eq!(growing.used(&words, at(now)), growing.used(&untouched, at(now)));
                 prop_assert_eq!(growing.level(&words, at(now)), growing.level(&untouched, at(now)));
                 let full = growing.full_after(&untouched, at(now));
                 prop_assert_eq!(growing.full_after(&words, at(now)), full);
             }
+        }
+
+        /// Waits end when they say, and not a nanosecond before, also where a step down comes between.
+        #[test]
+        fn waits_are_exact(way in way(), algorithm in 0usize..4, shrink_after in 1u64..60) {
+            let growth = Growth { ceiling: 300, step: 30, after: 40, shrink_after };
+            let (bucket, _) = bucket(&rate(100, 100, some_algorithm(algorithm), growth));
+            let (words, now) = go(&bucket, &way, Bucket::charge);
+            let capacity = bucket.capacity_now(&words, at(now));
+            for units in [1, capacity / 2, capacity] {
+                let wait = bucket.wait_for(&words, at(now), units);
+                let fits = |span: u64| bucket.fits(&words, at(now + span), units);
+                match (0..1_500).find(|&span| fits(span)) {
+                    Some(first) => prop_assert_eq!(wait, first, "{} units", units),
+                    None => prop_assert_eq!(wait, u64::MAX, "{} units", units),
+                }
+            }
+            let refilled = bucket.refilled_after(&words, at(now));
+            let full = (0..1_500).find(|&span| bucket.used(&words, at(now + span)) == 0);
+            prop_assert_eq!(Some(refilled), full);
         }
     }
 }
