@@ -339,11 +339,11 @@ mod tests {
         assert_eq!(new.used(&carried, at(124)), 4);
         assert_eq!(new.used(&carried, at(125)), 1);
         assert_eq!(new.used(&carried, at(150)), 0);
-        // And a shorter one: those that are past it end.
-        let short = Leases::new(9, 4);
+        // And a shorter one: those that are past it end, one of them just now.
+        let short = Leases::new(9, 8);
         let mut carried = [0; 4];
-        short.carry(&old, &words, &mut carried, at(30));
-        assert_eq!(short.used(&carried, at(30)), 1);
+        short.carry(&old, &words, &mut carried, at(29));
+        assert_eq!(short.used(&carried, at(29)), 1);
     }
 
     #[test]
