@@ -231,7 +231,8 @@ impl Growing {
         given
     }
 
-    /// The larger use, at the lower level: at no time a higher one than either's.
+    /// The larger use, at the lower level: at no time a higher one than either's. Debt is cut off at what that level
+    /// allows, as by an update.
     pub(crate) fn merge(&self, into: &mut [u64], from: &[u64], at: Moment) {
         let (mut a, mut b) = (self.see(into, at), self.see(from, at));
         let ends = a.shrunk_at().min(b.shrunk_at());
@@ -416,5 +417,318 @@ impl<'a> Grown<'a> {
     fn write(&self, words: &mut [u64]) {
         self.climb.pack(words);
         words[OWN..self.growing.words()].copy_from_slice(&self.inner[..self.growing.inner_words]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rate::{Algorithm, MAX_LATENCY, MAX_PERIOD, MAX_UNITS, Period};
+    use proptest::prelude::*;
+
+    fn at(nanos: u64) -> Moment {
+        Timestamp::clamped(nanos).into()
+    }
+
+    fn rate(quota: u64, period: u64, algorithm: Algorithm, growth: Growth) -> Rate {
+        Rate {
+            name: String::new(),
+            quota,
+            period: Period::Nanos(period),
+            algorithm,
+            max_debt: quota,
+            growth: Some(growth),
+        }
+    }
+
+    fn bucket(rate: &Rate) -> (Bucket, Vec<u64>) {
+        let bucket = Bucket::new(rate);
+        let words = vec![0; bucket.words()];
+        (bucket, words)
+    }
+
+    const GROWTH: Growth = Growth { ceiling: 25, step: 10, after: 300, shrink_after: 1_000 };
+    const WINDOW: Algorithm = Algorithm::FirstRequestWindow;
+
+    /// 10 in 100 ns, growing by 10 to 25 after 300 ns of use, shrinking after 1000: (ns, charged, quota then)
+    const CLIMB: &[(u64, u64, u64)] = &[
+        (0, 5, 10),
+        (100, 4, 10), // less than half: no sign
+        (200, 5, 10), // 200 since the last sign, not more: one stretch still
+        (299, 1, 10),
+        (300, 5, 20), // used for 300
+        (500, 9, 20), // half of 20 it is not
+        (500, 1, 20), // now it is: the second stretch has lasted 200
+        (599, 1, 20),
+        (600, 10, 25), // up to the ceiling
+        (800, 13, 25),
+        (900, 13, 25), // no higher
+        (1_101, 13, 25),
+        (1_401, 13, 25), // 300 after the last sign: another stretch
+        (2_400, 0, 25),
+        (2_401, 0, 20), // without a sign for 1000
+        (2_600, 9, 20), // less than half
+        (3_400, 0, 20),
+        (3_401, 0, 10), // after the next 1000
+        (3_500, 5, 10),
+        (3_701, 5, 10), // 201 after the last sign: another stretch
+        (3_801, 5, 10),
+        (3_901, 5, 10),
+        (4_001, 5, 20),
+        (3_000, 9, 20), // a time that goes back counts as none
+        (9_000, 0, 10),
+    ];
+
+    #[test]
+    fn a_climb_and_its_end() {
+        let (bucket, mut words) = bucket(&rate(10, 100, WINDOW, GROWTH));
+        for (row, &(now, units, quota)) in CLIMB.iter().enumerate() {
+            if units > 0 {
+                assert_eq!(bucket.spend(&mut words, at(now), units), units, "row {row}");
+            }
+            assert_eq!(bucket.quota_now(&words, at(now)), quota, "row {row}");
+            assert_eq!(bucket.capacity_now(&words, at(now)), quota, "row {row}");
+        }
+    }
+
+    /// Brings a key of `GROWTH` to the ceiling; the time then.
+    fn climbed(bucket: &Bucket, words: &mut [u64]) -> u64 {
+        for now in (0..=600).step_by(100) {
+            bucket.charge(words, at(now), 100);
+        }
+        assert_eq!(bucket.quota_now(words, at(600)), 25);
+        600
+    }
+
+    #[test]
+    fn growing_grants_nothing_at_once() {
+        let gcra = Algorithm::Gcra { burst: 10 };
+        let (bucket, mut words) = bucket(&rate(10, 100, gcra, GROWTH));
+        let now = climbed(&bucket, &mut words);
+        assert_eq!(bucket.room(&words, at(now)), 0);
+        // The debt of 20 that the level before allowed is paid off at 25 in 100 ns.
+        assert_eq!(bucket.used(&words, at(now)), 45);
+        assert_eq!(bucket.wait_for(&words, at(now), 1), 84);
+        assert_eq!(bucket.room(&words, at(now + 84)), 1);
+    }
+
+    #[test]
+    fn it_is_forgotten_when_it_has_shrunk() {
+        let (bucket, mut words) = bucket(&rate(10, 100, WINDOW, GROWTH));
+        let now = climbed(&bucket, &mut words);
+        assert_eq!(bucket.refilled_after(&words, at(now)), 100);
+        assert_eq!(bucket.full_after(&words, at(now)), 2_000);
+        assert_eq!(bucket.full_after(&words, at(2_599)), 1);
+        assert_eq!(bucket.full_after(&words, at(2_600)), 0);
+        assert_eq!(bucket.quota_now(&words, at(2_599)), 20);
+        // A stretch alone is remembered until it is over.
+        let mut words = vec![0; bucket.words()];
+        bucket.charge(&mut words, at(0), 5);
+        assert_eq!(bucket.full_after(&words, at(100)), 101);
+        assert_eq!(bucket.full_after(&words, at(201)), 0);
+    }
+
+    /// What fits now may not, once the level is lost.
+    #[test]
+    fn waits_see_the_steps_down() {
+        let growth = Growth { shrink_after: 150, ..GROWTH };
+        let window = Algorithm::SlidingWindow { strict: false };
+        let (bucket, mut words) = bucket(&rate(10, 100, window, growth));
+        for now in (0..=600).step_by(100) {
+            bucket.charge(&mut words, at(now), 13);
+        }
+        assert_eq!(bucket.quota_now(&words, at(600)), 25);
+        for units in [10, 15, 18, 19, 20, 25] {
+            let wait = bucket.wait_for(&words, at(600), units);
+            if wait == u64::MAX {
+                assert!((0..2_000).all(|span| bucket.room(&words, at(600 + span)) < units));
+                continue;
+            }
+            assert!(bucket.room(&words, at(600 + wait)) >= units, "{units}");
+            assert!((0..wait).all(|span| bucket.room(&words, at(600 + span)) < units), "{units}");
+        }
+        assert_eq!(bucket.wait_for(&words, at(600), 25), u64::MAX);
+        // 13 fade from 700 on: 7 are left at 747, and 6 at 754. But from 750 on the quota is 20: 1 is left at 793.
+        assert_eq!(bucket.wait_for(&words, at(600), 18), 147);
+        assert_eq!(bucket.wait_for(&words, at(600), 19), 193);
+    }
+
+    #[test]
+    fn burst_and_debt_grow_in_proportion() {
+        let gcra = Algorithm::Gcra { burst: 15 };
+        let floor = Rate { max_debt: 1, ..rate(10, 100, gcra, GROWTH) };
+        let shape = |steps| {
+            let rate = GROWTH.rate(&floor, steps);
+            let Algorithm::Gcra { burst } = rate.algorithm else { unreachable!() };
+            (rate.quota, burst, rate.max_debt)
+        };
+        assert_eq!(GROWTH.steps(10), 2);
+        assert_eq!([shape(0), shape(1), shape(2)], [(10, 15, 1), (20, 30, 2), (25, 37, 2)]);
+    }
+
+    #[test]
+    fn an_update_keeps_the_level_that_grants_no_more() {
+        let (old, mut words) = bucket(&rate(10, 100, WINDOW, GROWTH));
+        let now = climbed(&old, &mut words);
+        // (floor, growth, quota then)
+        let other = Growth { ceiling: 60, step: 4, ..GROWTH };
+        for (floor, growth, quota) in [
+            (10, GROWTH, 25),
+            (10, other, 22),
+            (30, other, 30),
+            (1, Growth { ceiling: 3, step: 1, ..GROWTH }, 3),
+        ] {
+            let (new, mut carried) = bucket(&rate(floor, 100, WINDOW, growth));
+            new.carry(&old, &words, &mut carried, at(now));
+            assert_eq!(new.quota_now(&carried, at(now)), quota);
+            assert_eq!(
+                new.used(&carried, at(now)),
+                100.min(2 * quota).min(old.used(&words, at(now)))
+            );
+        }
+        // To a rate that does not grow, and back: the use stays, the level is gone.
+        let (plain, mut flat) = bucket(&Rate { growth: None, ..rate(30, 100, WINDOW, GROWTH) });
+        plain.carry(&old, &words, &mut flat, at(now));
+        assert_eq!(plain.used(&flat, at(now)), old.used(&words, at(now)));
+        let mut again = vec![0; old.words()];
+        old.carry(&plain, &flat, &mut again, at(now));
+        assert_eq!((old.quota_now(&again, at(now)), old.used(&again, at(now))), (10, 20));
+    }
+
+    #[test]
+    fn extremes_neither_wrap_nor_panic() {
+        let spans = [1, MAX_GROWTH_SPAN];
+        let quotas = [(1, MAX_UNITS), (MAX_UNITS / 64, MAX_UNITS), (1 << 58, MAX_LATENCY)];
+        for (quota, ceiling) in quotas {
+            let algorithms = [
+                Algorithm::Gcra { burst: quota },
+                Algorithm::Gcra { burst: 1 },
+                Algorithm::SlidingWindow { strict: false },
+                Algorithm::SlidingWindow { strict: true },
+                Algorithm::FirstRequestWindow,
+            ];
+            for (algorithm, span) in algorithms.iter().flat_map(|a| spans.map(|span| (a, span))) {
+                let step = ceiling.div_ceil(63);
+                let growth = Growth { ceiling, step, after: span, shrink_after: span };
+                let period = if quota < 1 << 54 { MAX_PERIOD } else { 1_000 };
+                let (bucket, mut words) = bucket(&rate(quota, period, algorithm.clone(), growth));
+                assert_eq!(bucket.quota_now(&words, at(0)), quota);
+                for now in [0, 1, 2, span, 1 << 61, (1 << 62) - 2, (1 << 62) - 1] {
+                    bucket.charge(&mut words, at(now), u64::MAX);
+                    assert_eq!(bucket.room(&words, at(now)), 0);
+                    assert!(bucket.wait_for(&words, at(now), 1) > 0);
+                    assert!(bucket.refilled_after(&words, at(now)) > 0);
+                    assert!(bucket.full_after(&words, at(now)) > 0);
+                    let other = words.clone();
+                    bucket.merge(&mut words, &other, at(now));
+                    let mark = bucket.mark(&words, at(now));
+                    bucket.refund(&mut words, at(now), u64::MAX, Some(mark));
+                    bucket.refund(&mut words, at(now), u64::MAX, None);
+                    assert_eq!(bucket.used(&words, at(now)), 0);
+                }
+            }
+        }
+    }
+
+    fn some_algorithm(number: usize) -> Algorithm {
+        match number {
+            0 => Algorithm::Gcra { burst: 120 },
+            1 => Algorithm::SlidingWindow { strict: false },
+            2 => Algorithm::SlidingWindow { strict: true },
+            _ => Algorithm::FirstRequestWindow,
+        }
+    }
+
+    /// A way through time: (ns since the last, percent of the capacity)
+    type Way = Vec<(u64, u64)>;
+
+    fn way() -> impl Strategy<Value = Way> {
+        prop::collection::vec((0u64..250, 0u64..200), 0..25)
+    }
+
+    fn go(
+        bucket: &Bucket,
+        way: &Way,
+        charge: impl Fn(&Bucket, &mut [u64], Moment, Units),
+    ) -> (Vec<u64>, u64) {
+        let (mut words, mut now) = (vec![0; bucket.words()], 0);
+        for &(pass, percent) in way {
+            now += pass;
+            let units = bucket.capacity_now(&words, at(now)) * percent / 100;
+            charge(bucket, &mut words, at(now), units);
+        }
+        (words, now)
+    }
+
+    proptest! {
+        /// The larger of two has no more room than either, ever, nor a higher level. (Without debt: what of it a lower
+        /// level does not allow is cut off sooner by a merge than by a step down.)
+        #[test]
+        fn the_larger_of_two(
+            ways in [way(), way()],
+            algorithm in 0usize..4,
+            shrink_after in 1u64..1_000,
+            later in prop::collection::vec(0u64..3_000, 1..20),
+        ) {
+            let growth = Growth { ceiling: 300, step: 30, after: 150, shrink_after };
+            let bucket = Bucket::new(&rate(100, 100, some_algorithm(algorithm), growth));
+            let [(a, then), (b, now)] = ways.map(|way| {
+                go(&bucket, &way, |bucket, words, at, units| _ = bucket.spend(words, at, units))
+            });
+            let now = now.max(then);
+            let mut both = a.clone();
+            bucket.merge(&mut both, &b, at(now));
+            for span in later {
+                let at = at(now + span);
+                for one in [&a, &b] {
+                    prop_assert!(bucket.room(&both, at) <= bucket.room(one, at), "after {span}");
+                    prop_assert!(bucket.quota_now(&both, at) <= bucket.quota_now(one, at));
+                }
+            }
+        }
+
+        /// A key that is not looked at stands as one that is looked at all the time.
+        #[test]
+        fn looking_changes_nothing(
+            way in way(),
+            shrink_after in 10u64..200,
+            looks in prop::collection::vec(0u64..150, 1..20),
+        ) {
+            let growth = Growth { ceiling: 300, step: 30, after: 40, shrink_after };
+            let gcra = Algorithm::Gcra { burst: 120 };
+            let (bucket, _) = bucket(&rate(100, 100, gcra, growth));
+            let (mut words, mut now) = go(&bucket, &way, Bucket::charge);
+            let Bucket::Growing(growing) = bucket else { unreachable!() };
+            let untouched = words.clone();
+            for pass in looks {
+                now += pass;
+                growing.see(&words, at(now)).write(&mut words);
+                prop_assert_eq!(growing.room(&words, at(now)), growing.room(&untouched, at(now)));
+                prop_assert_eq!(growing.used(&words, at(now)), growing.used(&untouched, at(now)));
+                prop_assert_eq!(growing.level(&words, at(now)), growing.level(&untouched, at(now)));
+                let full = growing.full_after(&untouched, at(now));
+                prop_assert_eq!(growing.full_after(&words, at(now)), full);
+            }
+        }
+
+        /// Waits end when they say, and not a nanosecond before, also where a step down comes between.
+        #[test]
+        fn waits_are_exact(way in way(), algorithm in 0usize..4, shrink_after in 1u64..60) {
+            let growth = Growth { ceiling: 300, step: 30, after: 40, shrink_after };
+            let (bucket, _) = bucket(&rate(100, 100, some_algorithm(algorithm), growth));
+            let (words, now) = go(&bucket, &way, Bucket::charge);
+            let capacity = bucket.capacity_now(&words, at(now));
+            for units in [1, capacity / 2, capacity] {
+                let wait = bucket.wait_for(&words, at(now), units);
+                let fits = |span: u64| bucket.fits(&words, at(now + span), units);
+                match (0..1_500).find(|&span| fits(span)) {
+                    Some(first) => prop_assert_eq!(wait, first, "{} units", units),
+                    None => prop_assert_eq!(wait, u64::MAX, "{} units", units),
+                }
+            }
+            let refilled = bucket.refilled_after(&words, at(now));
+            let full = (0..1_500).find(|&span| bucket.used(&words, at(now + span)) == 0);
+            prop_assert_eq!(Some(refilled), full);
+        }
     }
 }

@@ -253,3 +253,170 @@ impl Standing for Held<'_> {
         self.leases.pack(words, &self.ring);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rate::{MAX_LEASES, MAX_PERIOD};
+    use crate::time::Timestamp;
+    use proptest::prelude::*;
+
+    fn at(nanos: u64) -> Moment {
+        Timestamp::clamped(nanos).into()
+    }
+
+    #[derive(Clone, Copy)]
+    enum Call {
+        Take,
+        /// Of a generation, or the oldest.
+        Release(Option<u64>),
+        Renew(Option<u64>),
+    }
+    use Call::{Release, Renew, Take};
+
+    /// Two permits for 40 ns, generations of 10: (ns, call, did it do anything, out then, wait for one then)
+    const LIVES: &[(u64, Call, bool, u64, u64)] = &[
+        (0, Take, true, 1, 0),
+        (19, Take, true, 2, 31),
+        (49, Take, false, 2, 1), // the first is reclaimed when generation 5 begins, 10 ns late
+        (50, Take, true, 2, 10),
+        (59, Release(Some(0)), false, 2, 1), // reclaimed: nothing to give back
+        (59, Release(Some(1)), true, 1, 0),
+        (60, Take, true, 2, 40),
+        (60, Renew(None), true, 2, 50), // that of generation 5 is of 6 now, as the other
+        (69, Renew(Some(5)), false, 2, 41),
+        (80, Renew(Some(6)), true, 2, 30),
+        (109, Release(None), true, 1, 0), // the one of 6
+        (30, Take, true, 2, 100),         // a time before counts as generation 10's
+        (129, Take, false, 2, 1),
+        (130, Release(Some(10)), true, 0, 0), // of the one of 8 nothing is left
+    ];
+
+    #[test]
+    fn lives() {
+        let leases = Leases::new(2, 40);
+        let mut words = [0; 4];
+        for (row, &(now, call, expected, out, wait)) in LIVES.iter().enumerate() {
+            let done = match call {
+                Take => leases.spend(&mut words, at(now), 1) == 1,
+                Release(mark) => leases.refund(&mut words, at(now), 1, mark) == 1,
+                Renew(mark) => leases.renew(&mut words, at(now), mark).is_some(),
+            };
+            assert_eq!(done, expected, "row {row}");
+            assert_eq!(leases.used(&words, at(now)), out, "row {row}");
+            assert_eq!(leases.wait_for(&words, at(now), 1), wait, "row {row}");
+        }
+    }
+
+    #[test]
+    fn extremes_neither_wrap_nor_panic() {
+        for (quota, max_hold) in [(1, 1), (MAX_LEASES, 1), (MAX_LEASES, MAX_PERIOD)] {
+            let leases = Leases::new(quota, max_hold);
+            for now in [0, 1, 1 << 61, (1 << 62) - 1] {
+                let mut words = [0; 4];
+                assert_eq!(leases.spend(&mut words, at(now), u64::MAX), quota);
+                assert_eq!(leases.used(&words, at(now)), quota);
+                leases.charge(&mut words, at(now), u64::MAX);
+                assert!(leases.wait_for(&words, at(now), 1) > 0);
+                assert!(leases.full_after(&words, at(now)) <= max_hold + leases.span + 3);
+                assert!(leases.renew(&mut words, at(now), None).is_some());
+                assert_eq!(leases.refund(&mut words, at(now), u64::MAX, None), MAX_LEASES);
+                assert_eq!(leases.full_after(&words, at(now)), 0);
+            }
+        }
+    }
+
+    /// Where a time changes, nobody's permit ends before the new time has passed since it was taken.
+    #[test]
+    fn another_time() {
+        let (old, new) = (Leases::new(9, 40), Leases::new(9, 100));
+        let (mut words, mut carried) = ([0; 4], [0; 4]);
+        for taken in [1, 12, 13, 29] {
+            old.charge(&mut words, at(taken), 1);
+        }
+        new.carry(&old, &words, &mut carried, at(30));
+        // At the latest of their generations: 9, 19, 19 and 29; generations of 25 ns, so 0, 0, 0 and 1.
+        assert_eq!(new.used(&carried, at(124)), 4);
+        assert_eq!(new.used(&carried, at(125)), 1);
+        assert_eq!(new.used(&carried, at(150)), 0);
+        // And a shorter one: those that are past it end, one of them just now.
+        let short = Leases::new(9, 8);
+        let mut carried = [0; 4];
+        short.carry(&old, &words, &mut carried, at(29));
+        assert_eq!(short.used(&carried, at(29)), 1);
+    }
+
+    #[test]
+    fn the_larger_of_two() {
+        let leases = Leases::new(9, 40);
+        let (mut a, mut b) = ([0; 4], [0; 4]);
+        leases.charge(&mut a, at(5), 3);
+        leases.charge(&mut a, at(15), 1);
+        leases.charge(&mut b, at(16), 4);
+        leases.charge(&mut b, at(35), 2);
+        leases.merge(&mut a, &b);
+        assert_eq!(leases.unpack(&a).alive().collect::<Vec<_>>(), [(0, 3), (1, 4), (3, 2)]);
+        leases.charge(&mut b, at(70), 1);
+        leases.merge(&mut a, &b);
+        assert_eq!(leases.unpack(&a).alive().collect::<Vec<_>>(), [(3, 2), (7, 1)]);
+    }
+
+    /// Somebody who holds a permit, in time.
+    #[derive(Clone, Copy, Debug)]
+    struct Holder {
+        taken: u64,
+        mark: u64,
+    }
+
+    proptest! {
+        /// However holders give back and renew, with marks or without: never are more at work than the quota, as long
+        /// as nobody keeps a permit beyond its time; and one that is in time is never told otherwise by a mark
+        /// that all bring.
+        #[test]
+        fn no_more_holders_than_the_quota(
+            quota in 1u64..6,
+            max_hold in 1u64..60,
+            calls in prop::collection::vec((0u64..30, 0usize..6, 0usize..8, any::<bool>()), 1..120),
+            marked in prop::option::of(any::<bool>()),
+        ) {
+            let leases = Leases::new(quota, max_hold);
+            let (mut words, mut now) = ([0; 4], 0);
+            let mut holders: Vec<Holder> = Vec::new();
+            for (pass, call, who, mark) in calls {
+                now += pass;
+                // Whoever is out of time has gone without a word.
+                holders.retain(|holder| now < holder.taken + max_hold);
+                let all_marked = marked == Some(true);
+                let with_mark = marked.unwrap_or(mark);
+                match (call, holders.get(who).copied()) {
+                    (0..=2, _) => {
+                        if leases.spend(&mut words, at(now), 1) == 1 {
+                            let mark = leases.mark(&words, at(now));
+                            holders.push(Holder { taken: now, mark });
+                        }
+                    }
+                    (3 | 4, Some(holder)) => {
+                        let mark = with_mark.then_some(holder.mark);
+                        let given = leases.refund(&mut words, at(now), 1, mark);
+                        prop_assert!(!all_marked || given == 1, "{holder:?} at {now}");
+                        holders.remove(who);
+                    }
+                    (_, Some(holder)) => {
+                        let mark = with_mark.then_some(holder.mark);
+                        let renewed = leases.renew(&mut words, at(now), mark);
+                        prop_assert!(!all_marked || renewed.is_some(), "{holder:?} at {now}");
+                        if let Some(mark) = renewed {
+                            holders[who] = Holder { taken: now, mark };
+                        }
+                    }
+                    (_, None) => {}
+                }
+                prop_assert!(holders.len() as u64 <= quota, "{holders:?} at {now}");
+                prop_assert!(holders.len() as u64 <= leases.used(&words, at(now)));
+            }
+            let latest = 5 * leases.span;
+            prop_assert!(latest <= max_hold + leases.span + 3);
+            prop_assert_eq!(leases.used(&words, at(now + latest)), 0);
+        }
+    }
+}
