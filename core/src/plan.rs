@@ -124,6 +124,7 @@ impl Plan {
                         name: Name::intern(&limit.name),
                         method: limit.method,
                         window: limit.kind.window(),
+                        cascade: buckets.len() > 1,
                         ..Terms::NONE
                     }
                     .intern(),

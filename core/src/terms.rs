@@ -22,6 +22,8 @@ pub(crate) struct Terms {
     pub(crate) method: Method,
     /// The span in which the quota is granted, in ns (of a cascade its first bucket's); 0: there is none.
     pub(crate) window: u64,
+    /// It has several buckets: no one span belongs to the sum of their quotas.
+    pub(crate) cascade: bool,
     /// Words of its own for a denial; empty: there are none.
     pub(crate) message: Name,
     /// A denial advises to close the connection.
@@ -34,6 +36,7 @@ impl Terms {
         plan: Name::EMPTY,
         method: Method::Count,
         window: 0,
+        cascade: false,
         message: Name::EMPTY,
         close: false,
     };
