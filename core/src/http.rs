@@ -96,6 +96,10 @@ fn no_such_style(style: &str, right: &str) -> Error {
     Error::argument("style", format!("unknown style {style:?}"), format!("give {right}"))
 }
 
+/// The program of the guide is run with the examples of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/http.md")]
+mod guide {}
 
 #[cfg(test)]
 mod tests;
