@@ -398,6 +398,7 @@ proptest! {
         let retry_after = both.get("Retry-After").map(|value| value.parse::<u64>().expect("whole seconds"));
         prop_assert!(retry_after != Some(0));
         prop_assert!(retry_after.is_none() || !decision.allowed());
+        prop_assert!(retry_after.is_none() || decision.reason() != Reason::Impossible);
         if let Some(policy) = both.get("RateLimit-Policy") {
             let (item, parameters) = only_item(policy);
             prop_assert!(matches!(item.bare_item, BareItem::String(_)));
