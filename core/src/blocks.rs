@@ -29,6 +29,12 @@ impl Blocks {
         self.look_up(tag, at)
     }
 
+    /// May anybody be blocked?
+    pub(crate) fn any(&self, at: Moment) -> bool {
+        // Acquire: as in `left`.
+        self.latest.load(Ordering::Acquire) > at.now.as_nanos()
+    }
+
     #[cold]
     #[inline(never)]
     fn look_up(&self, tag: u64, at: Moment) -> u64 {

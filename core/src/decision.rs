@@ -246,6 +246,11 @@ impl Decision {
         (self.terms.window > 0).then(|| Duration::from_nanos(self.terms.window))
     }
 
+    /// Has the limit several buckets, of which [`window`](Decision::window) is the first one's?
+    pub(crate) fn of_cascade(&self) -> bool {
+        self.terms.cascade
+    }
+
     /// When it was made, as a clock on the wall shows it.
     pub fn made_at(&self) -> Timestamp {
         Timestamp::clamped(self.now)

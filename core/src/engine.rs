@@ -19,7 +19,7 @@ use crate::rules::{self, Rules};
 use crate::store::{Found, Inserted, OnPressure};
 use crate::sync::{AtomicPtr, AtomicU64, Mutex, Ordering, spin};
 use crate::time::Timestamp;
-pub(crate) use jointly::{Joint, Undone};
+pub(crate) use jointly::Joint;
 use scope::{ByPlan, Frame, Scope};
 
 pub(crate) struct Engine {
@@ -127,8 +127,14 @@ impl Drop for Replaced {
     }
 }
 
-/// The store has no place for the key.
-pub(crate) struct Full;
+/// Why a change has not been made.
+#[derive(Debug)]
+pub(crate) enum Undone {
+    /// The store has no place for the key.
+    Full,
+    /// The policy has changed: what the request comes to is to be worked out anew.
+    Moved,
+}
 
 /// How often an update looks whether all who were inside have left; the next update looks again.
 const LOOKS: usize = 64;
@@ -166,7 +172,8 @@ impl Engines {
     }
 
     /// Runs `change` on the words of a key, once for every attempt; what the last attempt leaves in them is kept.
-    /// The words of a key without a record are zero, or what it inherits.
+    /// The words of a key without a record are zero, or what it inherits. Under a policy about keys alone; else the
+    /// answer is `Moved`.
     #[inline]
     pub(crate) fn transact(
         &self,
@@ -175,8 +182,12 @@ impl Engines {
         at: Moment,
         pressure: OnPressure,
         change: &mut impl Change,
-    ) -> std::result::Result<(), Full> {
-        let Scope { plan, table, .. } = &self.engine(visit).first;
+    ) -> std::result::Result<(), Undone> {
+        let engine = self.engine(visit);
+        let Scope { plan, table, .. } = &engine.first;
+        if engine.rules.is_some() {
+            return Err(Undone::Moved);
+        }
         match table.transact_line(tag, &mut ByPlan { plan, change }) {
             true => Ok(()),
             false => self.transact_anywhere(visit, tag, at, pressure, change),
@@ -192,16 +203,20 @@ impl Engines {
         at: Moment,
         pressure: OnPressure,
         change: &mut impl Change,
-    ) -> std::result::Result<(), Full> {
+    ) -> std::result::Result<(), Undone> {
         loop {
-            let scope = &self.engine(visit).first;
+            let engine = self.engine(visit);
+            if engine.rules.is_some() {
+                return Err(Undone::Moved);
+            }
+            let scope = &engine.first;
             let mut make = |words: &mut [u64]| change.make(&scope.plan, words);
             match scope.table.transact(tag, &mut make) {
                 Found::Done => return Ok(()),
                 Found::Absent => {
                     match scope.insert(Self::previous(scope, visit), tag, at, pressure, make) {
                         Inserted::Done => return Ok(()),
-                        Inserted::Full => return Err(Full),
+                        Inserted::Full => return Err(Undone::Full),
                         Inserted::Again => {}
                         Inserted::Moved => spin(),
                     }
@@ -241,6 +256,8 @@ impl Engines {
         meanwhile: impl FnOnce(),
     ) -> Result<()> {
         let mut replaced = self.replaced.lock();
+        // Relaxed: only stored to under the lock.
+        let old_pointer = self.current.load(Ordering::Relaxed);
         let [old, new] = self.succeed(&replaced, policy, at)?;
         meanwhile();
         for scope in new.scopes() {
@@ -324,6 +341,7 @@ impl Drop for Engines {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::store;
 
     const ROOMS: &str = r#"{"limit": [{"name": "rooms", "method": "concurrency", "quota": 1}]}"#;
     const ROOMS_AND_RATE: &str = r#"{"limit": [{"name": "rooms", "method": "concurrency", "quota": 1},

@@ -13,6 +13,7 @@
 //! # Ok::<(), tidegate::Error>(())
 //! ```
 
+mod alerts;
 mod algorithm;
 mod assignments;
 mod blocks;
@@ -21,6 +22,7 @@ mod clock;
 mod decision;
 mod engine;
 mod error;
+mod http;
 mod lanes;
 mod limiter;
 mod names;
@@ -39,9 +41,11 @@ mod terms;
 mod time;
 mod waiters;
 
+pub use alerts::Alert;
 pub use clock::{Clock, ManualClock};
 pub use decision::{Decision, Reason};
 pub use error::{Error, Result};
+pub use http::{Body, BodyStyle, HeaderStyle, Headers};
 pub use limiter::{Limiter, Measured};
 pub use options::{Builder, OnFull};
 pub use policy::Policy;

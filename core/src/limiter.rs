@@ -1,33 +1,36 @@
 //! Where policy, algorithms, store and clock meet: the only such place.
 //!
-//! Here: how a limiter is made, decides, and is looked at. `afterwards`: what is charged or given back when
+//! Here: how a limiter is made, decides about keys, and is looked at. `requests`: the same for requests of any
+//! attributes, and for whatever is not on the shortest way. `afterwards`: what is charged or given back when
 //! a request is done, and the operator's hand. `batch`: many keys in one call. `under_way`: what is held while
 //! one runs, and waiting.
 
 mod afterwards;
 mod batch;
+mod requests;
 mod under_way;
 
-use std::hash::{BuildHasher, Hasher};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ahash::RandomState;
 
-use crate::algorithm::NOMINAL_WAIT;
+use crate::alerts::Alerts;
+use crate::assignments::Assignments;
 use crate::blocks::Blocks;
 use crate::clock::{Clock, Moment};
 use crate::decision::{Decision, Reason};
-use crate::engine::{Change, Engines, Full};
+use crate::engine::{Change, Engines};
 use crate::error::{Error, Result};
 use crate::lanes::{Lanes, Visit};
 use crate::options::{Builder, OnFull};
-use crate::plan::{Outcome, Plan};
+use crate::plan::{Notes, Outcome, Plan};
 use crate::policy::Policy;
-use crate::rate::Method;
+use crate::request::Subject;
+use crate::rules::{self, Strictness};
 use crate::snapshot::{Snapshot, Stats};
-use crate::store::{self, MAX_WORDS, OnPressure};
+use crate::store::OnPressure;
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::Timestamp;
 use crate::waiters::Waiters;
@@ -48,6 +51,8 @@ struct Inner {
     lanes: Lanes,
     saturated: AtomicU64,
     blocks: Blocks,
+    assignments: Assignments,
+    alerts: Alerts,
     waiters: Waiters,
     name: String,
 }
@@ -134,6 +139,8 @@ impl Limiter {
             lanes: Lanes::new(),
             saturated: AtomicU64::new(0),
             blocks: Blocks::default(),
+            assignments: Assignments::default(),
+            alerts: Alerts::default(),
             waiters: Waiters::default(),
             name,
         })))
@@ -144,89 +151,130 @@ impl Limiter {
     /// A denial is a value, and changes nothing.
     ///
     /// # Errors
-    /// When the store fails; the memory store never does.
+    /// [`Error::is_argument`] when a [`Request`] lacks an attribute that the policy insists on, or has a wrong one.
     // Always inline: what the caller does not look at is then never made, and nothing is copied.
     #[inline(always)]
-    pub fn acquire(&self, key: impl AsRef<[u8]>, cost: u64) -> Result<Decision> {
-        Ok(self.acquire_now(self.tag(key.as_ref()), cost).moved())
+    pub fn acquire(&self, subject: impl Subject, cost: u64) -> Result<Decision> {
+        match subject.as_key() {
+            Some(key) => self.acquire_now(key, cost).map(|decision| decision.moved()),
+            None => self.acquire_at_moment(&subject, self.moment(), cost),
+        }
     }
 
     /// As [`acquire`](Limiter::acquire), at an explicit time.
     ///
     /// # Errors
     /// As [`acquire`](Limiter::acquire).
-    #[inline(always)]
-    pub fn acquire_at(&self, key: impl AsRef<[u8]>, cost: u64, now: Timestamp) -> Result<Decision> {
-        Ok(self.acquire_in(self.tag(key.as_ref()), now.into(), cost))
+    pub fn acquire_at(&self, subject: impl Subject, cost: u64, now: Timestamp) -> Result<Decision> {
+        self.acquire_at_moment(&subject, now.into(), cost)
     }
 
     #[inline(never)]
-    fn acquire_now(&self, tag: u64, cost: u64) -> Decision {
-        self.acquire_in(tag, self.moment(), cost)
+    fn acquire_now(&self, key: &[u8], cost: u64) -> Result<Decision> {
+        self.acquire_key(key, self.moment(), cost)
     }
 
     #[inline]
-    fn acquire_in(&self, tag: u64, at: Moment, cost: u64) -> Decision {
+    fn acquire_key(&self, key: &[u8], at: Moment, cost: u64) -> Result<Decision> {
         let visit = self.0.lanes.enter();
-        let decision = self.decide_inside(&visit, tag, at, cost);
-        visit.count(decision.reason());
-        decision
+        if let Some(decision) = self.decide_key(&visit, self.tag(key), at, cost) {
+            visit.count(decision.reason());
+            return Ok(decision);
+        }
+        drop(visit);
+        self.acquire_at_moment(&key, at, cost)
     }
 
-    /// As [`acquire`](Limiter::acquire), only yes or no: the fastest path. A store that fails says no.
+    #[inline(never)]
+    fn acquire_at_moment(&self, subject: &impl Subject, at: Moment, cost: u64) -> Result<Decision> {
+        let decision = self.decide(subject, at, cost)?;
+        self.count(decision.reason());
+        Ok(decision)
+    }
+
+    /// As [`acquire`](Limiter::acquire), only yes or no: the fastest path. A store that fails says no, and so does
+    /// whatever else is an error of `acquire`.
     #[inline]
-    pub fn try_acquire(&self, key: impl AsRef<[u8]>, cost: u64) -> bool {
-        self.try_acquire_now(self.tag(key.as_ref()), cost)
+    pub fn try_acquire(&self, subject: impl Subject, cost: u64) -> bool {
+        match subject.as_key() {
+            Some(key) => self.try_acquire_now(key, cost),
+            None => self.try_acquire_at_moment(&subject, self.moment(), cost),
+        }
     }
 
     /// As [`try_acquire`](Limiter::try_acquire), at an explicit time.
     #[inline]
-    pub fn try_acquire_at(&self, key: impl AsRef<[u8]>, cost: u64, now: Timestamp) -> bool {
-        self.try_acquire_in(self.tag(key.as_ref()), now.into(), cost)
+    pub fn try_acquire_at(&self, subject: impl Subject, cost: u64, now: Timestamp) -> bool {
+        self.try_acquire_at_moment(&subject, now.into(), cost)
+    }
+
+    fn try_acquire_at_moment(&self, subject: &impl Subject, at: Moment, cost: u64) -> bool {
+        match subject.as_key() {
+            Some(key) => self.try_acquire_key(key, at, cost),
+            None => {
+                self.acquire_at_moment(subject, at, cost).is_ok_and(|decision| decision.allowed())
+            }
+        }
     }
 
     #[inline(never)]
-    fn try_acquire_now(&self, tag: u64, cost: u64) -> bool {
-        self.try_acquire_in(tag, self.moment(), cost)
+    fn try_acquire_now(&self, key: &[u8], cost: u64) -> bool {
+        self.try_acquire_key(key, self.moment(), cost)
     }
 
     #[inline]
-    fn try_acquire_in(&self, tag: u64, at: Moment, cost: u64) -> bool {
+    fn try_acquire_key(&self, key: &[u8], at: Moment, cost: u64) -> bool {
+        let tag = self.tag(key);
         let visit = self.0.lanes.enter();
         let mut admit = Admit { at, cost, reason: Reason::Blocked };
         let reason = match self.0.blocks.left(tag, at) == 0
             && self.0.engines.transact_quickly(&visit, tag, &mut admit).is_some()
         {
             true => admit.reason,
-            false => self.admit_further(&visit, tag, at, cost),
+            false => match self.admit_further(visit, key, tag, at, cost) {
+                Ok(reason) => return reason.admits(),
+                Err(_) => return false,
+            },
         };
         visit.count(reason);
         reason.admits()
     }
 
+    /// Decides and counts.
     #[inline(never)]
-    fn admit_further(&self, visit: &Visit<'_>, tag: u64, at: Moment, cost: u64) -> Reason {
-        let mut admit = Admit { at, cost, reason: Reason::Blocked };
-        match self.decide_by(visit, tag, at, cost, &mut admit) {
-            None => admit.reason,
-            Some(otherwise) => otherwise.reason(),
+    fn admit_further(
+        &self,
+        visit: Visit<'_>,
+        key: &[u8],
+        tag: u64,
+        at: Moment,
+        cost: u64,
+    ) -> Result<Reason> {
+        if self.0.blocks.left(tag, at) == 0 && !self.0.engines.engine(&visit).plan().is_watched() {
+            let mut admit = Admit { at, cost, reason: Reason::Blocked };
+            if let Ok(()) = self.0.engines.transact(&visit, tag, at, self.pressure(), &mut admit) {
+                visit.count(admit.reason);
+                return Ok(admit.reason);
+            }
         }
+        drop(visit);
+        self.acquire_at_moment(&key, at, cost).map(|decision| decision.reason())
     }
 
     /// What [`acquire`](Limiter::acquire) would say; changes nothing and counts nothing.
     ///
     /// # Errors
     /// As [`acquire`](Limiter::acquire).
-    pub fn peek(&self, key: impl AsRef<[u8]>, cost: u64) -> Result<Decision> {
-        Ok(self.foresee(self.tag(key.as_ref()), self.moment(), cost))
+    pub fn peek(&self, subject: impl Subject, cost: u64) -> Result<Decision> {
+        self.foresee(&subject, self.moment(), cost)
     }
 
     /// As [`peek`](Limiter::peek), at an explicit time.
     ///
     /// # Errors
     /// As [`acquire`](Limiter::acquire).
-    pub fn peek_at(&self, key: impl AsRef<[u8]>, cost: u64, now: Timestamp) -> Result<Decision> {
-        Ok(self.foresee(self.tag(key.as_ref()), now.into(), cost))
+    pub fn peek_at(&self, subject: impl Subject, cost: u64, now: Timestamp) -> Result<Decision> {
+        self.foresee(&subject, now.into(), cost)
     }
 
     /// Puts another policy in force while running. Limits are matched by name; use so far is kept, nothing
@@ -260,34 +308,30 @@ impl Limiter {
         Ok(())
     }
 
-    /// Every bucket of a key.
+    /// Every bucket of a key, or of all the records that a [`Request`] has with the attributes it gives.
     ///
     /// # Errors
-    /// As [`acquire`](Limiter::acquire).
-    pub fn snapshot(&self, key: impl AsRef<[u8]>) -> Result<Snapshot> {
-        Ok(self.snapshot_in(self.tag(key.as_ref()), self.moment()))
+    /// As [`acquire`](Limiter::acquire); an attribute that is missing leaves out the limits that count by it.
+    pub fn snapshot(&self, subject: impl Subject) -> Result<Snapshot> {
+        self.snapshot_in(&subject, self.moment())
     }
 
     /// As [`snapshot`](Limiter::snapshot), at an explicit time.
     ///
     /// # Errors
     /// As [`acquire`](Limiter::acquire).
-    pub fn snapshot_at(&self, key: impl AsRef<[u8]>, now: Timestamp) -> Result<Snapshot> {
-        Ok(self.snapshot_in(self.tag(key.as_ref()), now.into()))
+    pub fn snapshot_at(&self, subject: impl Subject, now: Timestamp) -> Result<Snapshot> {
+        self.snapshot_in(&subject, now.into())
     }
 
-    fn snapshot_in(&self, tag: u64, at: Moment) -> Snapshot {
-        let blocked = Duration::from_nanos(self.0.blocks.left(tag, at));
-        let Inner { engines, lanes, .. } = &*self.0;
-        let visit = lanes.enter();
-        let mut seen = None;
-        let mut see = |plan: &Plan, words: &mut [u64]| {
-            seen = Some(Snapshot::new(plan, words, at, blocked));
-        };
-        if let Err(Full) = engines.transact(&visit, tag, at, OnPressure::Inherit, &mut see) {
-            engines.with_plan(&visit, |plan| see(plan, &mut [0; MAX_WORDS]));
-        }
-        seen.expect("a plan was seen")
+    fn snapshot_in(&self, subject: &impl Subject, at: Moment) -> Result<Snapshot> {
+        let mut snapshot = Snapshot::default();
+        self.with_records(subject, at, Strictness::Lenient, |asked| {
+            snapshot = Snapshot::new(asked, at);
+            false
+        })?;
+        snapshot.blocked_for = Duration::from_nanos(self.blocked_for(subject, at));
+        Ok(snapshot)
     }
 
     /// Counts of keys and decisions since the limiter was made.
@@ -296,7 +340,7 @@ impl Limiter {
         let visit = lanes.enter();
         Stats {
             keys: engines.keys(&visit),
-            capacity: engines.max_keys(),
+            capacity: engines.capacity(&visit),
             allowed: lanes.sum(Reason::Ok),
             limited: lanes.sum(Reason::Limited),
             blocked: lanes.sum(Reason::Blocked),
@@ -320,10 +364,7 @@ impl Limiter {
 
     #[inline(always)]
     fn tag(&self, key: &[u8]) -> u64 {
-        let mut hasher = self.0.hasher.build_hasher();
-        // Not `Hash`, which hashes the length besides: `write` has it in already.
-        hasher.write(key);
-        store::tag(hasher.finish())
+        rules::tag_of(&self.0.hasher, key)
     }
 
     #[inline]
@@ -344,111 +385,44 @@ impl Limiter {
         self.0.lanes.count(reason);
     }
 
+    pub(crate) fn alerts(&self) -> &Alerts {
+        &self.0.alerts
+    }
+
     pub(crate) fn waiters(&self) -> &Waiters {
         &self.0.waiters
     }
 
-    /// Decides without counting.
-    pub(crate) fn decide(&self, tag: u64, at: Moment, cost: u64) -> Decision {
-        self.decide_inside(&self.0.lanes.enter(), tag, at, cost)
-    }
-
+    /// Decides about a key without counting; `None`: there is more to it than this key's record.
     #[inline(always)]
-    fn decide_inside(&self, visit: &Visit<'_>, tag: u64, at: Moment, cost: u64) -> Decision {
-        if self.0.blocks.left(tag, at) > 0 {
-            return self.decide_further(visit, tag, at, cost);
+    fn decide_key(&self, visit: &Visit<'_>, tag: u64, at: Moment, cost: u64) -> Option<Decision> {
+        if self.0.blocks.left(tag, at) == 0 {
+            let mut acquire = Acquire { at, cost, outcome: Outcome::Unknown };
+            if let Some(plan) = self.0.engines.transact_quickly(visit, tag, &mut acquire) {
+                // Nothing that can wait is between a look at the words and their exchange.
+                return Some(plan.tell(acquire.outcome, at, cost));
+            }
         }
-        let mut acquire = Acquire { at, cost, outcome: Outcome::Unknown };
-        match self.0.engines.transact_quickly(visit, tag, &mut acquire) {
-            None => self.decide_further(visit, tag, at, cost),
-            // Nothing that can wait is between a look at the words and their exchange.
-            Some(plan) => plan.tell(acquire.outcome, at, cost),
-        }
+        self.decide_further(visit, tag, at, cost)
     }
 
     #[inline(never)]
-    fn decide_further(&self, visit: &Visit<'_>, tag: u64, at: Moment, cost: u64) -> Decision {
-        let mut decision = Decision::NONE;
-        let mut acquire =
-            |plan: &Plan, words: &mut [u64]| plan.acquire_into(words, at, cost, &mut decision);
-        match self.decide_by(visit, tag, at, cost, &mut acquire) {
-            Some(otherwise) => otherwise,
-            None => decision,
-        }
-    }
-
-    /// Lets `decide` decide, or returns the decision if that is not asked: the key is blocked, or has no place.
-    #[inline]
-    fn decide_by(
+    fn decide_further(
         &self,
         visit: &Visit<'_>,
         tag: u64,
         at: Moment,
         cost: u64,
-        decide: &mut impl Change,
     ) -> Option<Decision> {
-        match self.0.blocks.left(tag, at) {
-            0 => {}
-            left => return Some(Decision::blocked(left, at.wall.as_nanos())),
+        if self.0.engines.engine(visit).plan().is_watched() || self.0.blocks.left(tag, at) > 0 {
+            return None;
         }
-        match self.0.engines.transact(visit, tag, at, self.pressure(), decide) {
-            Ok(()) => None,
-            Err(Full) => Some(self.decide_full(visit, at, cost)),
-        }
-    }
-
-    /// The decision about a key that the store has no place for.
-    #[cold]
-    fn decide_full(&self, visit: &Visit<'_>, at: Moment, cost: u64) -> Decision {
-        // Relaxed: a count publishes nothing.
-        self.0.saturated.fetch_add(1, Ordering::Relaxed);
-        self.0.engines.with_plan(visit, |plan| {
-            let fresh = plan.acquire(&mut [0; MAX_WORDS], at, cost);
-            match self.0.on_full {
-                OnFull::Allow => fresh,
-                _ if !fresh.allowed() => fresh,
-                _ => fresh.turned_down(0, NOMINAL_WAIT, NOMINAL_WAIT),
-            }
-        })
-    }
-
-    /// Decides on a copy.
-    fn foresee(&self, tag: u64, at: Moment, cost: u64) -> Decision {
-        let mut decision = Decision::NONE;
-        let mut on_a_copy = |plan: &Plan, words: &mut [u64]| {
-            let mut copy = [0; MAX_WORDS];
-            let copy = &mut copy[..words.len()];
-            copy.copy_from_slice(words);
-            decision = plan.acquire(copy, at, cost);
+        let (mut decision, mut notes) = (Decision::NONE, Notes::default());
+        let mut acquire = |plan: &Plan, words: &mut [u64]| {
+            plan.acquire_into(words, at, cost, &mut notes, &mut decision);
         };
-        let otherwise = self.decide_by(&self.0.lanes.enter(), tag, at, cost, &mut on_a_copy);
-        otherwise.unwrap_or(decision)
-    }
-
-    /// The denial of a waiter whose time is up before it was its turn.
-    pub(crate) fn denied_in_queue(&self, tag: u64, at: Moment, cost: u64) -> Decision {
-        let seen = self.foresee(tag, at, cost);
-        if !seen.allowed() {
-            return seen;
-        }
-        seen.turned_down(seen.remaining(), 1, seen.reset_after_ns())
-    }
-
-    pub(crate) fn is_concurrency(&self, limit: &str) -> bool {
-        self.0.engines.with_plan(&self.0.lanes.enter(), |plan| {
-            let named = plan.limits.iter().find(|candidate| candidate.terms.name.as_str() == limit);
-            named.is_some_and(|limit| limit.method == Method::Concurrency)
-        })
-    }
-
-    /// Changes a key's words. A key that the store has no place for has nothing to change.
-    #[inline]
-    pub(crate) fn change(&self, tag: u64, at: Moment, mut change: impl FnMut(&Plan, &mut [u64])) {
-        let visit = self.0.lanes.enter();
-        if let Err(Full) = self.0.engines.transact(&visit, tag, at, self.pressure(), &mut change) {
-            // Relaxed: a count publishes nothing.
-            self.0.saturated.fetch_add(1, Ordering::Relaxed);
-        }
+        let done = self.0.engines.transact(visit, tag, at, self.pressure(), &mut acquire);
+        done.is_ok().then_some(decision)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::rate::Method;
 use crate::terms::Terms;
 use limit::{PlannedBucket, PlannedLimit, admission, denial, sum};
 use tally::Tally;
-pub(crate) use tally::{Asked, Crossing, Notes, decide};
+pub(crate) use tally::{Asked, Notes, decide};
 
 /// The limits of a policy over one array of words.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub(crate) struct Plan {
     number: u64,
     /// The plan's name in the policy; empty: it has none.
     pub(crate) name: Name,
+    /// Are there limits in shadow, or thresholds to tell of?
+    watched: bool,
 }
 
 /// The one bucket of the commonest policy, a count limit by gcra, at hand: decided in one go.
@@ -162,7 +164,7 @@ impl Plan {
         let words = if watched { words.max(2) } else { words };
         let name = plan.map_or(Name::EMPTY, Name::intern);
         let number = (ancestry.number << 8) | here.len() as u64;
-        Plan { lone: Lone::of(&limits), limits, words, number, name }
+        Plan { lone: Lone::of(&limits), limits, words, number, name, watched }
     }
 
     /// May the request pass? If so, `words` are those after it; if not, they are untouched.
@@ -386,6 +388,12 @@ impl Plan {
         }
     }
 
+    /// Are there limits in shadow, or thresholds to tell of?
+    #[inline]
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watched
+    }
+
     /// Does a limit of this name count requests in flight?
     pub(crate) fn is_concurrency(&self, limit: &str) -> bool {
         self.of_method(Method::Concurrency).any(|candidate| candidate.terms.name.as_str() == limit)
@@ -473,8 +481,9 @@ mod tests {
 
     fn plan(limit: &str) -> Plan {
         let text = format!(r#"{{"limit": [{limit}]}}"#);
-        let policy: Policy = text.parse().expect("a good policy");
-        Plan::new(&policy, 62, None).expect("few words")
+        let policy: crate::Policy = text.parse().expect("a good policy");
+        let limits: Vec<&Limit> = policy.limits.iter().collect();
+        Plan::new(&limits, None, &[], &mut Ancestry { number: 0, count: 0, before: Vec::new() })
     }
 
     /// Costs of any size: what no capacity holds is not admitted by what is shifted out of its steps.
@@ -501,7 +510,7 @@ mod tests {
         let plan =
             plan(r#"{"name": "few", "rate": "8/minute"}, {"name": "many", "rate": "100/minute"}"#);
         let mut words = vec![0; plan.words];
-        plan.charge(&mut words, at(NOW, NOW), Method::Count, 4);
+        plan.charge(&mut words, at(NOW, NOW), Method::Count, 4, &mut Notes::default());
         plan.limits[1].charge(&mut words, at(NOW, NOW), 60);
         let decision = acquire(&plan, &mut words, at(NOW, NOW), 0);
         assert_eq!((decision.name(), decision.remaining()), ("many", 36));

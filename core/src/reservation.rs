@@ -9,6 +9,8 @@ use crate::error::Result;
 use crate::limiter::Limiter;
 use crate::plan::Payment;
 use crate::rate::Method;
+use crate::request::Kept;
+use crate::rules::Strictness;
 use crate::time::{Timestamp, nanos};
 
 /// An estimate that was debited and is to be settled, from [`Limiter::reserve`].
@@ -19,12 +21,10 @@ use crate::time::{Timestamp, nanos};
 #[must_use = "a reservation that is dropped keeps its estimate debited"]
 pub struct Reservation {
     pub(crate) limiter: Limiter,
-    pub(crate) tag: u64,
+    pub(crate) subject: Kept,
     pub(crate) cost: u64,
     pub(crate) decision: Decision,
     pub(crate) receipt: Vec<Payment>,
-    /// The plan that the receipt is of.
-    pub(crate) plan: u64,
 }
 
 impl Reservation {
@@ -73,21 +73,23 @@ impl Reservation {
         if !self.decision.allowed() {
             return Ok(());
         }
-        self.limiter.change(self.tag, at, |plan, words| {
-            if actual > self.cost {
-                plan.charge(words, at, Method::Count, actual - self.cost);
-            } else {
-                let back = self.cost - actual;
-                plan.refund_receipt(words, at, &self.receipt, back, plan.number == self.plan);
-            }
-        });
-        self.limiter.waiters().wake_head(self.tag);
+        let Reservation { limiter, subject, cost, receipt, .. } = &self;
+        if actual > *cost {
+            return limiter.charge_late(&subject, at, Method::Count, actual - cost);
+        }
+        limiter.change(&subject, at, Strictness::Strict, |plan, words| {
+            plan.refund_receipt(words, at, receipt, cost - actual);
+        })?;
+        limiter.wake(&subject);
         Ok(())
     }
 
     fn cancel_in(self, at: Moment) -> Result<()> {
         if self.decision.allowed() {
-            self.limiter.change(self.tag, at, |plan, words| plan.release(words, at));
+            let Reservation { limiter, subject, receipt, .. } = &self;
+            limiter.change(&subject, at, Strictness::Strict, |plan, words| {
+                plan.release_receipt(words, at, receipt);
+            })?;
         }
         self.settle_in(0, at)
     }
@@ -101,20 +103,22 @@ impl Reservation {
 #[must_use = "an admission that is dropped is finished"]
 pub struct Admission {
     limiter: Limiter,
-    tag: u64,
+    subject: Kept,
     started: Timestamp,
     decision: Decision,
+    receipt: Vec<Payment>,
     open: bool,
 }
 
 impl Admission {
     pub(crate) fn new(
         limiter: Limiter,
-        tag: u64,
+        subject: Kept,
         started: Timestamp,
         decision: Decision,
+        receipt: Vec<Payment>,
     ) -> Admission {
-        Admission { limiter, tag, started, decision, open: decision.allowed() }
+        Admission { limiter, subject, started, decision, receipt, open: decision.allowed() }
     }
 
     /// The decision; when it denies, there is nothing to finish.
@@ -122,31 +126,40 @@ impl Admission {
         self.decision
     }
 
+    /// Begins the time of its permits anew (`max_hold` in the policy): for requests that last long. False when they have
+    /// been reclaimed, or never were.
+    ///
+    /// # Errors
+    /// When the store fails; the memory store never does.
+    pub fn renew(&mut self) -> Result<bool> {
+        if !self.open {
+            return Ok(false);
+        }
+        let at = self.limiter.moment();
+        self.limiter.renew_receipt(&&self.subject, at, &mut self.receipt)
+    }
+
     /// Charges the time since [`Limiter::admit`], by the limiter's clock, and gives the permit back.
     ///
     /// # Errors
     /// When the store fails; the memory store never does.
     pub fn finish(mut self) -> Result<()> {
-        self.close();
-        Ok(())
+        self.close()
     }
 
-    fn close(&mut self) {
+    fn close(&mut self) -> Result<()> {
         if !std::mem::take(&mut self.open) {
-            return;
+            return Ok(());
         }
         let at = self.limiter.moment();
         let elapsed: Duration = at.now.saturating_since(self.started);
-        self.limiter.change(self.tag, at, |plan, words| {
-            plan.charge(words, at, Method::Latency, nanos(elapsed));
-            plan.release(words, at);
-        });
-        self.limiter.waiters().wake_head(self.tag);
+        self.limiter.finish(&&self.subject, at, nanos(elapsed), &self.receipt)
     }
 }
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        self.close();
+        // Nobody is there to be told. (The memory store never fails.)
+        let _ = self.close();
     }
 }

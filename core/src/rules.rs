@@ -198,7 +198,10 @@ impl Rules {
             attributes,
             ipv6_mask: mask(policy.ipv6_prefix),
             plans: policy.plans.iter().map(|name| Name::intern(name)).collect(),
-            plans_by_name: (0..).zip(&policy.plans).map(|(n, name)| (name.as_bytes().into(), n)).collect(),
+            plans_by_name: (0..)
+                .zip(&policy.plans)
+                .map(|(n, name)| (name.as_bytes().into(), n))
+                .collect(),
             default_plan: policy.default_plan,
             plan,
             plan_by,
@@ -213,8 +216,7 @@ impl Rules {
     /// # Errors
     /// An `ip` that is no address.
     pub(crate) fn read<'r>(&self, request: &Request<'r>) -> Result<Given<'r>> {
-        let mut given =
-            Given { values: [None; MAX_ATTRIBUTES], network: [0; 16], matched: 0 };
+        let mut given = Given { values: [None; MAX_ATTRIBUTES], network: [0; 16], matched: 0 };
         for (name, value) in request.attributes() {
             let Some(number) = self.attributes.iter().position(|known| known == name) else {
                 continue;
@@ -444,11 +446,7 @@ impl Numbered {
     }
 }
 
-fn listed(
-    policy: &Policy,
-    attributes: &mut Attributes,
-    conditions: &mut Numbered,
-) -> Vec<Listed> {
+fn listed(policy: &Policy, attributes: &mut Attributes, conditions: &mut Numbered) -> Vec<Listed> {
     let terms = |name: &str| Terms { name: Name::intern(name), ..Terms::NONE }.intern();
     let mut listed = Vec::new();
     for block in &policy.block {

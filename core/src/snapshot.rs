@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::plan::Plan;
+use crate::plan::Asked;
 use crate::rate::Method;
 
 /// Every bucket of a key, from [`Limiter::snapshot`](crate::Limiter::snapshot).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Snapshot {
     /// The buckets, limit by limit, in the order of the policy.
@@ -41,23 +41,26 @@ pub struct BucketSnapshot {
 }
 
 impl Snapshot {
-    pub(crate) fn new(plan: &Plan, words: &[u64], at: Moment, blocked_for: Duration) -> Snapshot {
+    pub(crate) fn new(asked: &[Asked<'_>], at: Moment) -> Snapshot {
         let mut buckets = Vec::new();
-        for limit in &plan.limits {
-            for bucket in &limit.buckets {
-                buckets.push(BucketSnapshot {
-                    limit: limit.terms.name.as_str().to_owned(),
-                    name: bucket.name.clone(),
-                    method: limit.method,
-                    quota: bucket.bucket.quota(),
-                    capacity: bucket.bucket.capacity(),
-                    used: bucket.used(words, at),
-                    remaining: bucket.room(words, at),
-                    refresh_after: Duration::from_nanos(bucket.full_after(words, at)),
-                });
+        for Asked { plan, words } in asked {
+            for limit in &plan.limits {
+                for bucket in &limit.buckets {
+                    let of = bucket.of(words);
+                    buckets.push(BucketSnapshot {
+                        limit: limit.terms.name.as_str().to_owned(),
+                        name: bucket.name.clone(),
+                        method: limit.method,
+                        quota: bucket.bucket.quota_now(of, at),
+                        capacity: bucket.bucket.capacity_now(of, at),
+                        used: bucket.used(words, at),
+                        remaining: bucket.room(words, at),
+                        refresh_after: Duration::from_nanos(bucket.refilled_after(words, at)),
+                    });
+                }
             }
         }
-        Snapshot { buckets, blocked_for }
+        Snapshot { buckets, blocked_for: Duration::ZERO }
     }
 }
 

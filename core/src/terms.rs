@@ -9,7 +9,7 @@ use once_cell::sync::Lazy;
 use parking_lot::Mutex;
 
 use crate::names::Name;
-use crate::policy::Limit;
+use crate::policy::{Limit, LimitKind};
 use crate::rate::Method;
 
 static TERMS: Lazy<Mutex<HashSet<&'static Terms>>> = Lazy::new(Mutex::default);
@@ -23,6 +23,8 @@ pub(crate) struct Terms {
     pub(crate) method: Method,
     /// The span in which the quota is granted, in ns (of a cascade its first bucket's); 0: there is none.
     pub(crate) window: u64,
+    /// It has several buckets: no one span belongs to the sum of their quotas.
+    pub(crate) cascade: bool,
     /// Words of its own for a denial; empty: there are none.
     pub(crate) message: Name,
     /// A denial advises to close the connection.
@@ -35,6 +37,7 @@ impl Terms {
         plan: Name::EMPTY,
         method: Method::Count,
         window: 0,
+        cascade: false,
         message: Name::EMPTY,
         close: false,
     };
@@ -46,6 +49,7 @@ impl Terms {
             plan: plan.map_or(Name::EMPTY, Name::intern),
             method: limit.method,
             window: limit.kind.window(),
+            cascade: matches!(&limit.kind, LimitKind::Rates(rates) if rates.len() > 1),
             message: limit.message.as_deref().map_or(Name::EMPTY, Name::intern),
             close: limit.close,
         }

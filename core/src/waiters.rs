@@ -14,6 +14,7 @@ use crate::clock::Moment;
 use crate::decision::{Decision, Reason};
 use crate::error::Result;
 use crate::limiter::Limiter;
+use crate::request::Kept;
 use crate::sync::{AtomicUsize, Ordering, fence};
 use crate::time::{Timestamp, nanos};
 
@@ -132,8 +133,11 @@ impl Waiters {
 /// For hosts with an event loop of their own: [`poll`](Ticket::poll) until it says [`Turn::Done`].
 /// Dropping the ticket gives the place up and takes nothing.
 #[derive(Debug)]
+#[must_use = "a ticket that is dropped gives its place up"]
 pub struct Ticket {
     limiter: Limiter,
+    subject: Kept,
+    /// Its queue.
     tag: u64,
     cost: u64,
     number: u64,
@@ -154,11 +158,18 @@ pub enum Turn {
 }
 
 impl Ticket {
-    pub(crate) fn new(limiter: Limiter, tag: u64, cost: u64, timeout: Option<Duration>) -> Ticket {
+    pub(crate) fn new(
+        limiter: Limiter,
+        subject: Kept,
+        cost: u64,
+        timeout: Option<Duration>,
+    ) -> Ticket {
+        // What is wrong with the subject, the first poll says.
+        let tag = limiter.queue_of(&&subject, limiter.moment()).unwrap_or(0);
         let number = limiter.waiters().join(tag);
         let deadline = timeout.map(|timeout| limiter.clock().now().saturating_add(timeout));
         let sleeper = limiter.clock().sleeper();
-        Ticket { limiter, tag, cost, number, sleeper, deadline, done: None }
+        Ticket { limiter, subject, tag, cost, number, sleeper, deadline, done: None }
     }
 
     /// Asks whether it is this waiter's turn. `waker` is woken when it may have become so.
@@ -174,7 +185,7 @@ impl Ticket {
         let is_head = self.limiter.waiters().stand(self.tag, self.number, waker);
         let at = self.limiter.moment();
         let left = self.deadline.map(|deadline| nanos(deadline.saturating_since(at.now)));
-        let turn = if is_head { self.ask(at, left)? } else { self.queued(at, left) };
+        let turn = if is_head { self.ask(at, left)? } else { self.queued(at, left)? };
         Ok(match turn {
             Turn::Wait(_) if !runs => Turn::Wait(None),
             Turn::Done(decision) => self.finish(decision),
@@ -184,7 +195,7 @@ impl Ticket {
 
     /// The head asks for a decision. `left`: ns until the deadline.
     fn ask(&self, at: Moment, left: Option<u64>) -> Result<Turn> {
-        let decision = self.limiter.decide(self.tag, at, self.cost);
+        let decision = self.limiter.decide(&&self.subject, at, self.cost)?;
         let is_over =
             decision.allowed() || decision.reason() == Reason::Impossible || left == Some(0);
         if is_over || self.is_hopeless(&decision, left) {
@@ -195,15 +206,15 @@ impl Ticket {
     }
 
     /// Somebody is before us: what can be known already is that it is hopeless.
-    fn queued(&self, at: Moment, left: Option<u64>) -> Turn {
-        let foreseen = self.limiter.denied_in_queue(self.tag, at, self.cost);
+    fn queued(&self, at: Moment, left: Option<u64>) -> Result<Turn> {
+        let foreseen = self.limiter.denied_in_queue(&&self.subject, at, self.cost)?;
         if foreseen.reason() == Reason::Impossible
             || left == Some(0)
             || self.is_hopeless(&foreseen, left)
         {
-            return Turn::Done(foreseen);
+            return Ok(Turn::Done(foreseen));
         }
-        Turn::Wait(left.map(Duration::from_nanos))
+        Ok(Turn::Wait(left.map(Duration::from_nanos)))
     }
 
     /// Does the advised wait go beyond the deadline? Permits, though, may come back any time.

@@ -12,7 +12,7 @@
 use smallvec::SmallVec;
 
 use super::scope::Scope;
-use super::{Engine, Engines, Full};
+use super::{Engine, Engines, Undone};
 use crate::clock::Moment;
 use crate::lanes::Visit;
 use crate::plan::Asked;
@@ -22,20 +22,6 @@ use crate::sync::spin;
 
 /// Words of all records of a request, as they are in most requests.
 const WORDS: usize = 32;
-
-/// Why a joint change has not been made.
-pub(crate) enum Undone {
-    /// A scope has no place for its key.
-    Full,
-    /// The policy has changed: what was known of the request is to be worked out anew.
-    Moved,
-}
-
-impl From<Full> for Undone {
-    fn from(_: Full) -> Undone {
-        Undone::Full
-    }
-}
 
 type Words = SmallVec<[u64; WORDS]>;
 
@@ -74,6 +60,19 @@ impl Joint<'_> {
         }
     }
 
+    /// Runs `look` on records as they are of keys never seen.
+    pub(crate) fn fresh(&self, look: impl FnOnce(&mut [Asked<'_>])) {
+        let length = self.scopes().map(|(scope, _)| scope.table.words()).sum();
+        let mut words = Words::from_elem(0, length);
+        let mut look = Some(look);
+        self.change(&mut words, &mut |asked| {
+            if let Some(look) = look.take() {
+                look(asked);
+            }
+            false
+        });
+    }
+
     fn scopes(&self) -> impl Iterator<Item = (&Scope, u64)> {
         self.parts.iter().map(|part| (self.engine.scope(part.scope), part.tag))
     }
@@ -96,7 +95,9 @@ impl Joint<'_> {
                     }
                     Err(Found::Moved) => return Err(Undone::Moved),
                     // Not kept: a newcomer that is denied leaves no trace.
-                    Err(_) => match self.insert(visit, scope, tag, |begin| words[..begin.len()].copy_from_slice(begin)) {
+                    Err(_) => match self.insert(visit, scope, tag, |begin| {
+                        words[..begin.len()].copy_from_slice(begin)
+                    }) {
                         Inserted::Done => {
                             complete = false;
                             break;
@@ -138,11 +139,7 @@ impl Joint<'_> {
         scope.insert(previous, tag, self.at, self.pressure, change)
     }
 
-    fn change(
-        &self,
-        words: &mut Words,
-        change: &mut impl FnMut(&mut [Asked<'_>]) -> bool,
-    ) -> bool {
+    fn change(&self, words: &mut Words, change: &mut impl FnMut(&mut [Asked<'_>]) -> bool) -> bool {
         let mut asked: SmallVec<[Asked<'_>; 4]> = SmallVec::new();
         let mut rest = &mut words[..];
         for (scope, _) in self.scopes() {

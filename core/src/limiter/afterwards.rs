@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::Limiter;
 use crate::clock::Moment;
 use crate::error::Result;
+use crate::plan::{Asked, Notes, Payment, Plan};
 use crate::rate::Method;
+use crate::request::Subject;
+use crate::rules::{Strictness, tag_of_attribute};
 use crate::time::{Timestamp, nanos};
 
 impl Limiter {
@@ -14,8 +17,8 @@ impl Limiter {
     /// # Errors
     /// As [`acquire`](Limiter::acquire).
     #[inline]
-    pub fn record_latency(&self, key: impl AsRef<[u8]>, latency: Duration) -> Result<()> {
-        self.charge(self.tag(key.as_ref()), self.moment(), Method::Latency, nanos(latency))
+    pub fn record_latency(&self, subject: impl Subject, latency: Duration) -> Result<()> {
+        self.charge(&subject, self.moment(), Method::Latency, nanos(latency))
     }
 
     /// As [`record_latency`](Limiter::record_latency), at an explicit time.
@@ -25,32 +28,71 @@ impl Limiter {
     #[inline]
     pub fn record_latency_at(
         &self,
-        key: impl AsRef<[u8]>,
+        subject: impl Subject,
         latency: Duration,
         now: Timestamp,
     ) -> Result<()> {
-        self.charge(self.tag(key.as_ref()), now.into(), Method::Latency, nanos(latency))
+        self.charge(&subject, now.into(), Method::Latency, nanos(latency))
     }
 
     /// Charges units to the count limits, whatever is left: the operator's hand.
     ///
     /// # Errors
     /// As [`acquire`](Limiter::acquire).
-    pub fn penalize(&self, key: impl AsRef<[u8]>, units: u64) -> Result<()> {
-        self.charge(self.tag(key.as_ref()), self.moment(), Method::Count, units)
+    pub fn penalize(&self, subject: impl Subject, units: u64) -> Result<()> {
+        self.charge(&subject, self.moment(), Method::Count, units)
     }
 
     /// As [`penalize`](Limiter::penalize), at an explicit time.
     ///
     /// # Errors
     /// As [`acquire`](Limiter::acquire).
-    pub fn penalize_at(&self, key: impl AsRef<[u8]>, units: u64, now: Timestamp) -> Result<()> {
-        self.charge(self.tag(key.as_ref()), now.into(), Method::Count, units)
+    pub fn penalize_at(&self, subject: impl Subject, units: u64, now: Timestamp) -> Result<()> {
+        self.charge(&subject, now.into(), Method::Count, units)
     }
 
     #[inline]
-    fn charge(&self, tag: u64, at: Moment, method: Method, units: u64) -> Result<()> {
-        self.change(tag, at, |plan, words| plan.charge(words, at, method, units));
+    fn charge(&self, subject: &impl Subject, at: Moment, method: Method, units: u64) -> Result<()> {
+        match subject.as_key() {
+            Some(key) if self.charge_key(key, at, method, units) => Ok(()),
+            _ => self.charge_any(subject, at, method, units),
+        }
+    }
+
+    /// False: there is more to it than this key's record.
+    #[inline]
+    fn charge_key(&self, key: &[u8], at: Moment, method: Method, units: u64) -> bool {
+        let visit = self.0.lanes.enter();
+        if self.0.engines.engine(&visit).plan().is_watched() {
+            return false;
+        }
+        let mut charge = |plan: &Plan, words: &mut [u64]| {
+            plan.charge(words, at, method, units, &mut Notes::default());
+        };
+        let tag = self.tag(key);
+        self.0.engines.transact(&visit, tag, at, self.pressure(), &mut charge).is_ok()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn charge_any(
+        &self,
+        subject: &impl Subject,
+        at: Moment,
+        method: Method,
+        units: u64,
+    ) -> Result<()> {
+        let mut notes = Notes::default();
+        self.with_records(subject, at, Strictness::Strict, |asked| {
+            let mut noted = Vec::new();
+            for Asked { plan, words } in asked {
+                plan.charge(words, at, method, units, &mut notes);
+                noted.append(&mut notes.crossings);
+            }
+            notes.crossings = noted;
+            units > 0
+        })?;
+        self.tell(&notes, subject);
         Ok(())
     }
 
@@ -59,21 +101,21 @@ impl Limiter {
     ///
     /// # Errors
     /// As [`acquire`](Limiter::acquire).
-    pub fn refund(&self, key: impl AsRef<[u8]>, cost: u64) -> Result<()> {
-        self.refund_in(self.tag(key.as_ref()), self.moment(), cost)
+    pub fn refund(&self, subject: impl Subject, cost: u64) -> Result<()> {
+        self.refund_in(&subject, self.moment(), cost)
     }
 
     /// As [`refund`](Limiter::refund), at an explicit time.
     ///
     /// # Errors
     /// As [`acquire`](Limiter::acquire).
-    pub fn refund_at(&self, key: impl AsRef<[u8]>, cost: u64, now: Timestamp) -> Result<()> {
-        self.refund_in(self.tag(key.as_ref()), now.into(), cost)
+    pub fn refund_at(&self, subject: impl Subject, cost: u64, now: Timestamp) -> Result<()> {
+        self.refund_in(&subject, now.into(), cost)
     }
 
-    fn refund_in(&self, tag: u64, at: Moment, cost: u64) -> Result<()> {
-        self.change(tag, at, |plan, words| plan.refund(words, at, cost));
-        self.0.waiters.wake_head(tag);
+    fn refund_in(&self, subject: &impl Subject, at: Moment, cost: u64) -> Result<()> {
+        self.change(subject, at, Strictness::Strict, |plan, words| plan.refund(words, at, cost))?;
+        self.wake(subject);
         Ok(())
     }
 
@@ -81,53 +123,90 @@ impl Limiter {
     ///
     /// # Errors
     /// As [`acquire`](Limiter::acquire).
-    pub fn release(&self, key: impl AsRef<[u8]>) -> Result<()> {
-        self.release_in(self.tag(key.as_ref()), self.moment())
+    pub fn release(&self, subject: impl Subject) -> Result<()> {
+        self.release_in(&subject, self.moment())
     }
 
     /// As [`release`](Limiter::release), at an explicit time.
     ///
     /// # Errors
     /// As [`acquire`](Limiter::acquire).
-    pub fn release_at(&self, key: impl AsRef<[u8]>, now: Timestamp) -> Result<()> {
-        self.release_in(self.tag(key.as_ref()), now.into())
+    pub fn release_at(&self, subject: impl Subject, now: Timestamp) -> Result<()> {
+        self.release_in(&subject, now.into())
     }
 
-    fn release_in(&self, tag: u64, at: Moment) -> Result<()> {
-        self.change(tag, at, |plan, words| plan.release(words, at));
-        self.0.waiters.wake_head(tag);
+    fn release_in(&self, subject: &impl Subject, at: Moment) -> Result<()> {
+        self.change(subject, at, Strictness::Strict, |plan, words| plan.release(words, at))?;
+        self.wake(subject);
         Ok(())
     }
 
-    /// Fills every count and latency bucket of the key and lifts its block; permits stay out.
+    /// Begins the time of the oldest permit of every concurrency limit anew (`max_hold` in the policy); false when none
+    /// is out any more. An [`Admission`](crate::Admission) knows which permit is its own.
     ///
     /// # Errors
     /// As [`acquire`](Limiter::acquire).
-    pub fn reset(&self, key: impl AsRef<[u8]>) -> Result<()> {
-        self.reset_in(self.tag(key.as_ref()), self.moment())
+    pub fn renew(&self, subject: impl Subject) -> Result<bool> {
+        self.renew_in(&subject, self.moment())
+    }
+
+    /// As [`renew`](Limiter::renew), at an explicit time.
+    ///
+    /// # Errors
+    /// As [`acquire`](Limiter::acquire).
+    pub fn renew_at(&self, subject: impl Subject, now: Timestamp) -> Result<bool> {
+        self.renew_in(&subject, now.into())
+    }
+
+    fn renew_in(&self, subject: &impl Subject, at: Moment) -> Result<bool> {
+        let mut all = true;
+        self.with_records(subject, at, Strictness::Strict, |asked| {
+            all = true;
+            for Asked { plan, words } in asked {
+                all &= plan.renew(words, at, None);
+            }
+            true
+        })?;
+        Ok(all)
+    }
+
+    /// Fills every count and latency bucket of the key (of a request: of all records that it has with the attributes
+    /// given) and lifts its block; permits stay out.
+    ///
+    /// # Errors
+    /// As [`acquire`](Limiter::acquire).
+    pub fn reset(&self, subject: impl Subject) -> Result<()> {
+        self.reset_in(&subject, self.moment())
     }
 
     /// As [`reset`](Limiter::reset), at an explicit time.
     ///
     /// # Errors
     /// As [`acquire`](Limiter::acquire).
-    pub fn reset_at(&self, key: impl AsRef<[u8]>, now: Timestamp) -> Result<()> {
-        self.reset_in(self.tag(key.as_ref()), now.into())
+    pub fn reset_at(&self, subject: impl Subject, now: Timestamp) -> Result<()> {
+        self.reset_in(&subject, now.into())
     }
 
-    fn reset_in(&self, tag: u64, at: Moment) -> Result<()> {
-        self.0.blocks.set(tag, at, 0);
-        self.change(tag, at, |plan, words| plan.reset(words));
-        self.0.waiters.wake_head(tag);
+    fn reset_in(&self, subject: &impl Subject, at: Moment) -> Result<()> {
+        if self.0.blocks.any(at) {
+            subject.ask(|request| {
+                for (name, value) in request.attributes() {
+                    self.0.blocks.set(tag_of_attribute(&self.0.hasher, name, value), at, 0);
+                }
+            });
+        }
+        self.change(subject, at, Strictness::Lenient, |plan, words| plan.reset(words))?;
+        self.wake(subject);
         Ok(())
     }
 
-    /// Denies the key everything for `duration` from now; zero lifts a block.
+    /// Denies the key, or all requests with the one attribute that is given, everything for `duration` from now; zero
+    /// lifts a block.
     ///
     /// # Errors
     /// As [`acquire`](Limiter::acquire).
-    pub fn block(&self, key: impl AsRef<[u8]>, duration: Duration) -> Result<()> {
-        self.block_in(self.tag(key.as_ref()), self.moment(), duration)
+    pub fn block(&self, subject: impl Subject, duration: Duration) -> Result<()> {
+        self.block_in(&subject, self.moment(), duration)
     }
 
     /// As [`block`](Limiter::block), at an explicit time.
@@ -136,16 +215,71 @@ impl Limiter {
     /// As [`acquire`](Limiter::acquire).
     pub fn block_at(
         &self,
-        key: impl AsRef<[u8]>,
+        subject: impl Subject,
         duration: Duration,
         now: Timestamp,
     ) -> Result<()> {
-        self.block_in(self.tag(key.as_ref()), now.into(), duration)
+        self.block_in(&subject, now.into(), duration)
     }
 
-    fn block_in(&self, tag: u64, at: Moment, duration: Duration) -> Result<()> {
-        self.0.blocks.set(tag, at, nanos(duration));
-        self.0.waiters.wake_head(tag);
+    fn block_in(&self, subject: &impl Subject, at: Moment, duration: Duration) -> Result<()> {
+        self.0.blocks.set(self.tag_of_block(subject)?, at, nanos(duration));
+        self.wake(subject);
         Ok(())
+    }
+
+    /// Charges units beyond what was paid before, whatever is left.
+    pub(crate) fn charge_late(
+        &self,
+        subject: &impl Subject,
+        at: Moment,
+        method: Method,
+        units: u64,
+    ) -> Result<()> {
+        self.charge_any(subject, at, method, units)
+    }
+
+    /// A request is done: its time is charged, and its permits are given back.
+    pub(crate) fn finish(
+        &self,
+        subject: &impl Subject,
+        at: Moment,
+        elapsed: u64,
+        receipt: &[Payment],
+    ) -> Result<()> {
+        let mut notes = Notes::default();
+        self.with_records(subject, at, Strictness::Strict, |asked| {
+            let mut noted = Vec::new();
+            for Asked { plan, words } in asked {
+                plan.charge(words, at, Method::Latency, elapsed, &mut notes);
+                noted.append(&mut notes.crossings);
+                plan.release_receipt(words, at, receipt);
+            }
+            notes.crossings = noted;
+            true
+        })?;
+        self.wake(subject);
+        self.tell(&notes, subject);
+        Ok(())
+    }
+
+    /// Begins the time of the permits of a receipt anew.
+    pub(crate) fn renew_receipt(
+        &self,
+        subject: &impl Subject,
+        at: Moment,
+        receipt: &mut [Payment],
+    ) -> Result<bool> {
+        let (mut all, mut renewed) = (false, receipt.to_vec());
+        self.with_records(subject, at, Strictness::Strict, |asked| {
+            renewed.copy_from_slice(receipt);
+            all = true;
+            for Asked { plan, words } in asked {
+                all &= plan.renew(words, at, Some(&mut renewed));
+            }
+            true
+        })?;
+        receipt.copy_from_slice(&renewed);
+        Ok(all)
     }
 }

@@ -1,9 +1,12 @@
 //! Many keys in one call.
 
+use smallvec::SmallVec;
+
 use super::Limiter;
 use crate::clock::Moment;
 use crate::decision::Decision;
 use crate::error::Result;
+use crate::request::Subject;
 use crate::time::Timestamp;
 
 /// Keys are hashed a group at a time, ahead of their decisions: what the group will need of memory is known
@@ -27,67 +30,71 @@ impl Limiter {
     /// ```
     ///
     /// # Errors
-    /// As [`acquire`](Limiter::acquire).
+    /// As [`acquire`](Limiter::acquire): at the first subject that is wrong, after the ones before it were decided.
     pub fn acquire_many(
         &self,
-        keys: impl IntoIterator<Item = impl AsRef<[u8]>>,
+        subjects: impl IntoIterator<Item = impl Subject>,
         cost: u64,
     ) -> Result<Vec<Decision>> {
-        self.acquire_many_in(keys.into_iter(), self.moment(), cost)
+        self.acquire_many_in(subjects.into_iter(), self.moment(), cost)
     }
 
     /// As [`acquire_many`](Limiter::acquire_many), at an explicit time.
     ///
     /// # Errors
-    /// As [`acquire`](Limiter::acquire).
+    /// As [`acquire_many`](Limiter::acquire_many).
     pub fn acquire_many_at(
         &self,
-        keys: impl IntoIterator<Item = impl AsRef<[u8]>>,
+        subjects: impl IntoIterator<Item = impl Subject>,
         cost: u64,
         now: Timestamp,
     ) -> Result<Vec<Decision>> {
-        self.acquire_many_in(keys.into_iter(), now.into(), cost)
+        self.acquire_many_in(subjects.into_iter(), now.into(), cost)
     }
 
-    fn acquire_many_in(
+    fn acquire_many_in<S: Subject>(
         &self,
-        keys: impl Iterator<Item = impl AsRef<[u8]>>,
+        mut subjects: impl Iterator<Item = S>,
         at: Moment,
         cost: u64,
     ) -> Result<Vec<Decision>> {
-        let mut decisions = Vec::with_capacity(keys.size_hint().0);
-        let mut tags = keys.map(|key| self.tag(key.as_ref()));
-        let mut group = [0; GROUP];
+        let mut decisions = Vec::with_capacity(subjects.size_hint().0);
+        let mut group: SmallVec<[S; GROUP]> = SmallVec::new();
         loop {
-            let taken = fill(&mut group, &mut tags);
-            self.decide_group(&group[..taken], at, cost, &mut decisions);
-            if taken < GROUP {
+            group.clear();
+            group.extend(subjects.by_ref().take(GROUP));
+            self.decide_group(&group, at, cost, &mut decisions)?;
+            if group.len() < GROUP {
                 return Ok(decisions);
             }
         }
     }
 
-    /// One visit for the group. No key is read meanwhile: that may run anything, also a call of this limiter.
-    fn decide_group(&self, tags: &[u64], at: Moment, cost: u64, decisions: &mut Vec<Decision>) {
-        let visit = self.0.lanes.enter();
-        self.0.engines.prefetch(&visit, tags);
-        for &tag in tags {
-            let decision = self.decide_inside(&visit, tag, at, cost);
-            visit.count(decision.reason());
-            decisions.push(decision);
+    /// One visit for all of the group about which there is nothing to know but keys.
+    fn decide_group(
+        &self,
+        group: &[impl Subject],
+        at: Moment,
+        cost: u64,
+        decisions: &mut Vec<Decision>,
+    ) -> Result<()> {
+        let tags = group.iter().map_while(|subject| subject.as_key().map(|key| self.tag(key)));
+        let tags: SmallVec<[u64; GROUP]> = tags.collect();
+        let begin = decisions.len();
+        {
+            let visit = self.0.lanes.enter();
+            self.0.engines.prefetch(&visit, &tags);
+            for &tag in &tags {
+                let Some(decision) = self.decide_key(&visit, tag, at, cost) else { break };
+                visit.count(decision.reason());
+                decisions.push(decision);
+            }
         }
+        for subject in &group[decisions.len() - begin..] {
+            decisions.push(self.acquire_at_moment(subject, at, cost)?);
+        }
+        Ok(())
     }
-}
-
-/// Fills the group from its front as long as there are tags; how many there were.
-fn fill(group: &mut [u64; GROUP], tags: &mut impl Iterator<Item = u64>) -> usize {
-    let mut taken = 0;
-    // The places come first: a tag is not taken when there is none for it.
-    for (place, tag) in group.iter_mut().zip(tags) {
-        *place = tag;
-        taken += 1;
-    }
-    taken
 }
 
 #[cfg(test)]

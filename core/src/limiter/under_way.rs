@@ -9,7 +9,8 @@ use super::{Limiter, Measured};
 use crate::clock::Moment;
 use crate::decision::Decision;
 use crate::error::Result;
-use crate::plan::Plan;
+use crate::plan::Notes;
+use crate::request::{Kept, Subject};
 use crate::reservation::{Admission, Reservation};
 use crate::time::Timestamp;
 use crate::waiters::{Ticket, Turn};
@@ -19,8 +20,8 @@ impl Limiter {
     ///
     /// # Errors
     /// As [`acquire`](Limiter::acquire).
-    pub fn reserve(&self, key: impl AsRef<[u8]>, cost: u64) -> Result<Reservation> {
-        self.reserve_in(self.tag(key.as_ref()), self.moment(), cost)
+    pub fn reserve(&self, subject: impl Subject, cost: u64) -> Result<Reservation> {
+        self.reserve_in(&subject, self.moment(), cost)
     }
 
     /// As [`reserve`](Limiter::reserve), at an explicit time.
@@ -29,26 +30,20 @@ impl Limiter {
     /// As [`acquire`](Limiter::acquire).
     pub fn reserve_at(
         &self,
-        key: impl AsRef<[u8]>,
+        subject: impl Subject,
         cost: u64,
         now: Timestamp,
     ) -> Result<Reservation> {
-        self.reserve_in(self.tag(key.as_ref()), now.into(), cost)
+        self.reserve_in(&subject, now.into(), cost)
     }
 
-    fn reserve_in(&self, tag: u64, at: Moment, cost: u64) -> Result<Reservation> {
-        let (mut receipt, mut plan_number) = (Vec::new(), 0);
-        let visit = self.0.lanes.enter();
-        let mut decision = Decision::NONE;
-        let mut acquire = |plan: &Plan, words: &mut [u64]| {
-            plan_number = plan.number;
-            decision = plan.acquire_with_receipt(words, at, cost, &mut receipt);
-        };
-        let otherwise = self.decide_by(&visit, tag, at, cost, &mut acquire);
-        let decision = otherwise.unwrap_or(decision);
-        visit.count(decision.reason());
-        drop(visit);
-        Ok(Reservation { limiter: self.clone(), tag, cost, decision, receipt, plan: plan_number })
+    fn reserve_in(&self, subject: &impl Subject, at: Moment, cost: u64) -> Result<Reservation> {
+        let mut notes = Notes::with_receipt();
+        let decision = self.decide_noting(subject, at, cost, &mut notes)?;
+        self.count(decision.reason());
+        let receipt = notes.receipt.unwrap_or_default();
+        let subject = Kept::new(subject);
+        Ok(Reservation { limiter: self.clone(), subject, cost, decision, receipt })
     }
 
     /// Decides now; the [`Admission`], when finished or dropped, charges the time since to the
@@ -56,10 +51,13 @@ impl Limiter {
     ///
     /// # Errors
     /// As [`acquire`](Limiter::acquire).
-    pub fn admit(&self, key: impl AsRef<[u8]>, cost: u64) -> Result<Admission> {
-        let (tag, at) = (self.tag(key.as_ref()), self.moment());
-        let decision = self.acquire_in(tag, at, cost);
-        Ok(Admission::new(self.clone(), tag, at.now, decision))
+    pub fn admit(&self, subject: impl Subject, cost: u64) -> Result<Admission> {
+        let at = self.moment();
+        let mut notes = Notes::with_receipt();
+        let decision = self.decide_noting(&subject, at, cost, &mut notes)?;
+        self.count(decision.reason());
+        let receipt = notes.receipt.unwrap_or_default();
+        Ok(Admission::new(self.clone(), Kept::new(&subject), at.now, decision, receipt))
     }
 
     /// Runs `work` when the key has room, and charges the time it took.
@@ -79,10 +77,10 @@ impl Limiter {
     /// ```
     pub fn measure<T>(
         &self,
-        key: impl AsRef<[u8]>,
+        subject: impl Subject,
         work: impl FnOnce() -> T,
     ) -> Result<Measured<T>> {
-        let admission = self.admit(key, 1)?;
+        let admission = self.admit(subject, 1)?;
         if !admission.decision().allowed() {
             return Ok(Measured::Denied(admission.decision()));
         }
@@ -99,11 +97,11 @@ impl Limiter {
     /// As [`acquire`](Limiter::acquire).
     pub fn wait(
         &self,
-        key: impl AsRef<[u8]>,
+        subject: impl Subject,
         cost: u64,
         timeout: Option<Duration>,
     ) -> Result<Decision> {
-        let mut ticket = self.queue(key, cost, timeout);
+        let mut ticket = self.queue(subject, cost, timeout);
         let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
         loop {
             match ticket.poll(&waker)? {
@@ -114,10 +112,11 @@ impl Limiter {
         }
     }
 
-    /// Takes a place in the key's queue, for hosts with an event loop of their own.
+    /// Takes a place in the subject's queue, for hosts with an event loop of their own. What is wrong with the subject,
+    /// the first [`poll`](Ticket::poll) says.
     #[must_use = "a ticket that is dropped gives its place up"]
-    pub fn queue(&self, key: impl AsRef<[u8]>, cost: u64, timeout: Option<Duration>) -> Ticket {
-        Ticket::new(self.clone(), self.tag(key.as_ref()), cost, timeout)
+    pub fn queue(&self, subject: impl Subject, cost: u64, timeout: Option<Duration>) -> Ticket {
+        Ticket::new(self.clone(), Kept::new(&subject), cost, timeout)
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) struct PlannedBucket {
 impl PlannedBucket {
     /// The words from its first one on: the bucket knows how many are its own.
     #[inline]
-    pub(super) fn of<'a>(&self, words: &'a [u64]) -> &'a [u64] {
+    pub(crate) fn of<'a>(&self, words: &'a [u64]) -> &'a [u64] {
         &words[self.start..]
     }
 

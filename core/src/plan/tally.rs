@@ -62,7 +62,13 @@ impl Notes {
 
     /// Notes the thresholds between two amounts used.
     #[cold]
-    pub(super) fn used(&mut self, limit: &PlannedLimit, capacity: Units, before: Units, used: Units) {
+    pub(super) fn used(
+        &mut self,
+        limit: &PlannedLimit,
+        capacity: Units,
+        before: Units,
+        used: Units,
+    ) {
         for &threshold in &limit.alerts {
             let passed = |used: Units| wide(used, 1000) >= wide(capacity, threshold);
             if !passed(before) && passed(used) {
@@ -134,9 +140,11 @@ impl<'p> Tally<'p> {
             self.burst = Some(left.later);
         }
         // room / capacity, compared exactly.
-        if self.tightest.as_ref().is_none_or(|least| {
-            wide(left.room, least.capacity) < wide(least.left.room, capacity)
-        }) {
+        if self
+            .tightest
+            .as_ref()
+            .is_none_or(|least| wide(left.room, least.capacity) < wide(least.left.room, capacity))
+        {
             let quota = limit.quota_now(words, at);
             self.tightest = Some(Tightest { limit, quota, capacity, left });
         }
@@ -178,9 +186,9 @@ pub(super) fn deny<'p, 'w>(
     cost: Units,
 ) -> Decision {
     let limits = || {
-        let limits = asked.clone().flat_map(|(plan, words)| {
-            plan.limits.iter().map(move |limit| (limit, words))
-        });
+        let limits = asked
+            .clone()
+            .flat_map(|(plan, words)| plan.limits.iter().map(move |limit| (limit, words)));
         limits.filter(|(limit, _)| !limit.shadow)
     };
     let mut longest: Option<(&PlannedLimit, &[u64], u64)> = None;

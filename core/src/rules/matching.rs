@@ -187,9 +187,7 @@ mod tests {
         matcher.add(&Pattern::Any, 1);
         matcher.add(&Pattern::Exact("svc".to_owned()), 2);
         matcher.add(&Pattern::Prefix("svc-".to_owned()), 4);
-        let mapped = |a: u8, b: u8| {
-            [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, 0, 0]
-        };
+        let mapped = |a: u8, b: u8| [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, 0, 0];
         matcher.add(&Pattern::Network { address: mapped(10, 1), prefix: 112 }, 8);
         matcher.add(&Pattern::Network { address: [0; 16], prefix: 0 }, 16);
         for (value, bits) in [("svc", 3), ("svc-", 5), ("svc-a", 5), ("", 1), ("sv", 1)] {

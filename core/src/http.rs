@@ -1,0 +1,105 @@
+//! What a decision says over HTTP: its status, headers and bodies. Written once, for all hosts.
+//!
+//! The fields `RateLimit-Policy` and `RateLimit` and the problem type are those of
+//! draft-ietf-httpapi-ratelimit-headers-11 (23 May 2026). What each number means, and examples, are in docs/http.md.
+
+mod body;
+mod headers;
+
+pub use body::{Body, BodyStyle};
+pub use headers::{HeaderStyle, Headers};
+
+use crate::decision::{Decision, NEVER, Reason};
+use crate::error::Error;
+use crate::rate::{Method, SECOND};
+
+/// Time is told in milliseconds: in seconds small budgets vanish, in nanoseconds nobody reads them.
+const MILLISECOND: u64 = 1_000_000;
+
+impl Decision {
+    /// The status of the response: 429 (Too Many Requests) for a denial. An admitted request has none from here;
+    /// 200 stands for it.
+    ///
+    /// A blocked key gets 429 as well: its block ends by itself, clients know from `Retry-After` when, and a 403 they
+    /// would not try again.
+    ///
+    /// ```
+    /// let limiter = tidegate::Limiter::new("1/minute")?;
+    /// assert_eq!(limiter.acquire("user:42", 1)?.status(), 200);
+    /// assert_eq!(limiter.acquire("user:42", 1)?.status(), 429);
+    /// # Ok::<(), tidegate::Error>(())
+    /// ```
+    pub fn status(&self) -> u16 {
+        if self.allowed() { 200 } else { 429 }
+    }
+}
+
+/// The numbers of a decision as HTTP tells them. Amounts are units (count), permits (concurrency) or whole
+/// milliseconds, rounded down (latency); times are whole seconds, rounded up.
+struct Figures {
+    limit: u64,
+    remaining: u64,
+    burst: Option<u64>,
+    /// Until the limit is full again.
+    reset_after: u64,
+    /// When the limit is full again, since the Unix epoch.
+    reset_at: u64,
+    /// Of denials that waiting ends; at least 1.
+    retry_after: Option<u64>,
+}
+
+impl Figures {
+    fn of(decision: &Decision) -> Figures {
+        let unit = match decision.method() {
+            Method::Latency => MILLISECOND,
+            Method::Count | Method::Concurrency => 1,
+        };
+        // Another limit's pool is a pool of requests.
+        let burst_unit = if decision.of_cascade() { unit } else { 1 };
+        // The sum of two u64 in seconds fits a u64 again.
+        let reset_at =
+            u128::from(decision.made_at().as_nanos()) + u128::from(decision.reset_after_ns());
+        Figures {
+            limit: decision.limit() / unit,
+            remaining: decision.remaining() / unit,
+            burst: decision.burst_remaining().map(|left| left / burst_unit),
+            reset_after: seconds(decision.reset_after_ns()),
+            reset_at: reset_at.div_ceil(u128::from(SECOND)) as u64,
+            retry_after: retry_after(decision),
+        }
+    }
+}
+
+fn retry_after(decision: &Decision) -> Option<u64> {
+    let waits = !decision.allowed()
+        && decision.reason() != Reason::Impossible
+        && decision.retry_after_ns() != NEVER;
+    // 0 would be an invitation to try at once.
+    waits.then(|| seconds(decision.retry_after_ns()).max(1))
+}
+
+/// The limit that a decision speaks of; a block and an exemption have none.
+fn limit_of(decision: &Decision) -> Option<&'static str> {
+    let by_limit = match decision.reason() {
+        Reason::Ok | Reason::Limited | Reason::Impossible => true,
+        Reason::Blocked | Reason::Bypass => false,
+    };
+    Some(decision.name()).filter(|name| by_limit && !name.is_empty())
+}
+
+/// Whole seconds, rounded up: whoever waits that long has waited long enough.
+const fn seconds(nanos: u64) -> u64 {
+    nanos.div_ceil(SECOND)
+}
+
+fn no_such_style(style: &str, right: &str) -> Error {
+    Error::argument("style", format!("unknown style {style:?}"), format!("give {right}"))
+}
+
+/// The program of the guide is run with the examples of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/http.md")]
+mod guide {}
+
+#[cfg(test)]
+mod tests;
