@@ -93,7 +93,6 @@ impl Bucket {
     }
 
     /// Permits that are reclaimed when `max_hold` nanoseconds have passed since they were taken.
-
     pub(crate) fn leases(quota: Units, max_hold: u64) -> Bucket {
         Bucket::Leases(Leases::new(quota, max_hold))
     }
@@ -115,7 +114,6 @@ impl Bucket {
 
     /// The quota that holds for these words: of a rate that grows, its level's.
     #[inline]
-
     pub(crate) fn quota_now(&self, words: &[u64], at: Moment) -> Units {
         match self {
             Bucket::Growing(bucket) => bucket.present(words, at).quota(),
@@ -125,7 +123,6 @@ impl Bucket {
 
     /// Most that can be spent at once with these words.
     #[inline]
-
     pub(crate) fn capacity_now(&self, words: &[u64], at: Moment) -> Units {
         match self {
             Bucket::Growing(bucket) => bucket.present(words, at).capacity(),
@@ -134,9 +131,16 @@ impl Bucket {
     }
 
     /// Do quota and capacity depend on the words?
-
     pub(crate) fn grows(&self) -> bool {
         matches!(self, Bucket::Growing(_))
+    }
+
+    /// Nanoseconds until room may become less without use: when a rate that grew shrinks.
+    pub(crate) fn next_loss(&self, words: &[u64], at: Moment) -> Option<u64> {
+        match self {
+            Bucket::Growing(bucket) => bucket.next_loss(words, at),
+            _ => None,
+        }
     }
 
     fn level(&self, words: &[u64], at: Moment) -> u32 {
@@ -197,7 +201,6 @@ impl Bucket {
     }
 
     /// Nanoseconds until all that can be spent at once can be, whatever the level then; 0: it can.
-
     pub(crate) fn refilled_after(&self, words: &[u64], at: Moment) -> u64 {
         match self {
             Bucket::Growing(bucket) => bucket.refilled_after(words, at),
@@ -228,7 +231,6 @@ impl Bucket {
 
     /// Begins a permit's time anew: that of the mark, else of the oldest. Returns its new mark; none when it counts no
     /// more, or when there is none.
-
     pub(crate) fn renew(&self, words: &mut [u64], at: Moment, mark: Option<Mark>) -> Option<Mark> {
         match self {
             Bucket::Leases(bucket) => {

@@ -138,9 +138,16 @@ impl Growing {
     }
 
     /// The bucket of that level.
-    #[allow(dead_code)] // until policies speak of it
     pub(crate) fn present(&self, words: &[u64], at: Moment) -> &Bucket {
         &self.levels[self.level(words, at) as usize]
+    }
+
+    /// Nanoseconds until the next step down.
+    pub(crate) fn next_loss(&self, words: &[u64], at: Moment) -> Option<u64> {
+        let now = at.now.as_nanos();
+        let mut climb = Climb::unpack(words);
+        climb.step_down(now, self.shrink_after);
+        climb.next_step(self.shrink_after).map(|when| when - now)
     }
 
     fn see(&self, words: &[u64], at: Moment) -> Grown<'_> {
@@ -198,7 +205,6 @@ impl Growing {
     }
 
     /// Nanoseconds until the bucket is full, at the level that it is at then.
-    #[allow(dead_code)] // until policies speak of it
     pub(crate) fn refilled_after(&self, words: &[u64], at: Moment) -> u64 {
         self.see(words, at).refilled_after(at)
     }

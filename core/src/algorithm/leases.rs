@@ -49,8 +49,7 @@ struct Ring {
 }
 
 impl Leases {
-    /// `quota` at most `MAX_LEASES`, `max_hold` at least 1 ns and at most `MAX_PERIOD`.
-    #[allow(dead_code)] // until policies speak of it
+    /// `quota` at most 2^32 − 1, `max_hold` at least 1 ns and at most `MAX_PERIOD`.
     pub(crate) fn new(quota: Units, max_hold: u64) -> Leases {
         Leases { quota, span: max_hold.div_ceil(GENERATIONS - 1).max(1) }
     }
@@ -120,7 +119,7 @@ impl Leases {
 
     /// Moves one permit to the newest generation: that of the mark, else the oldest. Returns the new mark; none when
     /// there was none to move.
-    #[allow(dead_code)] // until policies speak of it
+    #[allow(dead_code)] // until a call asks for it
     pub(crate) fn renew(&self, words: &mut [u64], at: Moment, mark: Option<u64>) -> Option<u64> {
         let mut held = self.see(words, at);
         if held.refund(1, mark) == 0 {
@@ -257,9 +256,12 @@ impl Standing for Held<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rate::{MAX_LEASES, MAX_PERIOD};
+    use crate::rate::MAX_PERIOD;
     use crate::time::Timestamp;
     use proptest::prelude::*;
+
+    /// Most that are counted in a generation.
+    const MAX_LEASES: u64 = u32::MAX as u64;
 
     fn at(nanos: u64) -> Moment {
         Timestamp::clamped(nanos).into()

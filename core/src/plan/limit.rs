@@ -73,6 +73,10 @@ impl PlannedBucket {
         self.bucket.refilled_after(self.of(words), at)
     }
 
+    fn next_loss(&self, words: &[u64], at: Moment) -> Option<u64> {
+        self.bucket.next_loss(self.of(words), at)
+    }
+
     pub(super) fn wait_for(&self, words: &[u64], at: Moment, units: Units) -> u64 {
         self.bucket.wait_for(self.of(words), at, units)
     }
@@ -134,7 +138,40 @@ impl PlannedLimit {
             let waits = self.buckets.iter().map(|bucket| bucket.wait_for(words, at, wanted));
             return waits.min().unwrap_or(NEVER);
         }
-        if self.admits(words, at, cost) { 0 } else { self.wait_for_sum(words, at, wanted) }
+        if self.admits(words, at, cost) {
+            0
+        } else if self.grows {
+            self.wait_for_growing_sum(words, at, wanted)
+        } else {
+            self.wait_for_sum(words, at, wanted)
+        }
+    }
+
+    /// As `wait_for_sum` where rooms also become less, when a rate that grew shrinks: between two such times they
+    /// only grow.
+    #[cold]
+    fn wait_for_growing_sum(&self, words: &[u64], at: Moment, wanted: Units) -> u64 {
+        let fits = |span: u64| self.room(words, at.after(span)) >= wanted;
+        let mut begin = 0;
+        loop {
+            let now = at.after(begin);
+            let losses = self.buckets.iter().filter_map(|bucket| bucket.next_loss(words, now));
+            let loss = losses.min();
+            let most = loss.map_or_else(|| self.refilled_after(words, now), |loss| loss - 1);
+            let end = begin.saturating_add(most);
+            if fits(end) {
+                let (mut early, mut late) = (begin, end);
+                while early < late {
+                    let middle = early + (late - early) / 2;
+                    if fits(middle) { late = middle } else { early = middle + 1 }
+                }
+                return late;
+            }
+            match loss {
+                Some(loss) => begin += loss,
+                None => return NEVER,
+            }
+        }
     }
 
     /// The first nanosecond at which the rooms add up; without use, rooms only grow. A fixed window's
@@ -148,9 +185,9 @@ impl PlannedLimit {
         let room_after = |span: u64| {
             sum(self.buckets.iter().zip(&now).map(|(bucket, &(full_after, room))| {
                 match span >= full_after {
-                    true if !bucket.bucket.grows() => bucket.bucket.capacity(),
+                    true => bucket.bucket.capacity(),
                     false if bucket.bucket.is_fixed_window() => room,
-                    _ => bucket.room(words, at.after(span)),
+                    false => bucket.room(words, at.after(span)),
                 }
             }))
         };

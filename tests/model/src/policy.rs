@@ -195,6 +195,12 @@ impl Rate {
         if let Some(debt) = self.max_debt {
             write!(fields, ", max_debt = {}", amount(debt, method)).unwrap();
         }
+        if let Some(Growth { ceiling, step, after, shrink_after }) = self.growth {
+            let (ceiling, step) = (amount(ceiling, method), amount(step, method));
+            // Commas without a space: a table within one is one line.
+            write!(fields, ", grow = {{ceiling = {ceiling},step = {step},").unwrap();
+            write!(fields, "after = \"{after}ns\",shrink_after = \"{shrink_after}ns\"}}").unwrap();
+        }
         fields
     }
 }
@@ -245,7 +251,10 @@ impl Limit {
         writeln!(head, "method = \"{}\"", word(self.method)).unwrap();
         let entry = |rate: &Rate| rate.fields(self.method);
         let rest = match (self.method, self.rates.as_slice()) {
-            (Method::Concurrency(permits), _) => format!("quota = {permits}\n"),
+            (Method::Concurrency(permits), _) => {
+                let max_hold = self.max_hold.map(|hold| format!("max_hold = \"{hold}ns\"\n"));
+                format!("quota = {permits}\n{}", max_hold.unwrap_or_default())
+            }
             // A limit of one bucket says it without a cascade, unless the bucket has a name.
             (_, [rate]) if rate.name.is_none() => format!("{}\n", entry(rate).replace(", ", "\n")),
             (_, rates) => {

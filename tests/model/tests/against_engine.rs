@@ -327,6 +327,25 @@ proptest! {
     ) {
         agree(policy, start, &ops)?;
     }
+
+    #[test]
+    fn they_agree_about_growth_and_leases(
+        policy in policies::growing_policy(),
+        start in start(),
+        ops in prop::collection::vec(op(0), 1..40),
+    ) {
+        agree(policy, start, &ops)?;
+    }
+
+    #[test]
+    fn they_agree_about_growth_and_leases_when_times_go_back(
+        policy in policies::growing_policy(),
+        start in start(),
+        ops in prop::collection::vec(op(7), 1..40),
+    ) {
+        agree(policy, start, &ops)?;
+    }
+
     #[test]
     fn they_agree_about_batches(
         policy in policies::policy(),

@@ -1,7 +1,9 @@
 //! Random policies: every method and algorithm, alone and in cascades.
 
 use proptest::prelude::*;
-use tidegate_model::{Algorithm, DAY, HOUR, Limit, MINUTE, Method, Period, Policy, Rate, SECOND};
+use tidegate_model::{
+    Algorithm, DAY, Growth, HOUR, Limit, MINUTE, Method, Period, Policy, Rate, SECOND,
+};
 
 /// Changes at night, at midnight and a minute past it, by half an hour, of whole days.
 pub const ZONES: [&str; 8] = [
@@ -148,6 +150,46 @@ pub fn policy() -> impl Strategy<Value = Policy> {
     })
 }
 
+/// Of each rate, whether it grows: steps and spans in percent of its quota and its period. Of permits, whether they have
+/// a time.
+///
+/// Apart from `policy`, since another choice there would make other policies of the seeds that are kept.
+pub fn growing_policy() -> impl Strategy<Value = Policy> {
+    let growth = (1u64..200, 1u64..6, 0u64..500, 0u64..500);
+    let growths = prop::collection::vec(prop::option::weighted(0.8, growth), 9);
+    let holds = prop::collection::vec(prop::option::weighted(0.8, 1_000_000u64..10_000_000_000), 3);
+    (policy(), growths, holds).prop_map(|(mut policy, growths, holds)| {
+        for (limit, hold) in policy.limits.iter_mut().zip(holds) {
+            if let Method::Concurrency(_) = limit.method {
+                limit.max_hold = hold;
+            }
+        }
+        let rates = policy.limits.iter_mut().flat_map(|limit| &mut limit.rates);
+        for (rate, growth) in rates.zip(growths) {
+            rate.growth = growth.and_then(|shares| growth_of(rate, shares));
+        }
+        policy
+    })
+}
+
+/// None where the ceiling's amounts would be too large for a policy.
+fn growth_of(rate: &Rate, shares: (u64, u64, u64, u64)) -> Option<Growth> {
+    let (step, steps, after, shrink_after) = shares;
+    let (quota, period) = (rate.quota, rate.period.nanos());
+    let step = (quota / 100 * step).max(1);
+    let nanos = |percent: u64| (period / 100 * percent + 1).max(1_000_000);
+    let ceiling = quota + (step * steps - step / 3).max(1);
+    let largest = u128::from(rate.capacity().max(rate.debt())) * u128::from(ceiling);
+    let largest = (largest / u128::from(quota)).max(ceiling.into());
+    let most = if quota > period { 1 << 59 } else { period.min(1 << 53) };
+    (largest <= most.into()).then(|| Growth {
+        ceiling,
+        step,
+        after: nanos(after),
+        shrink_after: nanos(shrink_after),
+    })
+}
+
 /// Gives a name to a limit whose own is taken.
 fn distinct(mut limits: Vec<Limit>) -> Policy {
     for index in 1..limits.len() {
@@ -198,6 +240,10 @@ pub fn changed(policy: &Policy, change: Change) -> Policy {
 fn halved(mut limit: Limit) -> Limit {
     for rate in &mut limit.rates {
         rate.quota = rate.quota.div_ceil(2);
+        if let Some(growth) = &mut rate.growth {
+            // No more than 63 steps.
+            growth.step = growth.step.max((growth.ceiling - rate.quota).div_ceil(63));
+        }
     }
     match limit.named {
         true => limit,
