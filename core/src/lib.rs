@@ -28,6 +28,8 @@ mod plan;
 mod policy;
 mod rate;
 mod reservation;
+#[allow(dead_code)]
+mod secrets;
 mod snapshot;
 mod store;
 mod sync;
@@ -43,6 +45,9 @@ pub use options::{Builder, OnFull};
 pub use policy::Policy;
 pub use rate::Method;
 pub use reservation::{Admission, Reservation};
+#[doc(hidden)]
+pub use secrets::check_secret;
+pub use secrets::hash_secret;
 pub use snapshot::{BucketSnapshot, Snapshot, Stats};
 pub use time::Timestamp;
 pub use waiters::{Ticket, Turn};
