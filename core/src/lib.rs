@@ -14,6 +14,8 @@
 //! ```
 
 mod algorithm;
+#[allow(dead_code)]
+mod assignments;
 mod blocks;
 mod calendar;
 mod clock;
