@@ -37,6 +37,8 @@ mod store;
 mod sync;
 mod terms;
 mod time;
+#[allow(dead_code)]
+mod usage;
 mod waiters;
 
 pub use clock::{Clock, ManualClock};
