@@ -2,6 +2,7 @@
 # make bench-quick: tiny sizes, to see that everything runs. make bench-instructions: callgrind.sh.
 # make bench-plots: costs over keys and threads as docs/speed.json, drawn as docs/speed-*.svg.
 # make test-instructions: callgrind.sh where its figures were recorded; else a line that says why not.
+# make test-secrets: a right secret takes the same instructions as a wrong one; a part of test-instructions.
 # make criterion: the curves in Rust, 1 to 1M keys (TIDEGATE_BENCH_KEYS=10000000: 10M).
 # Builds on ffi/ffi.mk, bindings-python/python.mk and bindings-node/node.mk; paths are relative to the root.
 
@@ -11,7 +12,7 @@ BENCH_RELEASE = $(C_TARGET_DIR)/release
 BENCH_ARGS ?=
 
 .PHONY: bench bench-quick bench-plots bench-plots-quick bench-instructions bench-instructions-update \
-	build-bench criterion test-benches test-instructions
+	build-bench criterion test-benches test-instructions test-secrets
 
 bench: build-bench
 	@echo '--- Rust'
@@ -66,10 +67,16 @@ bench-instructions-update:
 
 # Fails when a hot path takes over 5 % more instructions than recorded. Counts mean something only with the compiler
 # that they were recorded with.
-test-instructions:
+test-instructions: test-secrets
 	@why_not=$$($(BENCH_DIR)/callgrind.sh --why-not) || exit 1; \
 	if [ -n "$$why_not" ]; then echo "test-instructions: skipped: $$why_not"; \
 	else $(MAKE) --no-print-directory -f $(firstword $(MAKEFILE_LIST)) bench-instructions; fi
+
+# Compares counts of one build with each other, so any compiler will do.
+test-secrets:
+	@if ! command -v valgrind > /dev/null; then echo 'test-secrets: skipped: valgrind is not installed'; \
+	else $(CARGO) build --release --locked --quiet -p tidegate-benches --bin call \
+		&& $(BENCH_DIR)/callgrind.sh $(BENCH_RELEASE)/call --secrets; fi
 
 # What the figures rest on: medians, statistics of the worst call, pictures; and that the curves build.
 test-benches:

@@ -4,6 +4,7 @@
 #   benches/callgrind.sh --why-not          one line when nothing can be compared here, and why; else nothing
 #   benches/callgrind.sh PROGRAM            compares; fails when a path has become dearer
 #   benches/callgrind.sh PROGRAM --update   writes instructions.json anew
+#   benches/callgrind.sh PROGRAM --secrets  fails unless right and wrong secrets take exactly the same instructions
 #
 # PROGRAM is the crate's `call`, built for release. What is counted is its function `counted_by_callgrind` with all
 # that it calls: not the start of the program, nor the making of limiters and keys. The limiters ask the system's
@@ -15,7 +16,10 @@ paths=(
   acquire try_acquire denial try_denial
   six_acquire six_try_acquire six_denial record_latency
   newcomer flood
+  secret_right secret_wrong
 )
+# The first of the list, the last, one that is wrong at its end, one that is wrong at its beginning.
+secrets=(secret_right secret_later secret_wrong secret_first)
 calls=20000
 
 export TIDEGATE_BENCH_CLOCK=system
@@ -42,13 +46,13 @@ command -v valgrind > /dev/null || {
   exit 1
 }
 [ $# -ge 1 ] && [ -x "$1" ] || {
-  echo 'usage: benches/callgrind.sh --why-not | target/release/call [--update]' >&2
+  echo 'usage: benches/callgrind.sh --why-not | target/release/call [--update | --secrets]' >&2
   exit 2
 }
 program=$1
 
-# Instructions per call.
-count() {
+# Instructions of all calls together.
+total() {
   local log total
   log=$(valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect='*counted_by_callgrind*' \
     "$program" "$1" "$calls" 2>&1 > /dev/null) || { echo "$log" >&2; return 1; }
@@ -58,8 +62,28 @@ count() {
     echo "callgrind.sh: nothing was counted: is $program without symbols?" >&2
     return 1
   }
-  echo $(((total + calls / 2) / calls))
+  echo "$total"
 }
+
+# Instructions per call.
+count() {
+  local all
+  all=$(total "$1")
+  echo $(((all + calls / 2) / calls))
+}
+
+if [ "${2:-}" = --secrets ]; then
+  expected_total=$(total "${secrets[0]}")
+  for path in "${secrets[@]}"; do
+    all=$(total "$path")
+    echo "$path: $all instructions for $calls secrets"
+    if [ "$all" -ne "$expected_total" ]; then
+      echo "${secrets[0]} took $expected_total: the time that a secret takes tells something about it" >&2
+      exit 1
+    fi
+  done
+  exit 0
+fi
 
 measured='{'
 for path in "${paths[@]}"; do

@@ -10,6 +10,8 @@
 mod jointly;
 mod scope;
 
+use std::sync::Arc;
+
 use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::lanes::{Lanes, Seen, Visit};
@@ -19,6 +21,7 @@ use crate::rules::{self, Rules};
 use crate::store::{Found, Inserted, OnPressure};
 use crate::sync::{AtomicPtr, AtomicU64, Mutex, Ordering, spin};
 use crate::time::Timestamp;
+use crate::usage::Usage;
 pub(crate) use jointly::Joint;
 use scope::{ByPlan, Frame, Scope};
 
@@ -28,6 +31,8 @@ pub(crate) struct Engine {
     others: Vec<Scope>,
     /// What attributes mean; `None`: a key is all that a request needs.
     rules: Option<Box<Rules>>,
+    /// What was used, where the policy asks for it.
+    usage: Option<Arc<Usage>>,
     /// Which of a limiter's policies it is.
     number: u64,
 }
@@ -67,7 +72,13 @@ impl Engine {
             return Err(Error::policy("limit", None, "there are no limits", "write at least one"));
         }
         let first = scopes.remove(0);
-        Ok(Engine { first, others: scopes, rules, number })
+        let usage = policy.usage.as_ref().map(|wanted| {
+            let before = before.and_then(|before| before.usage.as_ref());
+            let same = before.filter(|usage| usage.is(wanted.window, wanted.resolution));
+            let new = || Arc::new(Usage::new(wanted.window, wanted.resolution, max_keys));
+            same.map_or_else(new, Arc::clone)
+        });
+        Ok(Engine { first, others: scopes, rules, usage, number })
     }
 
     fn scopes(&self) -> impl Iterator<Item = &Scope> {
@@ -90,6 +101,11 @@ impl Engine {
     /// What attributes mean; `None`: a key is all that a request needs.
     pub(crate) fn rules(&self) -> Option<&Rules> {
         self.rules.as_deref()
+    }
+
+    /// What was used, where the policy asks for it.
+    pub(crate) fn usage(&self) -> Option<&Usage> {
+        self.usage.as_deref()
     }
 
     /// The plan of a policy about keys alone.

@@ -39,6 +39,7 @@ mod store;
 mod sync;
 mod terms;
 mod time;
+mod usage;
 mod waiters;
 
 pub use alerts::Alert;
@@ -46,12 +47,15 @@ pub use clock::{Clock, ManualClock};
 pub use decision::{Decision, Reason};
 pub use error::{Error, Result};
 pub use http::{Body, BodyStyle, HeaderStyle, Headers};
-pub use limiter::{Limiter, Measured};
+pub use limiter::{Limiter, Measured, UsageLimit, UsageReport};
 pub use options::{Builder, OnFull};
 pub use policy::Policy;
 pub use rate::Method;
 pub use request::{Request, Subject};
 pub use reservation::{Admission, Reservation};
+#[doc(hidden)]
+pub use secrets::check_secret;
+pub use secrets::hash_secret;
 pub use snapshot::{BucketSnapshot, Snapshot, Stats};
 pub use time::Timestamp;
 pub use waiters::{Ticket, Turn};

@@ -7,6 +7,7 @@
 
 mod afterwards;
 mod batch;
+mod plans;
 mod requests;
 mod under_way;
 
@@ -34,6 +35,8 @@ use crate::store::OnPressure;
 use crate::sync::{AtomicU64, Ordering};
 use crate::time::Timestamp;
 use crate::waiters::Waiters;
+
+pub use plans::{UsageLimit, UsageReport};
 
 /// A policy, the state of its keys, and a clock.
 ///

@@ -101,6 +101,7 @@ pub(crate) struct Rules {
     listed: Vec<Listed>,
     /// The attribute that tells kinds of call apart, for the report of usage.
     kind: Option<usize>,
+    keeps_use: bool,
 }
 
 #[derive(Debug)]
@@ -208,6 +209,7 @@ impl Rules {
             scopes,
             listed,
             kind,
+            keeps_use: policy.usage.is_some(),
         })
     }
 
@@ -376,9 +378,19 @@ impl Rules {
         )
     }
 
+    /// Is a report of usage kept?
+    pub(crate) fn keeps_use(&self) -> bool {
+        self.keeps_use
+    }
+
     /// The kind of call, for the report of usage.
     pub(crate) fn kind<'r>(&self, given: &Given<'r>) -> &'r [u8] {
         self.kind.and_then(|number| given.values[number]).unwrap_or(b"")
+    }
+
+    /// Whose use it is, for the report; `None`: nobody's.
+    pub(crate) fn usage_tag(&self, given: &Given<'_>, hasher: &RandomState) -> Option<u64> {
+        given.values[self.plan_by].map(|value| tag_of(hasher, value))
     }
 
     /// The attribute to whose values plans are assigned.

@@ -1,6 +1,7 @@
 //! `call WHAT CALLS`: makes one kind of call so many times and prints ns per call. For `table --c`, and
 //! for callgrind (`callgrind.sh`).
 
+use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -12,7 +13,7 @@ use tidegate_benches::subject::{self, DATA_API, ENDLESS, lasting, limiter};
 const HELP: &str = "\
 usage: call WHAT CALLS
   WHAT: acquire, try_acquire, denial, try_denial, six_acquire, six_try_acquire, six_denial, record_latency,
-        newcomer, flood, random";
+        newcomer, flood, random, secret_right, secret_later, secret_wrong, secret_first";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -42,6 +43,11 @@ fn measure(what: &str, calls: u64) -> Option<f64> {
         "newcomer" => newcomers(calls),
         "flood" => flood(calls),
         "random" => random(calls),
+        // All of one length: how long a secret is, who gives it knows anyway.
+        "secret_right" => secret(calls, "correct-horse-0", true),
+        "secret_later" => secret(calls, "correct-horse-7", true),
+        "secret_wrong" => secret(calls, "correct-horse-8", false),
+        "secret_first" => secret(calls, "Xorrect-horse-0", false),
         _ => return None,
     })
 }
@@ -131,4 +137,24 @@ fn random(calls: u64) -> f64 {
     let nanos = timed(calls, |calls| subject::acquire_each(&limiter, stream.take(calls)));
     assert_eq!(limiter.stats().allowed, calls + KEYS);
     nanos
+}
+
+/// A request that gives a secret, where a policy has eight.
+fn secret(calls: u64, given: &str, right: bool) -> f64 {
+    let secrets: Vec<[u8; 32]> = (0..8).map(|n| digest(&format!("correct-horse-{n}"))).collect();
+    timed(calls, |calls| {
+        for _ in 0..calls {
+            let found = tidegate::check_secret(black_box(&secrets), black_box(given.as_bytes()));
+            assert_eq!(found, right, "{given}");
+        }
+    })
+}
+
+/// The bytes that a policy's line stands for.
+fn digest(secret: &str) -> [u8; 32] {
+    let line = tidegate::hash_secret(secret);
+    let digits = line.strip_prefix("sha256:").expect("how a hash begins");
+    std::array::from_fn(|at| {
+        u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).expect("two digits")
+    })
 }

@@ -1,5 +1,7 @@
 //! Decisions and changes about any subject, under any policy: what it comes to, and what is done to all its records.
 
+use smallvec::SmallVec;
+
 use super::Limiter;
 use crate::algorithm::NOMINAL_WAIT;
 use crate::clock::Moment;
@@ -15,10 +17,16 @@ use crate::rules::{Meets, Parts, Rules, Strictness, tag_of_attribute};
 use crate::store::MAX_WORDS;
 use crate::sync::{Ordering, spin};
 
+/// Whose use a request is, and of which kind, where a report is kept.
+struct Used {
+    tag: u64,
+    kind: SmallVec<[u8; 64]>,
+}
+
 /// What a request comes to under the policy in force.
 enum Comes {
     /// To its records, under a variant.
-    To { parts: Parts, variant: Option<usize> },
+    To { parts: Parts, variant: Option<usize>, used: Option<Used> },
     /// To an answer, whatever the records say.
     Decided(Decision),
 }
@@ -60,7 +68,14 @@ impl Limiter {
             decision.allowed()
         })?;
         match outcome {
-            Outcome::Done => Ok(decision),
+            Outcome::Done(used) => {
+                if let Some(Used { tag, kind }) = used.filter(|_| decision.allowed() && cost > 0)
+                    && let Some(usage) = self.0.engines.engine(visit).usage()
+                {
+                    usage.record(tag, &String::from_utf8_lossy(&kind), at, cost);
+                }
+                Ok(decision)
+            }
             Outcome::Decided(decision) => Ok(decision),
             Outcome::Full => Ok(self.decide_full(at, |at| {
                 let mut fresh = Decision::NONE;
@@ -117,7 +132,7 @@ impl Limiter {
             false
         })?;
         match outcome {
-            Outcome::Done => Ok(decision),
+            Outcome::Done(_) => Ok(decision),
             Outcome::Decided(decision) => Ok(decision),
             Outcome::Full => Ok(self.decide_full(at, |at| {
                 let mut fresh = Decision::NONE;
@@ -192,6 +207,7 @@ impl Limiter {
     ) -> Result<Outcome> {
         loop {
             let engine = self.0.engines.engine(visit);
+            let mut whose = None;
             let undone = match engine.rules() {
                 None => {
                     let tag = self.plain_tag(subject)?;
@@ -199,7 +215,8 @@ impl Limiter {
                 }
                 Some(rules) => match self.comes(rules, subject, at, strictness)? {
                     Comes::Decided(decision) => return Ok(Outcome::Decided(decision)),
-                    Comes::To { parts, variant } => {
+                    Comes::To { parts, variant, used } => {
+                        whose = used;
                         let pressure = self.pressure();
                         let joint = Joint { engine, parts: &parts, variant, at, pressure };
                         joint.transact(visit, &mut change)
@@ -207,7 +224,7 @@ impl Limiter {
                 },
             };
             match undone {
-                Ok(()) => return Ok(Outcome::Done),
+                Ok(()) => return Ok(Outcome::Done(whose)),
                 Err(Undone::Full) => return Ok(Outcome::Full),
                 Err(Undone::Moved) => spin(),
             }
@@ -227,7 +244,8 @@ impl Limiter {
         let Some(rules) = engine.rules() else {
             return look(&mut [Asked { plan: engine.plan(), words: &mut [0; MAX_WORDS] }]);
         };
-        if let Ok(Comes::To { parts, variant }) = self.comes(rules, subject, at, Strictness::Strict)
+        if let Ok(Comes::To { parts, variant, .. }) =
+            self.comes(rules, subject, at, Strictness::Strict)
         {
             let pressure = self.pressure();
             Joint { engine, parts: &parts, variant, at, pressure }.fresh(look);
@@ -257,7 +275,13 @@ impl Limiter {
                 Err(error) => return Err(error),
             };
             match rules.meets(&given, variant, &self.0.hasher, strictness)? {
-                Meets::Scopes(parts) => Ok(Comes::To { parts, variant }),
+                Meets::Scopes(parts) => {
+                    let tag = rules.keeps_use().then(|| rules.usage_tag(&given, &self.0.hasher));
+                    let used = tag
+                        .flatten()
+                        .map(|tag| Used { tag, kind: SmallVec::from_slice(rules.kind(&given)) });
+                    Ok(Comes::To { parts, variant, used })
+                }
                 Meets::Lacks(terms) => {
                     let numbers = Numbers {
                         reason: Reason::Blocked,
@@ -365,7 +389,7 @@ impl Limiter {
 }
 
 enum Outcome {
-    Done,
+    Done(Option<Used>),
     /// Whatever the records say.
     Decided(Decision),
     /// The store has no place for a key.

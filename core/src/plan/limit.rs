@@ -84,7 +84,7 @@ impl PlannedBucket {
 
 impl PlannedLimit {
     #[inline]
-    pub(super) fn room(&self, words: &[u64], at: Moment) -> Units {
+    pub(crate) fn room(&self, words: &[u64], at: Moment) -> Units {
         sum(self.buckets.iter().map(|bucket| bucket.room(words, at)))
     }
 
