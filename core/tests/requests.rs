@@ -85,8 +85,8 @@ fn p13_a_plan_for_a_time() {
     assert_eq!(times(&limiter, &request, 1000).0, 70);
     limiter.assign("acme", "pro", Some(Duration::from_secs(72 * 3600))).unwrap();
     assert_eq!(limiter.plan_of(&request), Some("pro"));
-    // What was used is used.
-    assert_eq!(times(&limiter, &request, 1000).0, 600 + 50 - 70);
+    // What was used of the window is used, and what was left of the pool (nothing) is left.
+    assert_eq!(times(&limiter, &request, 1000).0, 600 - 60);
     clock.advance(Duration::from_secs(72 * 3600));
     assert_eq!(limiter.plan_of(&request), Some("starter"));
     assert_eq!(times(&limiter, &request, 1000).0, 70);
@@ -107,4 +107,83 @@ fn p11_a_report_by_kind_of_call() {
     );
     let limit = report.limit.unwrap();
     assert_eq!((limit.name, limit.quota, limit.remaining), ("day", 500_000, 499_993));
+}
+
+/// Threads over requests that share records in every combination: no limit is ever exceeded, nothing that is
+/// denied is charged, and what was admitted is charged once in each record.
+#[test]
+fn threads_share_records() {
+    let policy = r#"{"limit": [
+        {"name": "all", "rate": "600/day", "by": []},
+        {"name": "account", "rate": "300/day", "by": ["account"], "algorithm": "fixed_window"},
+        {"name": "key", "rate": "100/day", "algorithm": "sliding_window"},
+        {"name": "write", "rate": "40/day", "when": {"route": "POST /:x"}}]}"#;
+    for round in 0..20 {
+        let clock = ManualClock::new(Timestamp::from_secs(NOON + round));
+        let limiter = Limiter::builder(policy).clock(clock).build().unwrap();
+        let admitted = |thread: usize| {
+            let mut counts = [[[0_u64; 2]; 3]; 3];
+            let mut state = thread as u64 + round * 7 + 1;
+            for _ in 0..1500 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let pick = (state >> 33) as usize;
+                let (account, key, write) = (pick % 3, pick / 3 % 3, pick / 9 % 2);
+                let key_name = format!("{account}-{key}");
+                let request = Request::new()
+                    .key(&key_name)
+                    .account(["a", "b", "c"][account])
+                    .route(["GET /x", "POST /x"][write]);
+                let decision = limiter.acquire(&request, 1).unwrap();
+                counts[account][key][write] += u64::from(decision.allowed());
+            }
+            counts
+        };
+        let counts = std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                (0..3).map(|thread| scope.spawn(move || admitted(thread))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+        });
+        let used = |request: &Request<'_>| {
+            let snapshot = limiter.snapshot(request).unwrap();
+            snapshot
+                .buckets
+                .into_iter()
+                .map(|bucket| (bucket.limit, bucket.used))
+                .collect::<Vec<_>>()
+        };
+        let sum = |account: Option<usize>, key: Option<usize>, write: Option<usize>| -> u64 {
+            let mut sum = 0;
+            for counts in &counts {
+                for (a, counts) in counts.iter().enumerate() {
+                    for (k, counts) in counts.iter().enumerate() {
+                        for (w, count) in counts.iter().enumerate() {
+                            let is = |wanted: Option<usize>, is| wanted.is_none_or(|it| it == is);
+                            if is(account, a) && is(key, k) && is(write, w) {
+                                sum += count;
+                            }
+                        }
+                    }
+                }
+            }
+            sum
+        };
+        for account in 0..3 {
+            for key in 0..3 {
+                let name = format!("{account}-{key}");
+                let request = Request::new().key(&name).account(["a", "b", "c"][account]);
+                let expected = [
+                    ("all".to_owned(), sum(None, None, None)),
+                    ("account".to_owned(), sum(Some(account), None, None)),
+                    ("key".to_owned(), sum(Some(account), Some(key), None)),
+                    ("write".to_owned(), sum(Some(account), Some(key), Some(1))),
+                ];
+                assert_eq!(used(&request.route("POST /x")), expected);
+                assert!(
+                    expected.iter().zip([600, 300, 100, 40]).all(|((_, used), most)| *used <= most)
+                );
+            }
+        }
+        // Everybody asked for more than there is.
+        assert_eq!(sum(None, None, None), 600);
+    }
 }
