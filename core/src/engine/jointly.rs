@@ -174,3 +174,107 @@ impl Joint<'_> {
         true
     }
 }
+
+#[cfg(all(test, loom))]
+mod models {
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::*;
+    use crate::lanes::Lanes;
+    use crate::plan::{Notes, decide};
+    use crate::time::Timestamp;
+
+    const NOW: u64 = 1_700_000_000;
+
+    struct House {
+        engines: Engines,
+        /// One for each thread: to loom all are one thread's.
+        lanes: [Lanes; 2],
+    }
+
+    impl House {
+        fn new(policy: &str) -> House {
+            let engines = Engines::new(&policy.parse().unwrap(), 1).unwrap();
+            House { engines, lanes: [Lanes::new(), Lanes::new()] }
+        }
+
+        /// A request about the first record of some scopes. Is it admitted?
+        fn acquire(&self, thread: usize, scopes: &[usize]) -> bool {
+            let visit = self.lanes[thread].enter();
+            let at = Moment::from(Timestamp::from_secs(NOW));
+            let parts: Vec<Part> = scopes.iter().map(|&scope| Part { scope, tag: 77 }).collect();
+            loop {
+                let engine = self.engines.engine(&visit);
+                let pressure = OnPressure::Inherit;
+                let joint = Joint { engine, parts: &parts, variant: Some(0), at, pressure };
+                let mut allowed = false;
+                let done = joint.transact(&visit, |asked| {
+                    allowed = decide(asked, at, 1, &mut Notes::default()).allowed();
+                    allowed
+                });
+                if done.is_ok() {
+                    return allowed;
+                }
+                spin();
+            }
+        }
+
+        fn used(&self, scope: usize) -> u64 {
+            let visit = self.lanes[0].enter();
+            let at = Moment::from(Timestamp::from_secs(NOW));
+            let parts = [Part { scope, tag: 77 }];
+            let engine = self.engines.engine(&visit);
+            let pressure = OnPressure::Inherit;
+            let joint = Joint { engine, parts: &parts, variant: Some(0), at, pressure };
+            let mut used = 0;
+            let looked = joint.transact(&visit, |asked| {
+                let limit = &asked[0].plan.limits[0];
+                used = limit.buckets[0].used(asked[0].words, at);
+                false
+            });
+            assert!(looked.is_ok());
+            used
+        }
+    }
+
+    const POLICY: &str = r#"{"limit": [
+        {"name": "one", "rate": "2/day", "algorithm": "fixed_window"},
+        {"name": "other", "rate": "2/day", "algorithm": "fixed_window", "by": ["account"]}]}"#;
+
+    fn two_threads(mine: &'static [usize], theirs: &'static [usize], before: u64) {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(2);
+        model.max_branches = 20_000;
+        model.check(move || {
+            let house = Arc::new(House::new(POLICY));
+            let first = (0..before).filter(|_| house.acquire(0, &[0, 1])).count() as u64;
+            let other = {
+                let house = Arc::clone(&house);
+                thread::spawn(move || house.acquire(1, theirs))
+            };
+            let ours = house.acquire(0, mine);
+            let theirs_admitted = other.join().unwrap();
+            for scope in 0..2 {
+                let paid = |scopes: &[usize], admitted: bool| {
+                    u64::from(admitted && scopes.contains(&scope))
+                };
+                let used = house.used(scope);
+                assert_eq!(used, first + paid(mine, ours) + paid(theirs, theirs_admitted));
+                assert!(used <= 2);
+            }
+            // What one of them got, there was room for.
+            assert!(ours || theirs_admitted);
+        });
+    }
+
+    #[test]
+    fn two_records_by_two_threads() {
+        two_threads(&[0, 1], &[0, 1], 1);
+    }
+
+    #[test]
+    fn two_records_beside_one() {
+        two_threads(&[0, 1], &[1], 1);
+    }
+}
