@@ -17,12 +17,13 @@ use crate::clock::Moment;
 use crate::lanes::Visit;
 use crate::plan::Asked;
 use crate::rules::Part;
-use crate::store::{Found, Inserted, Look, MAX_WORDS, OnPressure};
+use crate::store::{Found, Inserted, Look, OnPressure};
 use crate::sync::spin;
 
 /// Words of all records of a request, as they are in most requests.
 const WORDS: usize = 32;
 
+type Looks = SmallVec<[Look; 4]>;
 type Words = SmallVec<[u64; WORDS]>;
 
 /// A request's records in one engine, under one variant.
@@ -36,25 +37,25 @@ pub(crate) struct Joint<'v> {
 }
 
 impl Joint<'_> {
-    /// Runs `change` on the words of all records, once for every attempt; they are kept when it says so.
+    /// Runs `change` on the words of all records, once for every attempt; they are kept when it says so, and so does the
+    /// result.
     pub(crate) fn transact(
         &self,
         visit: &Visit<'_>,
         mut change: impl FnMut(&mut [Asked<'_>]) -> bool,
-    ) -> Result<(), Undone> {
-        let (mut before, mut after) = (Words::new(), Words::new());
+    ) -> Result<bool, Undone> {
+        let (mut before, mut after, mut looks) = (Words::new(), Words::new(), Looks::new());
         loop {
-            before.clear();
-            let (looks, complete) = self.look(visit, &mut before)?;
+            let complete = self.look(visit, &mut before, &mut looks)?;
             after.clear();
             after.extend_from_slice(&before);
             if !self.change(&mut after, &mut change) {
-                return Ok(());
+                return Ok(false);
             }
             if !complete {
                 self.make_records(visit)?;
             } else if self.commit(&looks, &before, &after) {
-                return Ok(());
+                return Ok(true);
             }
             spin();
         }
@@ -83,34 +84,38 @@ impl Joint<'_> {
         &self,
         visit: &Visit<'_>,
         copies: &mut Words,
-    ) -> Result<(SmallVec<[Look; 4]>, bool), Undone> {
-        let (mut looks, mut complete) = (SmallVec::new(), true);
+        looks: &mut Looks,
+    ) -> Result<bool, Undone> {
+        copies.clear();
+        looks.clear();
+        let mut complete = true;
         for (scope, tag) in self.scopes() {
-            let mut words = [0; MAX_WORDS];
+            let start = copies.len();
+            copies.resize(start + scope.table.words(), 0);
+            let words = &mut copies[start..];
             loop {
-                match scope.table.look(tag, &mut words) {
+                match scope.table.look(tag, words) {
                     Ok(look) => {
                         looks.push(look);
                         break;
                     }
                     Err(Found::Moved) => return Err(Undone::Moved),
                     // Not kept: a newcomer that is denied leaves no trace.
-                    Err(_) => match self.insert(visit, scope, tag, |begin| {
-                        words[..begin.len()].copy_from_slice(begin)
-                    }) {
-                        Inserted::Done => {
-                            complete = false;
-                            break;
+                    Err(_) => {
+                        match self.insert(visit, scope, tag, |begin| words.copy_from_slice(begin)) {
+                            Inserted::Done => {
+                                complete = false;
+                                break;
+                            }
+                            Inserted::Again => {}
+                            Inserted::Moved => return Err(Undone::Moved),
+                            Inserted::Full => return Err(Undone::Full),
                         }
-                        Inserted::Again => {}
-                        Inserted::Moved => return Err(Undone::Moved),
-                        Inserted::Full => return Err(Undone::Full),
-                    },
+                    }
                 }
             }
-            copies.extend_from_slice(&words[..scope.table.words()]);
         }
-        Ok((looks, complete))
+        Ok(complete)
     }
 
     /// Gives every key a record.
@@ -181,6 +186,7 @@ mod models {
     use loom::thread;
 
     use super::*;
+    use crate::decision::Decision;
     use crate::lanes::Lanes;
     use crate::plan::{Notes, decide};
     use crate::time::Timestamp;
@@ -210,7 +216,9 @@ mod models {
                 let joint = Joint { engine, parts: &parts, variant: Some(0), at, pressure };
                 let mut allowed = false;
                 let done = joint.transact(&visit, |asked| {
-                    allowed = decide(asked, at, 1, &mut Notes::default()).allowed();
+                    let mut decision = Decision::NONE;
+                    decide(asked, at, 1, &mut Notes::default(), &mut decision);
+                    allowed = decision.allowed();
                     allowed
                 });
                 if done.is_ok() {
