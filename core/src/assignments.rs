@@ -271,7 +271,7 @@ mod tests {
                 let plans = &plans;
                 scope.spawn(move || {
                     for round in 0..1_000u64 {
-                        let value = (thread << 32 | round % 7).to_le_bytes();
+                        let value = ((thread << 32) | (round % 7)).to_le_bytes();
                         plans.set(&value, "pro", Some(round + 1), at(round));
                         assert_eq!(plans.plan_of(&value, at(round)).as_deref(), Some("pro"));
                         plans.clear(&value);
