@@ -237,6 +237,7 @@ mod tests {
         plans.set(b"account:3", "pro", Some(60), at(0));
         assert_eq!(plans.latest(), 70);
         plans.set(b"account:1", "starter", None, at(0));
+        plans.set(b"account:1", "pro", None, at(0));
         assert_eq!(plans.latest(), NEVER);
         plans.clear(b"account:1");
         assert_eq!(plans.latest(), 70);

@@ -445,6 +445,26 @@ mod tests {
     }
 
     #[test]
+    fn a_time_that_goes_back_makes_nobody_older() {
+        let usage = Usage::new(100, 10, 1);
+        usage.record(7, "reads", at(1_050), 1);
+        usage.record(7, "reads", at(1_000), 1);
+        usage.record(8, "reads", at(1_110), 1);
+        assert_eq!((usage.said(7, 1_110, 100).as_str(), usage.dropped()), ("reads 1", 1));
+    }
+
+    #[test]
+    fn two_threads_that_bring_the_same_key_bring_one() {
+        let usage = Usage::new(100, 10, 2);
+        usage.record(7, "reads", at(1_000), 1);
+        // As a thread does that did not find the key a moment ago.
+        usage.record_newcomer(7, "reads", 100, 1);
+        usage.record(8, "reads", at(1_000), 1);
+        assert_eq!(usage.said(7, 1_000, 100), "reads 2");
+        assert_eq!((usage.counted(), usage.dropped()), (2, 0));
+    }
+
+    #[test]
     fn nobody_is_counted_where_there_is_no_place_at_all() {
         let usage = Usage::new(100, 10, 0);
         usage.record(7, "reads", at(1_000), 1);

@@ -175,6 +175,35 @@ fn its_directory_may_vanish_and_come_back() {
     assert_eq!(scene.quota(), 7);
 }
 
+/// Between two looks: the name is the same, and what was listened to is elsewhere.
+#[test]
+fn a_directory_that_was_exchanged_is_listened_to_anew() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let directory = folder.path().canonicalize().expect("a folder").join("conf");
+    let path = directory.join("policy.toml");
+    fs::create_dir(&directory).expect("made");
+    fs::write(&path, policy(5)).expect("written");
+    let (sender, messages) = channel();
+    let mut follower = Follower::new(&path, teller(&sender)).expect("a follower");
+    follower.look().expect("a first look").expect("a policy");
+
+    fs::rename(&directory, folder.path().join("old")).expect("renamed");
+    fs::create_dir(&directory).expect("made");
+    let mut hear = |of: &Path| loop {
+        let Message::Changed(event) = messages.recv_timeout(BOUND).expect("an event") else {
+            continue;
+        };
+        if follower.is_concerned(&event)
+            && event.is_ok_and(|event| event.paths.contains(&of.into()))
+        {
+            return follower.look();
+        }
+    };
+    assert!(hear(&directory).expect("news").expect_err("no file").is_file());
+    replace(&path, &policy(6));
+    hear(&path).expect("news").expect("a policy");
+}
+
 /// As Kubernetes mounts a config map: a link to a link to a folder with a date; the middle one is swapped.
 #[cfg(unix)]
 #[test]
