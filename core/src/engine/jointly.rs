@@ -46,9 +46,7 @@ impl Joint<'_> {
     ) -> Result<bool, Undone> {
         let (mut before, mut after, mut looks) = (Words::new(), Words::new(), Looks::new());
         loop {
-            let complete = self.look(visit, &mut before, &mut looks)?;
-            after.clear();
-            after.extend_from_slice(&before);
+            let complete = self.look(visit, [&mut before, &mut after], &mut looks)?;
             if !self.change(&mut after, &mut change) {
                 return Ok(false);
             }
@@ -78,23 +76,25 @@ impl Joint<'_> {
         self.parts.iter().map(|part| (self.engine.scope(part.scope), part.tag))
     }
 
-    /// Copies all records, one after the other; of a key without a record, what it would begin with. Says whether all
+    /// Copies all records twice, one after the other; of a key without a record, what it would begin with. Says whether all
     /// have one.
     fn look(
         &self,
         visit: &Visit<'_>,
-        copies: &mut Words,
+        [before, after]: [&mut Words; 2],
         looks: &mut Looks,
     ) -> Result<bool, Undone> {
-        copies.clear();
+        let length = self.scopes().map(|(scope, _)| scope.table.words()).sum();
+        before.resize(length, 0);
+        after.resize(length, 0);
         looks.clear();
-        let mut complete = true;
+        let (mut complete, mut start) = (true, 0);
         for (scope, tag) in self.scopes() {
-            let start = copies.len();
-            copies.resize(start + scope.table.words(), 0);
-            let words = &mut copies[start..];
+            let end = start + scope.table.words();
+            let (before, words) = (&mut before[start..end], &mut after[start..end]);
+            start = end;
             loop {
-                match scope.table.look(tag, words) {
+                match scope.table.look(tag, before, words) {
                     Ok(look) => {
                         looks.push(look);
                         break;
@@ -169,10 +169,11 @@ impl Joint<'_> {
         let mut start = 0;
         for ((scope, _), look) in self.scopes().zip(looks) {
             let end = start + scope.table.words();
-            // What stays as it was is let go as it was: nobody has to look again for its sake.
-            match before[start..end] == after[start..end] {
-                true => scope.table.let_go(*look),
-                false => scope.table.commit(*look, &after[start..end]),
+            let (before, after) = (&before[start..end], &after[start..end]);
+            // What stays as it was is let go as it was: nobody has to look again for its sake. (Word by word: see `look`.)
+            match before.iter().zip(after).any(|(before, after)| before != after) {
+                false => scope.table.let_go(*look),
+                true => scope.table.commit(*look, after),
             }
             start = end;
         }
