@@ -53,7 +53,7 @@ pub(crate) struct Brief(u64);
 impl Brief {
     const BYTES: usize = 7;
 
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn of(name: &str) -> Brief {
         let bytes = name.as_bytes();
         let length = if bytes.len() > 0xff { 0xff } else { bytes.len() as u64 };
@@ -77,20 +77,22 @@ impl Attribute<'_> {
 impl<'a> Request<'a> {
     /// A request without attributes.
     #[must_use]
+    #[inline(always)]
     pub fn new() -> Request<'a> {
         Request::default()
     }
 
     /// With an attribute of any name.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn with(mut self, name: &'a str, value: &'a (impl AsRef<[u8]> + ?Sized)) -> Request<'a> {
         self.set(name, value.as_ref());
         self
     }
 
     /// Sets an attribute.
-    #[inline]
+    // Always inline: the name is mostly a literal, and so is its brief then.
+    #[inline(always)]
     pub fn set(&mut self, name: &'a str, value: &'a [u8]) {
         let brief = Brief::of(name);
         match self.attributes.iter_mut().find(|known| known.is(brief, name)) {
@@ -101,42 +103,42 @@ impl<'a> Request<'a> {
 
     /// Whose request it is: the attribute of limits that name no `by`.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn key(self, value: &'a (impl AsRef<[u8]> + ?Sized)) -> Request<'a> {
         self.with("key", value)
     }
 
     /// The account that the key belongs to.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn account(self, value: &'a (impl AsRef<[u8]> + ?Sized)) -> Request<'a> {
         self.with("account", value)
     }
 
     /// The client's address, as text. As (part of) a limit's key, IPv6 addresses count by their network (`ipv6_prefix`).
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn ip(self, value: &'a (impl AsRef<[u8]> + ?Sized)) -> Request<'a> {
         self.with("ip", value)
     }
 
     /// The user.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn user(self, value: &'a (impl AsRef<[u8]> + ?Sized)) -> Request<'a> {
         self.with("user", value)
     }
 
     /// Method and path: `GET /v3/configs/7`, or the pattern that was matched (`GET /v3/configs/:key`).
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn route(self, value: &'a (impl AsRef<[u8]> + ?Sized)) -> Request<'a> {
         self.with("route", value)
     }
 
     /// The plan, by name. One that was assigned while running goes before it.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn plan(self, value: &'a (impl AsRef<[u8]> + ?Sized)) -> Request<'a> {
         self.with("plan", value)
     }

@@ -24,7 +24,6 @@ use crate::sync::spin;
 const WORDS: usize = 32;
 
 type Looks = SmallVec<[Look; 4]>;
-type Words = SmallVec<[u64; WORDS]>;
 
 /// A request's records in one engine, under one variant.
 pub(crate) struct Joint<'v> {
@@ -44,15 +43,23 @@ impl Joint<'_> {
         visit: &Visit<'_>,
         mut change: impl FnMut(&mut [Asked<'_>]) -> bool,
     ) -> Result<bool, Undone> {
-        let (mut before, mut after, mut looks) = (Words::new(), Words::new(), Looks::new());
+        let (mut near, mut far, mut looks) = ([[0; WORDS]; 2], Vec::new(), Looks::new());
+        let length = self.scopes().map(|(scope, _)| scope.table.words()).sum();
+        let (before, after) = if length <= WORDS {
+            let [before, after] = &mut near;
+            (&mut before[..length], &mut after[..length])
+        } else {
+            far.resize(2 * length, 0);
+            far.split_at_mut(length)
+        };
         loop {
-            let complete = self.look(visit, [&mut before, &mut after], &mut looks)?;
-            if !self.change(&mut after, &mut change) {
+            let complete = self.look(visit, [&mut *before, &mut *after], &mut looks)?;
+            if !self.change(after, &mut change) {
                 return Ok(false);
             }
             if !complete {
                 self.make_records(visit)?;
-            } else if self.commit(&looks, &before, &after) {
+            } else if self.commit(&looks, before, after) {
                 return Ok(true);
             }
             spin();
@@ -62,7 +69,7 @@ impl Joint<'_> {
     /// Runs `look` on records as they are of keys never seen.
     pub(crate) fn fresh(&self, look: impl FnOnce(&mut [Asked<'_>])) {
         let length = self.scopes().map(|(scope, _)| scope.table.words()).sum();
-        let mut words = Words::from_elem(0, length);
+        let mut words = vec![0; length];
         let mut look = Some(look);
         self.change(&mut words, &mut |asked| {
             if let Some(look) = look.take() {
@@ -81,12 +88,9 @@ impl Joint<'_> {
     fn look(
         &self,
         visit: &Visit<'_>,
-        [before, after]: [&mut Words; 2],
+        [before, after]: [&mut [u64]; 2],
         looks: &mut Looks,
     ) -> Result<bool, Undone> {
-        let length = self.scopes().map(|(scope, _)| scope.table.words()).sum();
-        before.resize(length, 0);
-        after.resize(length, 0);
         looks.clear();
         let (mut complete, mut start) = (true, 0);
         for (scope, tag) in self.scopes() {
@@ -144,9 +148,9 @@ impl Joint<'_> {
         scope.insert(previous, tag, self.at, self.pressure, change)
     }
 
-    fn change(&self, words: &mut Words, change: &mut impl FnMut(&mut [Asked<'_>]) -> bool) -> bool {
+    fn change(&self, words: &mut [u64], change: &mut impl FnMut(&mut [Asked<'_>]) -> bool) -> bool {
         let mut asked: SmallVec<[Asked<'_>; 4]> = SmallVec::new();
-        let mut rest = &mut words[..];
+        let mut rest = words;
         for (scope, _) in self.scopes() {
             let (words, others) = rest.split_at_mut(scope.table.words());
             rest = others;

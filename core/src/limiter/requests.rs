@@ -232,10 +232,7 @@ impl Limiter {
     ) {
         let Some(usage) = engine.usage() else { return };
         let Some(tag) = rules.usage_tag(given, &self.0.hasher) else { return };
-        match str::from_utf8(rules.kind(given)) {
-            Ok(kind) => usage.record(tag, kind, at, units),
-            Err(_) => usage.record(tag, &String::from_utf8_lossy(rules.kind(given)), at, units),
-        }
+        usage.record(tag, rules.kind(given), at, units);
     }
 
     /// Runs `look` on records as they are of a subject never seen.
