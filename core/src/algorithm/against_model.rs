@@ -216,7 +216,8 @@ impl World {
         match op {
             Op::Pass(share, more) => {
                 let span = u128::from(self.kind.span()) * u128::from(*share) / 1_000;
-                self.now = self.now.saturating_add_signed(*more) + span as u64;
+                // Forward only: a record that was taken away does not know how late it was.
+                self.now += (span as u64).saturating_add_signed(*more);
             }
             Op::Back(share) => {
                 let span = u128::from(self.kind.span()) * u128::from(*share) / 1_000;
