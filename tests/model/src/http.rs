@@ -83,10 +83,7 @@ impl Answer {
                 ("RateLimit", format!("\"{name}\";r={left}{within}")),
             ],
             Method::Concurrency(_) => vec![
-                (
-                    "RateLimit-Policy",
-                    format!("\"{name}\";q={limit};qu=\"concurrent-requests\""),
-                ),
+                ("RateLimit-Policy", format!("\"{name}\";q={limit};qu=\"concurrent-requests\"")),
                 ("RateLimit", format!("\"{name}\";r={left}")),
             ],
         }

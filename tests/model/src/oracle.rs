@@ -180,7 +180,12 @@ impl Oracle {
     // --- decisions -----------------------------------------------------------------------------
 
     /// Decides; what it noted on the way is not kept yet.
-    fn decision(&self, request: &Request, at: Time, cost: Units) -> Result<decide::Decided, Refused> {
+    fn decision(
+        &self,
+        request: &Request,
+        at: Time,
+        cost: Units,
+    ) -> Result<decide::Decided, Refused> {
         let left = |attribute: &(String, Vec<u8>)| {
             (self.blocks.get(attribute).copied().unwrap_or(0) - at).max(0)
         };
@@ -256,7 +261,11 @@ impl Oracle {
     }
 
     /// Changes a subject's records; they are kept if that made any difference.
-    fn change(&mut self, mut parts: Vec<Part>, change: impl FnMut(&Limit, &mut Vec<crate::bucket::State>, usize)) {
+    fn change(
+        &mut self,
+        mut parts: Vec<Part>,
+        change: impl FnMut(&Limit, &mut Vec<crate::bucket::State>, usize),
+    ) {
         let before: Vec<_> = parts.iter().map(|part| part.record.states.clone()).collect();
         self.change_all(&mut parts, change);
         if parts.iter().zip(before).any(|(part, before)| part.record.states != before) {

@@ -295,7 +295,14 @@ fn amount(units: u64, method: Method) -> String {
 
 impl Limit {
     pub fn named(name: &str, method: Method, rates: Vec<Rate>) -> Limit {
-        Limit { name: name.to_owned(), named: true, method, rates, max_hold: None, terms: Terms::default() }
+        Limit {
+            name: name.to_owned(),
+            named: true,
+            method,
+            rates,
+            max_hold: None,
+            terms: Terms::default(),
+        }
     }
 
     /// A limit that the policy gives no name.
@@ -354,7 +361,8 @@ impl Limit {
             Some(plan) => format!("[[plan.{plan}.limit]]\n"),
         };
         if self.named {
-            writeln!(head, "name = \"{}\"", self.name).unwrap();
+            let name = self.name.replace('\\', "\\\\").replace('"', "\\\"");
+            writeln!(head, "name = \"{name}\"").unwrap();
         }
         writeln!(head, "method = \"{}\"", word(self.method)).unwrap();
         let entry = |rate: &Rate| rate.fields(self.method);

@@ -50,9 +50,8 @@ impl Request {
     /// Do all attributes match, each by one of its patterns?
     pub fn meets(&self, when: &When) -> bool {
         when.iter().all(|(name, patterns)| {
-            self.get(name).is_some_and(|value| {
-                patterns.iter().any(|pattern| matches(name, pattern, value))
-            })
+            self.get(name)
+                .is_some_and(|value| patterns.iter().any(|pattern| matches(name, pattern, value)))
         })
     }
 

@@ -26,9 +26,8 @@ type Asked<'a> = (&'a Limit, &'a Vec<State>, usize);
 
 impl Oracle {
     pub(super) fn decide(&self, mut parts: Vec<Part>, at: Time, cost: Units) -> Decided {
-        let denies = |(limit, states, _): Asked| {
-            !limit.terms.shadow && !limit.passes(states, at, cost)
-        };
+        let denies =
+            |(limit, states, _): Asked| !limit.terms.shadow && !limit.passes(states, at, cost);
         if self.all(&parts).any(denies) {
             return Decided::alone(self.denial(&parts, at, cost));
         }
@@ -39,8 +38,12 @@ impl Oracle {
                 return;
             }
             let payments = pay(limit, states, at, cost);
-            paid.extend(payments.into_iter().map(|(bucket, units, mark)| {
-                Payment { lineage: limit.lineage, bucket, units, mark, plan }
+            paid.extend(payments.into_iter().map(|(bucket, units, mark)| Payment {
+                lineage: limit.lineage,
+                bucket,
+                units,
+                mark,
+                plan,
             }));
             let due = match limit.method {
                 Method::Latency => 0,

@@ -56,7 +56,10 @@ impl Limit {
         self.each(states).map(|(bucket, state)| bucket.capacity(state, at)).sum()
     }
 
-    pub(super) fn each<'a>(&'a self, states: &'a [State]) -> impl Iterator<Item = (&'a Bucket, &'a State)> {
+    pub(super) fn each<'a>(
+        &'a self,
+        states: &'a [State],
+    ) -> impl Iterator<Item = (&'a Bucket, &'a State)> {
         self.buckets.iter().zip(states)
     }
 

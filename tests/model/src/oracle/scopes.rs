@@ -5,10 +5,10 @@
 
 use super::limit::Limit;
 use super::{Answer, Oracle};
+use crate::Time;
 use crate::bucket::State;
 use crate::policy::{Method, Missing, Policy, Terms, When};
 use crate::request::{Request, address};
-use crate::Time;
 
 /// What makes limits a scope, from one policy to the next.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -100,9 +100,7 @@ pub(super) fn scopes(policy: &Policy, lineages: &mut usize) -> Vec<Scope> {
 /// A limit goes on from the one of the same method and name, of an earlier plan or of the policy before; one that no
 /// policy named from the first such one that is left.
 pub(super) fn go_on(new: &mut Scope, old: &[Vec<Limit>]) {
-    let same = |limit: &Limit, other: &Limit| {
-        limit.same_method(other) && limit.name == other.name
-    };
+    let same = |limit: &Limit, other: &Limit| limit.same_method(other) && limit.name == other.name;
     for number in 0..new.plans.len() {
         let (here, rest) = new.plans.split_at_mut(number);
         let mut left: Vec<&Limit> = Vec::new();
@@ -122,9 +120,7 @@ pub(super) fn go_on(new: &mut Scope, old: &[Vec<Limit>]) {
             }
         }
         for limit in fresh.into_iter().filter(|limit| !limit.named) {
-            if let Some(index) =
-                left.iter().position(|old| !old.named && old.same_method(limit))
-            {
+            if let Some(index) = left.iter().position(|old| !old.named && old.same_method(limit)) {
                 limit.lineage = left.remove(index).lineage;
             }
         }
@@ -132,7 +128,13 @@ pub(super) fn go_on(new: &mut Scope, old: &[Vec<Limit>]) {
 }
 
 /// The record under other limits.
-pub(super) fn carried(record: &Record, old: &[Limit], plan: usize, new: &[Limit], at: Time) -> Record {
+pub(super) fn carried(
+    record: &Record,
+    old: &[Limit],
+    plan: usize,
+    new: &[Limit],
+    at: Time,
+) -> Record {
     let states = new
         .iter()
         .map(|limit| {
@@ -248,7 +250,8 @@ impl Oracle {
                 (_, Missing::Deny) => {
                     let limit = &plans[plan.expect("insisted on")][0];
                     let answer = Answer::without_limit("blocked", &limit.name, None, at);
-                    let answer = Answer { plan: self.plan_name(plan), ..answer }.under(&limit.terms);
+                    let answer =
+                        Answer { plan: self.plan_name(plan), ..answer }.under(&limit.terms);
                     return Ok(Comes::Decided(Box::new(answer)));
                 }
             }

@@ -1,7 +1,7 @@
 //! What was used, by kind of call.
 
-use super::scopes::Refused;
 use super::Oracle;
+use super::scopes::Refused;
 use crate::request::{Request, Subject};
 use crate::{Time, Units};
 
@@ -75,10 +75,14 @@ impl Oracle {
     /// Of equals the first.
     fn longest(&self, request: &Request, at: Time) -> Option<ReportedLimit> {
         let parts = self.seen(request, at);
-        let counts = self.all(&parts).filter(|(limit, ..)| Self::is_count(limit) && !limit.terms.shadow);
-        let (limit, states, _) = counts.reduce(|longest, other| {
-            if other.0.window > longest.0.window { other } else { longest }
-        })?;
+        let counts =
+            self.all(&parts).filter(|(limit, ..)| Self::is_count(limit) && !limit.terms.shadow);
+        let (limit, states, _) =
+            counts.reduce(
+                |longest, other| {
+                    if other.0.window > longest.0.window { other } else { longest }
+                },
+            )?;
         let (quota, remaining) = (limit.quota(states, at), limit.room(states, at));
         Some(ReportedLimit {
             name: limit.name.clone(),

@@ -287,10 +287,8 @@ fn p07() -> Script {
 }
 
 fn p08() -> Script {
-    let mut script = start(
-        "p08-windows",
-        "Minutes and hours run from the first request, days to midnight UTC",
-    );
+    let mut script =
+        start("p08-windows", "Minutes and hours run from the first request, days to midnight UTC");
     let asks = request("k1", "starter", LIST);
     script.at_utc("2026-03-10T21:12:20.5Z").ask(&asks, 70).snapshot_about(&asks);
     script.at_utc("2026-03-10T21:13:20.499999999Z").ask(&asks, 20).snapshot_about(&asks);

@@ -76,8 +76,7 @@ fn policy() -> Policy {
         by_ip("sign in", rate(10, MINUTE)).when("route", &["POST /v1/account/sessions/*"]),
         by_ip("password recovery", rate(10, HOUR).with(Sliding))
             .when("route", &["POST /v1/account/recovery", "POST /v1/account/verification"]),
-        missing(read, Missing::Skip)
-            .when("route", &["GET /v1/documents", "GET /v1/documents/:id"]),
+        missing(read, Missing::Skip).when("route", &["GET /v1/documents", "GET /v1/documents/:id"]),
         missing(write, Missing::Deny).when(
             "route",
             &["POST /v1/documents", "PUT /v1/documents/:id", "DELETE /v1/documents/:id"],
@@ -174,8 +173,7 @@ fn a01_networks() -> Script {
 }
 
 fn a02() -> Script {
-    let mut script =
-        start("a02-servers", "Servers with a valid key are not limited, nor counted");
+    let mut script = start("a02-servers", "Servers with a valid key are not limited, nor counted");
     let asks = guest(ADDRESS, "POST /v1/account");
     let server = asks.with("api_key", SERVER_SECRET);
     script.ask(&server, 1).ask(&server, 1_000_000).ask(&server.with("api_key", "a key"), 1);
@@ -204,10 +202,8 @@ fn a03() -> Script {
 }
 
 fn a04() -> Script {
-    let mut script = start(
-        "a04-dev-keys",
-        "A secret lets development pass, and is switched off in production",
-    );
+    let mut script =
+        start("a04-dev-keys", "A secret lets development pass, and is switched off in production");
     let asks = guest(ADDRESS, "POST /v1/account");
     let dev = asks.with("dev_key", DEV_SECRET);
     script.ask(&dev, 100).ask(&asks.with("dev_key", "open sesami"), 10).ask(&asks, 1).ask(&dev, 1);

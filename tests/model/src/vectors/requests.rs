@@ -53,9 +53,25 @@ fn routes() -> Script {
     let about = "Which conditions a request meets";
     let mut script = Script::toml("request-routes", about, &policy, START);
     let routes = [
-        "GET /a/b", "GET /a/b?c=/d", "GET /a/b#c", "GET /a/x", "GET /a/x/c", "GET /a//c", "GET /a/",
-        "GET /a", "POST /a/b", "PUT /a", "POST /a/", "GET /", "GET", "get /a/b", "GET a/b", "/a/b",
-        "GET /a/b/c/d", "GET  /a/b", "",
+        "GET /a/b",
+        "GET /a/b?c=/d",
+        "GET /a/b#c",
+        "GET /a/x",
+        "GET /a/x/c",
+        "GET /a//c",
+        "GET /a/",
+        "GET /a",
+        "POST /a/b",
+        "PUT /a",
+        "POST /a/",
+        "GET /",
+        "GET",
+        "get /a/b",
+        "GET a/b",
+        "/a/b",
+        "GET /a/b/c/d",
+        "GET  /a/b",
+        "",
     ];
     for route in routes {
         script.snapshot_about(&Request::new(&[("route", route), ("user", "test-7")]));
@@ -255,7 +271,8 @@ fn plan_changes() -> Script {
 }
 
 fn updates() -> Script {
-    let about = "An update keeps what was used under every plan, also of those that are there later";
+    let about =
+        "An update keeps what was used under every plan, also of those that are there later";
     let mut script = Script::toml("request-updates", about, &changing(), START);
     let (free, paid) = (asker("free"), asker("paid"));
     let other = paid.with("key", "other");
@@ -271,7 +288,13 @@ fn updates() -> Script {
     larger.limits.rotate_left(1);
     larger.limits.push(Limit::count("new", [rate(7)]).by(&["account"]).of_plan("paid"));
     let added = Limit::count("address", [rate(2)]).by(&["ip"]);
-    larger.limits.insert(0, Limit { terms: crate::policy::Terms { missing: Missing::Skip, ..added.terms.clone() }, ..added });
+    larger.limits.insert(
+        0,
+        Limit {
+            terms: crate::policy::Terms { missing: Missing::Skip, ..added.terms.clone() },
+            ..added
+        },
+    );
     script.after(SECOND).update(&larger).snapshot_about(&paid).ask(&paid.with("ip", "::1"), 2);
     script.ask(&paid.with("ip", "::1"), 1).ask(&other, 4).snapshot_about(&other);
     script.update(&changing()).snapshot_about(&paid).snapshot_about(&free).ask(&free, 1);
