@@ -439,9 +439,16 @@ impl Policy {
     /// The policy as a TOML document.
     pub fn toml(&self) -> String {
         let mut parts = vec![self.head()];
-        parts.extend(self.limits.iter().map(Limit::toml));
-        // A plan may have no limits at all.
-        parts.extend(self.plans.iter().map(|plan| format!("[plan.{plan}]\n")));
+        let of = |plan: Option<&String>| {
+            let limits = self.limits.iter().filter(move |limit| limit.terms.plan.as_ref() == plan);
+            limits.map(Limit::toml).collect::<Vec<_>>()
+        };
+        parts.extend(of(None));
+        for plan in &self.plans {
+            // A plan may have no limits at all.
+            parts.push(format!("[plan.{plan}]\n"));
+            parts.extend(of(Some(plan)));
+        }
         parts.extend(self.block.iter().map(|listed| listed.toml("block")));
         parts.extend(self.bypass.iter().map(Bypass::toml));
         parts.extend(self.exempt.iter().map(|listed| listed.toml("exempt")));
