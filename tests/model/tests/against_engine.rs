@@ -3,6 +3,8 @@
 mod common;
 #[path = "common/policies.rs"]
 mod policies;
+#[path = "common/requests.rs"]
+mod requests;
 
 use std::time::Duration;
 
@@ -353,5 +355,23 @@ proptest! {
         ops in prop::collection::vec(op_or_batch(), 1..30),
     ) {
         agree(policy, start, &ops)?;
+    }
+
+    #[test]
+    fn they_agree_about_requests(
+        policy in requests::policy(),
+        start in start(),
+        calls in prop::collection::vec(requests::call(), 1..40),
+    ) {
+        requests::agree(policy, start, &calls)?;
+    }
+
+    #[test]
+    fn they_agree_about_requests_of_plans(
+        policy in requests::planned_policy(),
+        start in start(),
+        calls in prop::collection::vec(requests::call(), 1..40),
+    ) {
+        requests::agree(policy, start, &calls)?;
     }
 }

@@ -121,7 +121,7 @@ fn quota_of(method: Method, period: u64, seed: u64) -> u64 {
     }
 }
 
-fn limit(index: usize) -> impl Strategy<Value = Limit> {
+pub fn limit(index: usize) -> impl Strategy<Value = Limit> {
     (method(), prop::bool::weighted(0.4)).prop_flat_map(move |(method, unnamed)| {
         let rates = prop::collection::vec(rate(method), 1..4);
         rates.prop_map(move |mut rates| {
@@ -237,7 +237,7 @@ pub fn changed(policy: &Policy, change: Change) -> Policy {
     distinct(limits)
 }
 
-fn halved(mut limit: Limit) -> Limit {
+pub fn halved(mut limit: Limit) -> Limit {
     for rate in &mut limit.rates {
         rate.quota = rate.quota.div_ceil(2);
         if let Some(growth) = &mut rate.growth {
@@ -247,6 +247,6 @@ fn halved(mut limit: Limit) -> Limit {
     }
     match limit.named {
         true => limit,
-        false => Limit::unnamed(limit.method, limit.rates),
+        false => Limit { terms: limit.terms, ..Limit::unnamed(limit.method, limit.rates) },
     }
 }
