@@ -29,7 +29,7 @@
  *   4. Requests with attributes
  *   5. Plans and use
  *   6. HTTP
- *   7. Alerts
+ *   7. Alerts and watches
  *   8. Snapshots
  *   9. Measures and reservations
  *   10. Waiting
@@ -53,8 +53,8 @@
  * with length 0, and is the empty key. Keys are any bytes; texts are UTF-8.
  *
  * Handles (tidegate_limiter, tidegate_clock, tidegate_reservation, tidegate_measure,
- * tidegate_ticket, tidegate_buckets, tidegate_usage_report) are made and given back by calls of this
- * header. Using one that was given back is undefined, as with free(3). Giving back NULL is a no-op.
+ * tidegate_ticket, tidegate_buckets, tidegate_usage_report, tidegate_watcher) are made and given back
+ * by calls of this header. Using one that was given back is undefined, as with free(3). Giving back NULL is a no-op.
  *
  * Structs that start with `struct_size` only grow at their end. The caller sets it (the INIT
  * macros do); a library that is older or newer than the header writes what fits. 0 is refused.
@@ -64,7 +64,7 @@
  * whose name ends in _at takes the time as an argument instead of reading the limiter's clock;
  * errors and thread safety are those of the call without it.
  *
- * Threads. The library makes none of its own. A `const` receiver means that concurrent calls are
+ * Threads. The library makes none of its own, but for tidegate_watch. A `const` receiver means that concurrent calls are
  * fine. Panics inside the library are contained and give TIDEGATE_ERROR_INTERNAL.
  */
 
@@ -181,6 +181,9 @@ typedef struct tidegate_ticket tidegate_ticket;
 
 /** A report of use. */
 typedef struct tidegate_usage_report tidegate_usage_report;
+
+/** A policy file that is followed. */
+typedef struct tidegate_watcher tidegate_watcher;
 
 /**
  * What a call returns: TIDEGATE_OK or one of the TIDEGATE_ERROR numbers. They never
@@ -425,6 +428,9 @@ typedef struct tidegate_alert {
 
 /** What is called with each alert. See tidegate_on_alert. */
 typedef void (*tidegate_alert_listener)(const struct tidegate_alert *alert, void *context);
+
+/** What is called when a policy file has changed. See tidegate_watch. */
+typedef void (*tidegate_watch_listener)(tidegate_status status, void *context);
 
 #ifdef __cplusplus
 extern "C" {
@@ -977,8 +983,8 @@ tidegate_status tidegate_hash_secret(const char *secret,
                                      size_t *needed);
 
 /* ============================================================================================
- * 7. Alerts
- * Use that passes a threshold, told by a function of yours.
+ * 7. Alerts and watches
+ * Use that passes a threshold, and a policy file that changes, told to functions of yours.
  * ============================================================================================ */
 
 /**
@@ -996,6 +1002,39 @@ tidegate_status tidegate_hash_secret(const char *secret,
 tidegate_status tidegate_on_alert(const tidegate_limiter *limiter,
                                   tidegate_alert_listener listener,
                                   void *context);
+
+/**
+ * Loads a policy file, as tidegate_update does, and from then on follows it: when it changes, its policy
+ * is put in force, until tidegate_watcher_free. The file may be written in place, replaced by renaming,
+ * or reached through symbolic links that change; a change is acted upon when nobody has written for
+ * 100 ms, after 1 s at the latest. A file that cannot be read or is wrong changes nothing.
+ *
+ * `listener` (NULL: none) is called with `context` on the watching thread: with TIDEGATE_OK when the
+ * limiter goes by the file as it is now, with the error when it is refused; tidegate_last_error and its
+ * companions, called from within, say why. It may use the limiter. It is not called any more when
+ * tidegate_watcher_free has returned.
+ *
+ * The watcher may outlive the limiter's handle, and keeps the limiter. It is the one thing for which the
+ * library starts threads; they end with it.
+ *
+ * Errors: of the first load, when nothing is changed and no watcher made: TIDEGATE_ERROR_FILE, also when
+ * the system cannot watch the file; TIDEGATE_ERROR_POLICY; TIDEGATE_ERROR_ARGUMENT.
+ * Thread safety: concurrent calls on one limiter are fine.
+ */
+tidegate_status tidegate_watch(const tidegate_limiter *limiter,
+                               const char *path,
+                               tidegate_watch_listener listener,
+                               void *context,
+                               tidegate_watcher **watcher);
+
+/**
+ * Ends the watch; the limiter keeps the policy that it has. It waits for a call of the listener that is
+ * under way, and so must not be called while holding a lock that the listener takes. NULL is a no-op.
+ *
+ * Thread safety: no other call may use this watcher now or later. From within the listener it does not
+ * wait; the context must be valid until the listener has returned then.
+ */
+void tidegate_watcher_free(tidegate_watcher *watcher);
 
 /* ============================================================================================
  * 8. Snapshots

@@ -35,3 +35,4 @@ mod ticket;
 mod usage;
 mod version;
 mod wait;
+mod watch;

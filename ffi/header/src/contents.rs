@@ -90,9 +90,9 @@ pub(crate) const CONTENTS: &[Section] = &[
         ],
     ),
     section(
-        "7. Alerts",
-        "Use that passes a threshold, told by a function of yours.",
-        &["on_alert"],
+        "7. Alerts and watches",
+        "Use that passes a threshold, and a policy file that changes, told to functions of yours.",
+        &["on_alert", "watch", "watcher_free"],
     ),
     section(
         "8. Snapshots",

@@ -39,6 +39,7 @@ const SOURCES: &[&str] = &[
     "wait",
     "ticket",
     "alert",
+    "watch",
     "secret",
     "error",
 ];
