@@ -64,8 +64,9 @@
  * whose name ends in _at takes the time as an argument instead of reading the limiter's clock;
  * errors and thread safety are those of the call without it.
  *
- * Threads. The library makes none of its own, but for tidegate_watch. A `const` receiver means that concurrent calls are
- * fine. Panics inside the library are contained and give TIDEGATE_ERROR_INTERNAL.
+ * Threads. The library makes none of its own, but for tidegate_watch. A `const` receiver means that
+ * concurrent calls are fine. Panics inside the library are contained and give
+ * TIDEGATE_ERROR_INTERNAL.
  */
 
 
