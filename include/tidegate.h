@@ -26,13 +26,17 @@
  *   1. Simple
  *   2. Limiters
  *   3. Keys
- *   4. Snapshots
- *   5. Measures and reservations
- *   6. Waiting
- *   7. Clocks
- *   8. Errors, names and the version
- *   9. Advanced: explicit times
- *   10. Advanced: waiting without a thread
+ *   4. Requests with attributes
+ *   5. Plans and use
+ *   6. HTTP
+ *   7. Alerts and watches
+ *   8. Snapshots
+ *   9. Measures and reservations
+ *   10. Waiting
+ *   11. Clocks
+ *   12. Errors, names and the version
+ *   13. Advanced: explicit times
+ *   14. Advanced: waiting without a thread
  *
  * WHAT HOLDS FOR ALL CALLS
  *
@@ -40,14 +44,17 @@
  * is not an error: the call returns TIDEGATE_OK and `allowed` is false. Outputs are written
  * only when a call returns TIDEGATE_OK. tidegate_last_error says in words what went wrong.
  *
+ * Requests. Wherever a call takes a key, a twin of it, whose name ends in _request, takes an array
+ * of attributes: who asks, and for what (see tidegate_attribute).
+ *
  * Arguments. Inputs come before outputs. A NULL argument where none is allowed gives
  * TIDEGATE_ERROR_ARGUMENT, and the error's text names it. Pointers that are not NULL must be valid
  * and aligned for their type. Where there is a length, 0 ignores the pointer: a key may be NULL
  * with length 0, and is the empty key. Keys are any bytes; texts are UTF-8.
  *
  * Handles (tidegate_limiter, tidegate_clock, tidegate_reservation, tidegate_measure,
- * tidegate_ticket, tidegate_buckets) are made and given back by calls of this header. Using one
- * that was given back is undefined, as with free(3). Giving back NULL is a no-op.
+ * tidegate_ticket, tidegate_buckets, tidegate_usage_report, tidegate_watcher) are made and given back
+ * by calls of this header. Using one that was given back is undefined, as with free(3). Giving back NULL is a no-op.
  *
  * Structs that start with `struct_size` only grow at their end. The caller sets it (the INIT
  * macros do); a library that is older or newer than the header writes what fits. 0 is refused.
@@ -57,8 +64,9 @@
  * whose name ends in _at takes the time as an argument instead of reading the limiter's clock;
  * errors and thread safety are those of the call without it.
  *
- * Threads. The library makes none of its own. A `const` receiver means that concurrent calls are
- * fine. Panics inside the library are contained and give TIDEGATE_ERROR_INTERNAL.
+ * Threads. The library makes none of its own, but for tidegate_watch. A `const` receiver means that
+ * concurrent calls are fine. Panics inside the library are contained and give
+ * TIDEGATE_ERROR_INTERNAL.
  */
 
 
@@ -73,10 +81,14 @@
 #define TIDEGATE_VERSION "0.1.0"
 
 /* Initial values of structs that start with `struct_size`. */
-#define TIDEGATE_DECISION_INIT { sizeof(tidegate_decision), false, 0, 0, 0, 0, 0, 0, NULL }
+#define TIDEGATE_DECISION_INIT \
+    { sizeof(tidegate_decision), false, 0, 0, 0, 0, 0, 0, NULL, NULL, 0, 0, NULL }
 #define TIDEGATE_OPTIONS_INIT { sizeof(tidegate_options), 0, 0, NULL, NULL, NULL, NULL }
 #define TIDEGATE_BUCKET_INIT { sizeof(tidegate_bucket), 0, { 0, 0, 0 }, 0, 0, 0, 0, 0, NULL, NULL }
 #define TIDEGATE_COUNTERS_INIT { sizeof(tidegate_counters), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define TIDEGATE_USAGE_TOTALS_INIT \
+    { sizeof(tidegate_usage_totals), false, { 0, 0, 0 }, 0, 0, 0, 0, 0, 0, NULL, NULL }
+#define TIDEGATE_USAGE_KIND_INIT { sizeof(tidegate_usage_kind), 0, 0, NULL, 0 }
 
 /** The version of this header: major. */
 #define TIDEGATE_VERSION_MAJOR 0
@@ -111,7 +123,7 @@
 /** Denied: a limit has no room now; it will have after `retry_after_ns`. */
 #define TIDEGATE_REASON_LIMITED 1
 
-/** Denied: the key is blocked (tidegate_block) until `retry_after_ns` has passed. */
+/** Denied: the key is blocked until `retry_after_ns` has passed (tidegate_block), or by the policy. */
 #define TIDEGATE_REASON_BLOCKED 2
 
 /** Admitted without being counted. */
@@ -122,6 +134,24 @@
 
 /** As a duration: never. As a time limit: none. (UINT64_MAX) */
 #define TIDEGATE_NEVER UINT64_MAX
+
+/** Headers X-RateLimit-Limit, -Remaining, -Reset, and -Burst where there is a pool for bursts. */
+#define TIDEGATE_HEADERS_LEGACY 0
+
+/** Headers RateLimit-Policy and RateLimit of draft-ietf-httpapi-ratelimit-headers. */
+#define TIDEGATE_HEADERS_DRAFT 1
+
+/** Legacy headers, then those of the draft. */
+#define TIDEGATE_HEADERS_BOTH 2
+
+/** A body with code, message and details: {"error":{"code":"RATE_LIMIT_EXCEEDED",...}} */
+#define TIDEGATE_BODY_ERROR 0
+
+/** A body with a message and the status: {"message":"Too many requests","code":429} */
+#define TIDEGATE_BODY_MESSAGE 1
+
+/** A body of problem details (RFC 9457), of the type quota-exceeded. */
+#define TIDEGATE_BODY_PROBLEM 2
 
 /** The limit counts requests times cost. */
 #define TIDEGATE_METHOD_COUNT 0
@@ -150,12 +180,64 @@ typedef struct tidegate_reservation tidegate_reservation;
 /** A place in a key's queue. */
 typedef struct tidegate_ticket tidegate_ticket;
 
+/** A report of use. */
+typedef struct tidegate_usage_report tidegate_usage_report;
+
+/** A policy file that is followed. */
+typedef struct tidegate_watcher tidegate_watcher;
+
 /**
  * What a call returns: TIDEGATE_OK or one of the TIDEGATE_ERROR numbers. They never
  * change; new ones may be added. A denied request is not an error: the call returns TIDEGATE_OK, and
  * `allowed` is false.
  */
 typedef int32_t tidegate_status;
+
+/**
+ * The answer to one request. Start with `tidegate_decision decision = TIDEGATE_DECISION_INIT;`;
+ * one struct may be used for any number of calls.
+ *
+ * The numbers are those of the limit that decides: of a denied request the one with the longest
+ * wait, of an admitted one the tightest (the smallest share of its capacity left). Units are
+ * requests times cost (count limits), nanoseconds (latency) or permits (concurrency).
+ */
+typedef struct tidegate_decision {
+    /** sizeof(tidegate_decision), set by the caller; fields beyond it are not written. */
+    uint32_t struct_size;
+    /** May the request go on? */
+    bool allowed;
+    /** Why: a TIDEGATE_REASON number. */
+    uint8_t reason;
+    /** Always 0. */
+    uint16_t reserved;
+    /** The quota of the limit; of a cascade, the sum of its quotas. */
+    uint64_t limit;
+    /** Units left in the limit after this decision. */
+    uint64_t remaining;
+    /**
+     * How long to wait until the same request passes; 0 when allowed, TIDEGATE_NEVER when it
+     * never will.
+     */
+    uint64_t retry_after_ns;
+    /** How long until the limit is full again when nobody uses it. */
+    uint64_t reset_after_ns;
+    /** The name of the limit, "" for a blocked key. UTF-8; valid for ever, not to be freed. */
+    const char *limit_name;
+    /** For the library: where it finds what the tidegate_decision calls tell. */
+    const void *terms;
+    /** When the decision was made, by the wall clock. */
+    uint64_t now_ns;
+    /**
+     * Units left in the later buckets of a cascade, such as a pool for bursts: of the limit that
+     * decides, else of the first cascade that the request met; UINT64_MAX when it met none.
+     */
+    uint64_t burst_remaining;
+    /**
+     * The name of a limit in shadow that would have denied the request, "" when there is none.
+     * UTF-8; valid for ever, not to be freed.
+     */
+    const char *shadow_name;
+} tidegate_decision;
 
 /**
  * Options of a limiter. Start with `tidegate_options options = TIDEGATE_OPTIONS_INIT;` and set
@@ -189,36 +271,26 @@ typedef struct tidegate_options {
 } tidegate_options;
 
 /**
- * The answer to one request. Start with `tidegate_decision decision = TIDEGATE_DECISION_INIT;`;
- * one struct may be used for any number of calls.
+ * One attribute of a request: "key", "account", "ip", "user", "route", "plan", or any other that the
+ * policy names in `by` and `when`. Wherever a call takes a key, a twin of it, whose name ends in
+ * _request, takes an array of these; a key alone is a request whose attribute "key" it is.
  *
- * The numbers are those of the limit that decides: of a denied request the one with the longest
- * wait, of an admitted one the tightest (the smallest share of its capacity left). Units are
- * requests times cost (count limits), nanoseconds (latency) or permits (concurrency).
+ *     const tidegate_attribute request[] = {
+ *         {"key", "k1", 2}, {"account", "acme", 4}, {"route", "GET /v3/configs/7", 17},
+ *     };
+ *     tidegate_acquire_request(limiter, request, 3, 1, &decision);
+ *
+ * Attributes that the policy does not mention mean nothing. One that is given twice has the later
+ * value. All is read during the call: nothing needs to outlive it.
  */
-typedef struct tidegate_decision {
-    /** sizeof(tidegate_decision), set by the caller; fields beyond it are not written. */
-    uint32_t struct_size;
-    /** May the request go on? */
-    bool allowed;
-    /** Why: a TIDEGATE_REASON number. */
-    uint8_t reason;
-    /** Always 0. */
-    uint16_t reserved;
-    /** The quota of the limit; of a cascade, the sum of its quotas. */
-    uint64_t limit;
-    /** Units left in the limit after this decision. */
-    uint64_t remaining;
-    /**
-     * How long to wait until the same request passes; 0 when allowed, TIDEGATE_NEVER when it
-     * never will.
-     */
-    uint64_t retry_after_ns;
-    /** How long until the limit is full again when nobody uses it. */
-    uint64_t reset_after_ns;
-    /** The name of the limit, "" for a blocked key. UTF-8; valid for ever, not to be freed. */
-    const char *limit_name;
-} tidegate_decision;
+typedef struct tidegate_attribute {
+    /** Its name: UTF-8, ends with NUL. */
+    const char *name;
+    /** Any `value_len` bytes. Addresses ("ip") are text. */
+    const void *value;
+    /** The bytes of the value. */
+    size_t value_len;
+} tidegate_attribute;
 
 /**
  * One bucket of a key. Start with `tidegate_bucket bucket = TIDEGATE_BUCKET_INIT;`. Units are
@@ -246,6 +318,55 @@ typedef struct tidegate_bucket {
     /** Its own name, or the text of its rate ("100/minute"). UTF-8, valid as long as the snapshot. */
     const char *name;
 } tidegate_bucket;
+
+/**
+ * What a subject used, and how far it is with its longest limit. Start with
+ * `tidegate_usage_totals totals = TIDEGATE_USAGE_TOTALS_INIT;`.
+ */
+typedef struct tidegate_usage_totals {
+    /** sizeof(tidegate_usage_totals), set by the caller; fields beyond it are not written. */
+    uint32_t struct_size;
+    /** Has the subject a count limit? That of the longest window is told of below; else its numbers are 0. */
+    bool has_limit;
+    /** Always 0. */
+    uint8_t reserved[3];
+    /** The time that the report covers, up to now. */
+    uint64_t window_ns;
+    /** Units admitted in it. */
+    uint64_t total;
+    /** Requests of any subject that were not recorded, for want of room for more subjects (`max_keys`). */
+    uint64_t dropped;
+    /** The limit's quota. */
+    uint64_t quota;
+    /** Units left in it now. */
+    uint64_t remaining;
+    /** The part of the quota that is used now, in thousandths, rounded down; at most 1000. */
+    uint64_t utilization_permille;
+    /** The name of the limit, "" when there is none. UTF-8; valid for ever, not to be freed. */
+    const char *limit_name;
+    /** The plan that holds now, "" when there is none. UTF-8; valid for ever, not to be freed. */
+    const char *plan_name;
+} tidegate_usage_totals;
+
+/**
+ * What a subject used of one kind of call. Start with
+ * `tidegate_usage_kind kind = TIDEGATE_USAGE_KIND_INIT;`.
+ */
+typedef struct tidegate_usage_kind {
+    /** sizeof(tidegate_usage_kind), set by the caller; fields beyond it are not written. */
+    uint32_t struct_size;
+    /** Always 0. */
+    uint32_t reserved;
+    /** Units admitted. */
+    uint64_t units;
+    /**
+     * The kind: the value of the attribute `by` of the policy's `[usage]`; "" without one. UTF-8 with a
+     * NUL at its end, valid as long as the report.
+     */
+    const char *name;
+    /** The bytes of the name, without the NUL at its end. */
+    size_t name_len;
+} tidegate_usage_kind;
 
 /**
  * Counters of a limiter since its creation. Start with
@@ -278,6 +399,39 @@ typedef struct tidegate_counters {
 
 /** What is called when it may have become a ticket's turn. See tidegate_queue. */
 typedef void (*tidegate_wake)(void *context);
+
+/**
+ * Use of a limit has passed one of its thresholds (`alerts` in the policy). What it points to, but for
+ * the names of limit and plan, is gone when the listener returns.
+ */
+typedef struct tidegate_alert {
+    /** The bytes of it that the library has written: fields beyond them are those of a newer header. */
+    uint32_t struct_size;
+    /** What the limit counts: a TIDEGATE_METHOD number. */
+    uint8_t method;
+    /** Always 0. */
+    uint8_t reserved[3];
+    /** The threshold, in thousandths of the capacity. */
+    uint64_t threshold_permille;
+    /** Units used. */
+    uint64_t used;
+    /** Most units that can be spent at once. */
+    uint64_t capacity;
+    /** The name of the limit. UTF-8; valid for ever, not to be freed. */
+    const char *limit_name;
+    /** The plan that the limit belongs to, "" when it belongs to none. UTF-8; valid for ever. */
+    const char *plan_name;
+    /** Whose request passed it; of a key, the attribute "key". */
+    const struct tidegate_attribute *attributes;
+    /** How many attributes there are. */
+    size_t attribute_count;
+} tidegate_alert;
+
+/** What is called with each alert. See tidegate_on_alert. */
+typedef void (*tidegate_alert_listener)(const struct tidegate_alert *alert, void *context);
+
+/** What is called when a policy file has changed. See tidegate_watch. */
+typedef void (*tidegate_watch_listener)(tidegate_status status, void *context);
 
 #ifdef __cplusplus
 extern "C" {
@@ -315,7 +469,9 @@ bool tidegate_try_acquire(const tidegate_limiter *limiter,
  * Every limit must have room; then all of them are charged, else none is. The key is any
  * `key_len` bytes.
  *
- * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE. A denial is not an error.
+ * Errors: TIDEGATE_ERROR_ARGUMENT, also when the policy insists on attributes that a key does not
+ * have, and of a request also for an attribute that is missing or wrong: the error names it;
+ * TIDEGATE_ERROR_STORE. A denial is not an error.
  * Thread safety: concurrent calls on one limiter are fine.
  */
 tidegate_status tidegate_acquire(const tidegate_limiter *limiter,
@@ -328,7 +484,7 @@ tidegate_status tidegate_acquire(const tidegate_limiter *limiter,
  * Charges the time that a request took to the latency limits, after the fact. It may overdraw
  * them: that is debt, which time repays. Without latency limits it does nothing.
  *
- * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+ * Errors: as tidegate_acquire.
  * Thread safety: concurrent calls on one limiter are fine.
  */
 tidegate_status tidegate_record_latency(const tidegate_limiter *limiter,
@@ -452,7 +608,7 @@ tidegate_status tidegate_acquire_many(const tidegate_limiter *limiter,
 /**
  * What tidegate_acquire would answer now; changes nothing.
  *
- * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+ * Errors: as tidegate_acquire.
  * Thread safety: concurrent calls on one limiter are fine.
  */
 tidegate_status tidegate_peek(const tidegate_limiter *limiter,
@@ -465,7 +621,7 @@ tidegate_status tidegate_peek(const tidegate_limiter *limiter,
  * Gives `cost` units back to every count limit of the key: never above its capacity, and never to
  * a window that has passed.
  *
- * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+ * Errors: as tidegate_acquire.
  * Thread safety: concurrent calls on one limiter are fine.
  */
 tidegate_status tidegate_refund(const tidegate_limiter *limiter,
@@ -476,7 +632,7 @@ tidegate_status tidegate_refund(const tidegate_limiter *limiter,
 /**
  * Gives one permit back to every concurrency limit of the key; never below zero in flight.
  *
- * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+ * Errors: as tidegate_acquire.
  * Thread safety: concurrent calls on one limiter are fine.
  */
 tidegate_status tidegate_release(const tidegate_limiter *limiter,
@@ -484,9 +640,23 @@ tidegate_status tidegate_release(const tidegate_limiter *limiter,
                                  size_t key_len);
 
 /**
- * Makes every count and latency limit of the key full, and lifts a block. Permits in flight stay.
+ * Begins the time of the oldest permit of every concurrency limit of the key anew (`max_hold` in the
+ * policy), for requests that last long. `*renewed` is false when none is out any more: it was
+ * reclaimed. A measure knows its own permit: tidegate_measure_renew.
  *
- * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+ * Errors: as tidegate_acquire.
+ * Thread safety: concurrent calls on one limiter are fine.
+ */
+tidegate_status tidegate_renew(const tidegate_limiter *limiter,
+                               const void *key,
+                               size_t key_len,
+                               bool *renewed);
+
+/**
+ * Makes every count and latency limit of the key full, and lifts a block. Permits in flight stay.
+ * Of a request: of all that it has with the attributes given.
+ *
+ * Errors: as tidegate_acquire.
  * Thread safety: concurrent calls on one limiter are fine.
  */
 tidegate_status tidegate_reset(const tidegate_limiter *limiter,
@@ -494,9 +664,10 @@ tidegate_status tidegate_reset(const tidegate_limiter *limiter,
                                size_t key_len);
 
 /**
- * Denies all requests of the key for `duration_ns` from now on; 0 lifts the block.
+ * Denies all requests of the key for `duration_ns` from now on; 0 lifts the block. Of a request, which
+ * has one attribute for this (such as "ip"): all requests with that attribute.
  *
- * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+ * Errors: as tidegate_acquire.
  * Thread safety: concurrent calls on one limiter are fine.
  */
 tidegate_status tidegate_block(const tidegate_limiter *limiter,
@@ -507,7 +678,7 @@ tidegate_status tidegate_block(const tidegate_limiter *limiter,
 /**
  * Charges `units` to every count limit of the key, whatever is left; it may overdraw.
  *
- * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+ * Errors: as tidegate_acquire.
  * Thread safety: concurrent calls on one limiter are fine.
  */
 tidegate_status tidegate_penalize(const tidegate_limiter *limiter,
@@ -516,22 +687,380 @@ tidegate_status tidegate_penalize(const tidegate_limiter *limiter,
                                   uint64_t units);
 
 /* ============================================================================================
- * 4. Snapshots
+ * 4. Requests with attributes
+ * The same calls for policies that ask for more than a key: accounts, addresses, routes, plans.
+ * ============================================================================================ */
+
+/** As tidegate_try_acquire, of a request with attributes (see tidegate_attribute). */
+bool tidegate_try_acquire_request(const tidegate_limiter *limiter,
+                                  const tidegate_attribute *attributes,
+                                  size_t attribute_count,
+                                  uint64_t cost);
+
+/** As tidegate_acquire, of a request with attributes (see tidegate_attribute). */
+tidegate_status tidegate_acquire_request(const tidegate_limiter *limiter,
+                                         const tidegate_attribute *attributes,
+                                         size_t attribute_count,
+                                         uint64_t cost,
+                                         tidegate_decision *decision);
+
+/** As tidegate_peek, of a request with attributes (see tidegate_attribute). */
+tidegate_status tidegate_peek_request(const tidegate_limiter *limiter,
+                                      const tidegate_attribute *attributes,
+                                      size_t attribute_count,
+                                      uint64_t cost,
+                                      tidegate_decision *decision);
+
+/** As tidegate_record_latency, of a request with attributes (see tidegate_attribute). */
+tidegate_status tidegate_record_latency_request(const tidegate_limiter *limiter,
+                                                const tidegate_attribute *attributes,
+                                                size_t attribute_count,
+                                                uint64_t latency_ns);
+
+/** As tidegate_refund, of a request with attributes (see tidegate_attribute). */
+tidegate_status tidegate_refund_request(const tidegate_limiter *limiter,
+                                        const tidegate_attribute *attributes,
+                                        size_t attribute_count,
+                                        uint64_t cost);
+
+/** As tidegate_release, of a request with attributes (see tidegate_attribute). */
+tidegate_status tidegate_release_request(const tidegate_limiter *limiter,
+                                         const tidegate_attribute *attributes,
+                                         size_t attribute_count);
+
+/** As tidegate_renew, of a request with attributes (see tidegate_attribute). */
+tidegate_status tidegate_renew_request(const tidegate_limiter *limiter,
+                                       const tidegate_attribute *attributes,
+                                       size_t attribute_count,
+                                       bool *renewed);
+
+/** As tidegate_reset, of a request with attributes (see tidegate_attribute). */
+tidegate_status tidegate_reset_request(const tidegate_limiter *limiter,
+                                       const tidegate_attribute *attributes,
+                                       size_t attribute_count);
+
+/** As tidegate_block, of a request with attributes (see tidegate_attribute). */
+tidegate_status tidegate_block_request(const tidegate_limiter *limiter,
+                                       const tidegate_attribute *attributes,
+                                       size_t attribute_count,
+                                       uint64_t duration_ns);
+
+/** As tidegate_penalize, of a request with attributes (see tidegate_attribute). */
+tidegate_status tidegate_penalize_request(const tidegate_limiter *limiter,
+                                          const tidegate_attribute *attributes,
+                                          size_t attribute_count,
+                                          uint64_t units);
+
+/* ============================================================================================
+ * 5. Plans and use
+ * Plans of single customers, given while running, and reports of what was used.
+ * ============================================================================================ */
+
+/**
+ * Gives a plan to whoever has this value of the policy's `plan_by` attribute (its default: "key"),
+ * whatever requests say: for `duration_ns` from now, or for good (TIDEGATE_NEVER). When a time ends,
+ * what was assigned for good holds again, or nothing. Use so far is kept. `plan` ends with NUL.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT, also when the policy has no such plan (its field is "plan").
+ * Thread safety: concurrent calls on one limiter are fine.
+ */
+tidegate_status tidegate_assign(const tidegate_limiter *limiter,
+                                const void *value,
+                                size_t value_len,
+                                const char *plan,
+                                uint64_t duration_ns);
+
+/**
+ * Takes back what tidegate_assign gave to this value, for good or for a time.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT.
+ * Thread safety: concurrent calls on one limiter are fine.
+ */
+tidegate_status tidegate_unassign(const tidegate_limiter *limiter,
+                                  const void *value,
+                                  size_t value_len);
+
+/**
+ * The name of the plan that holds for the key now; "" when the policy has no plans, or the request meets
+ * none. UTF-8; valid for ever, not to be freed.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT.
+ * Thread safety: concurrent calls on one limiter are fine.
+ */
+tidegate_status tidegate_plan_of(const tidegate_limiter *limiter,
+                                 const void *key,
+                                 size_t key_len,
+                                 const char **plan);
+
+/** As tidegate_plan_of, of a request with attributes (see tidegate_attribute). */
+tidegate_status tidegate_plan_of_request(const tidegate_limiter *limiter,
+                                         const tidegate_attribute *attributes,
+                                         size_t attribute_count,
+                                         const char **plan);
+
+/**
+ * What the key used in the last `window_ns` (TIDEGATE_NEVER, and at most: the window of `[usage]` in the
+ * policy), by kind of call. Whose use it is, the policy's `plan_by` attribute says (its default: "key");
+ * other attributes of a request say which limits the report looks at. The report is given back with
+ * tidegate_usage_free; it may outlive its limiter.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT, also when the policy has no `[usage]` or the request not that attribute;
+ * TIDEGATE_ERROR_STORE.
+ * Thread safety: concurrent calls on one limiter are fine.
+ */
+tidegate_status tidegate_usage(const tidegate_limiter *limiter,
+                               const void *key,
+                               size_t key_len,
+                               uint64_t window_ns,
+                               tidegate_usage_report **report);
+
+/** As tidegate_usage, of a request with attributes (see tidegate_attribute). */
+tidegate_status tidegate_usage_request(const tidegate_limiter *limiter,
+                                       const tidegate_attribute *attributes,
+                                       size_t attribute_count,
+                                       uint64_t window_ns,
+                                       tidegate_usage_report **report);
+
+/**
+ * The totals of a report.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT.
+ * Thread safety: concurrent calls are fine.
+ */
+tidegate_status tidegate_usage_get(const tidegate_usage_report *report,
+                                   tidegate_usage_totals *totals);
+
+/**
+ * How many kinds of call a report has; 0 for NULL.
+ *
+ * Thread safety: concurrent calls are fine.
+ */
+size_t tidegate_usage_kinds_count(const tidegate_usage_report *report);
+
+/**
+ * The kind of call number `index`, from 0: the most used first.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT, also when `index` is not below tidegate_usage_kinds_count.
+ * Thread safety: concurrent calls are fine.
+ */
+tidegate_status tidegate_usage_kinds_get(const tidegate_usage_report *report,
+                                         size_t index,
+                                         tidegate_usage_kind *kind);
+
+/**
+ * Gives a report back; the names of its kinds are gone. NULL is a no-op.
+ *
+ * Thread safety: no other call may use this report now or later.
+ */
+void tidegate_usage_free(tidegate_usage_report *report);
+
+/* ============================================================================================
+ * 6. HTTP
+ * What a decision says over HTTP, and what else it knows of its limit.
+ * ============================================================================================ */
+
+/**
+ * The status of the response: 429 (Too Many Requests) for a denial, 200 for an admission; 0 for
+ * what is no decision.
+ *
+ * Thread safety: any thread at any time.
+ */
+uint16_t tidegate_decision_status(const tidegate_decision *decision);
+
+/**
+ * The header fields of the response, admitted or denied, each as "Name: value" with CR and LF at
+ * its end; Retry-After is among them on denials that waiting ends. There may be none. `style` is a
+ * TIDEGATE_HEADERS number.
+ *
+ *     char headers[512];
+ *     size_t needed;
+ *     tidegate_decision_headers(&decision, TIDEGATE_HEADERS_BOTH, headers, sizeof headers, &needed);
+ *
+ * As with snprintf, `*needed` is the length of the text without the NUL at its end, whether it fits
+ * or not; with `buffer_len` 0 the buffer is ignored. A text that does not fit (`*needed` is not less
+ * than `buffer_len`) is not written in part: the buffer holds "".
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT, also when no call has written the decision yet, or its
+ * `struct_size` is that of an older header.
+ * Thread safety: any thread at any time.
+ */
+tidegate_status tidegate_decision_headers(const tidegate_decision *decision,
+                                          int32_t style,
+                                          char *buffer,
+                                          size_t buffer_len,
+                                          size_t *needed);
+
+/**
+ * The body of the response to a denied request: one line of JSON; "" for an admitted one, which has
+ * none. `style` is a TIDEGATE_BODY number. Where the policy has words of its own for the denial,
+ * they are the message. Buffer and `*needed` as in tidegate_decision_headers.
+ *
+ * Errors: as tidegate_decision_headers.
+ * Thread safety: any thread at any time.
+ */
+tidegate_status tidegate_decision_body(const tidegate_decision *decision,
+                                       int32_t style,
+                                       char *buffer,
+                                       size_t buffer_len,
+                                       size_t *needed);
+
+/**
+ * The Content-Type of bodies of a style: "application/json" or "application/problem+json"; "" for any
+ * other number. Never NULL, never to be freed.
+ *
+ * Thread safety: any thread at any time.
+ */
+const char *tidegate_body_content_type(int32_t style);
+
+/**
+ * The number of a header style by its name in configurations: "legacy", "draft" or "both".
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT for any other name.
+ * Thread safety: any thread at any time.
+ */
+tidegate_status tidegate_header_style(const char *name, int32_t *style);
+
+/**
+ * The number of a body style by its name in configurations: "error", "message" or "problem".
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT for any other name.
+ * Thread safety: any thread at any time.
+ */
+tidegate_status tidegate_body_style(const char *name, int32_t *style);
+
+/**
+ * The plan that the limit belongs to; "" when it belongs to none, and for what is no decision.
+ * UTF-8, never NULL, valid for ever, not to be freed.
+ *
+ * Thread safety: any thread at any time.
+ */
+const char *tidegate_decision_plan(const tidegate_decision *decision);
+
+/**
+ * The words that the policy has for a denial by this limit; "" when it has none, when the request
+ * was admitted, and for what is no decision. UTF-8, never NULL, valid for ever, not to be freed.
+ *
+ * Thread safety: any thread at any time.
+ */
+const char *tidegate_decision_message(const tidegate_decision *decision);
+
+/**
+ * Does the policy advise to close the connection after this denial? Also false for what is no
+ * decision.
+ *
+ * Thread safety: any thread at any time.
+ */
+bool tidegate_decision_closes(const tidegate_decision *decision);
+
+/**
+ * What the limit counts, in which units the numbers are therefore: a TIDEGATE_METHOD number; 255
+ * for what is no decision.
+ *
+ * Thread safety: any thread at any time.
+ */
+uint8_t tidegate_decision_method(const tidegate_decision *decision);
+
+/**
+ * The span in which the limit grants its quota (of a cascade the first bucket's); 0 where there is
+ * none: permits, blocks, exemptions, and what is no decision.
+ *
+ * Thread safety: any thread at any time.
+ */
+uint64_t tidegate_decision_window_ns(const tidegate_decision *decision);
+
+/**
+ * The line for a policy that lets requests with this secret pass: "sha256:" and 64 hexadecimal digits,
+ * 71 bytes. The secret is `secret_len` bytes of UTF-8. It is SHA-256 without salt, which hides what
+ * cannot be guessed: take 128 random bits at least. Buffer and `*needed` as in
+ * tidegate_decision_headers.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT.
+ * Thread safety: any thread at any time.
+ */
+tidegate_status tidegate_hash_secret(const char *secret,
+                                     size_t secret_len,
+                                     char *buffer,
+                                     size_t buffer_len,
+                                     size_t *needed);
+
+/* ============================================================================================
+ * 7. Alerts and watches
+ * Use that passes a threshold, and a policy file that changes, told to functions of yours.
+ * ============================================================================================ */
+
+/**
+ * Has `listener` called with `context` whenever use of a limit passes one of its thresholds: once a
+ * crossing, in the thread whose call passed it, after the decision is made. There is one listener; another
+ * takes its place, NULL clears it. It is called on several threads at once, and may use the limiter.
+ *
+ * When this returns, and when tidegate_limiter_free returns, the listener before is not called any more:
+ * both wait for calls of it that are under way, and so must not be called while holding a lock that the
+ * listener takes, nor from within a listener (which this call refuses).
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT.
+ * Thread safety: concurrent calls on one limiter are fine.
+ */
+tidegate_status tidegate_on_alert(const tidegate_limiter *limiter,
+                                  tidegate_alert_listener listener,
+                                  void *context);
+
+/**
+ * Loads a policy file, as tidegate_update does, and from then on follows it: when it changes, its policy
+ * is put in force, until tidegate_watcher_free. The file may be written in place, replaced by renaming,
+ * or reached through symbolic links that change; a change is acted upon when nobody has written for
+ * 100 ms, after 1 s at the latest. A file that cannot be read or is wrong changes nothing.
+ *
+ * `listener` (NULL: none) is called with `context` on the watching thread: with TIDEGATE_OK when the
+ * limiter goes by the file as it is now, with the error when it is refused; tidegate_last_error and its
+ * companions, called from within, say why. It may use the limiter. It is not called any more when
+ * tidegate_watcher_free has returned.
+ *
+ * The watcher may outlive the limiter's handle, and keeps the limiter. It is the one thing for which the
+ * library starts threads; they end with it.
+ *
+ * Errors: of the first load, when nothing is changed and no watcher made: TIDEGATE_ERROR_FILE, also when
+ * the system cannot watch the file; TIDEGATE_ERROR_POLICY; TIDEGATE_ERROR_ARGUMENT.
+ * Thread safety: concurrent calls on one limiter are fine.
+ */
+tidegate_status tidegate_watch(const tidegate_limiter *limiter,
+                               const char *path,
+                               tidegate_watch_listener listener,
+                               void *context,
+                               tidegate_watcher **watcher);
+
+/**
+ * Ends the watch; the limiter keeps the policy that it has. It waits for a call of the listener that is
+ * under way, and so must not be called while holding a lock that the listener takes. NULL is a no-op.
+ *
+ * Thread safety: no other call may use this watcher now or later. From within the listener it does not
+ * wait; the context must be valid until the listener has returned then.
+ */
+void tidegate_watcher_free(tidegate_watcher *watcher);
+
+/* ============================================================================================
+ * 8. Snapshots
  * Every bucket of a key, for logs and dashboards.
  * ============================================================================================ */
 
 /**
  * Every bucket of a key: what is used and what is left, in the order of the policy. A key that
- * was never seen has full buckets. The snapshot is given back with tidegate_buckets_free; it may
- * outlive its limiter.
+ * was never seen has full buckets. Of a request: of all the records that it has with the attributes
+ * given; one that is missing leaves out the limits that count by it. The snapshot is given back with
+ * tidegate_buckets_free; it may outlive its limiter.
  *
- * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+ * Errors: as tidegate_acquire.
  * Thread safety: concurrent calls on one limiter are fine.
  */
 tidegate_status tidegate_snapshot(const tidegate_limiter *limiter,
                                   const void *key,
                                   size_t key_len,
                                   tidegate_buckets **buckets);
+
+/** As tidegate_snapshot, of a request with attributes (see tidegate_attribute). */
+tidegate_status tidegate_snapshot_request(const tidegate_limiter *limiter,
+                                          const tidegate_attribute *attributes,
+                                          size_t attribute_count,
+                                          tidegate_buckets **buckets);
 
 /**
  * How many buckets there are; 0 for NULL.
@@ -565,7 +1094,7 @@ uint64_t tidegate_buckets_blocked_for_ns(const tidegate_buckets *buckets);
 void tidegate_buckets_free(tidegate_buckets *buckets);
 
 /* ============================================================================================
- * 5. Measures and reservations
+ * 9. Measures and reservations
  * Requests whose price is known only when they are done.
  * ============================================================================================ */
 
@@ -575,7 +1104,7 @@ void tidegate_buckets_free(tidegate_buckets *buckets);
  *
  * A measure is given back by tidegate_measure_end; it may outlive its limiter.
  *
- * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+ * Errors: as tidegate_acquire.
  * Thread safety: concurrent calls on one limiter are fine.
  */
 tidegate_status tidegate_measure_begin(const tidegate_limiter *limiter,
@@ -584,6 +1113,24 @@ tidegate_status tidegate_measure_begin(const tidegate_limiter *limiter,
                                        uint64_t cost,
                                        tidegate_decision *decision,
                                        tidegate_measure **measure);
+
+/** As tidegate_measure_begin, of a request with attributes (see tidegate_attribute). */
+tidegate_status tidegate_measure_begin_request(const tidegate_limiter *limiter,
+                                               const tidegate_attribute *attributes,
+                                               size_t attribute_count,
+                                               uint64_t cost,
+                                               tidegate_decision *decision,
+                                               tidegate_measure **measure);
+
+/**
+ * Begins the time of the measure's own permits anew (`max_hold` in the policy): for requests that last
+ * long. `*renewed` is false when they have been reclaimed, or never were.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+ * Thread safety: one call on a measure at a time.
+ */
+tidegate_status tidegate_measure_renew(tidegate_measure *measure,
+                                       bool *renewed);
 
 /**
  * Ends a request: the time since it began, by the limiter's clock, is charged to the latency
@@ -604,7 +1151,7 @@ tidegate_status tidegate_measure_end(tidegate_measure *measure);
  * A reservation is given back by one of tidegate_settle, tidegate_cancel and
  * tidegate_reservation_free; it may outlive its limiter.
  *
- * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+ * Errors: as tidegate_acquire.
  * Thread safety: concurrent calls on one limiter are fine.
  */
 tidegate_status tidegate_reserve(const tidegate_limiter *limiter,
@@ -613,6 +1160,14 @@ tidegate_status tidegate_reserve(const tidegate_limiter *limiter,
                                  uint64_t cost,
                                  tidegate_decision *decision,
                                  tidegate_reservation **reservation);
+
+/** As tidegate_reserve, of a request with attributes (see tidegate_attribute). */
+tidegate_status tidegate_reserve_request(const tidegate_limiter *limiter,
+                                         const tidegate_attribute *attributes,
+                                         size_t attribute_count,
+                                         uint64_t cost,
+                                         tidegate_decision *decision,
+                                         tidegate_reservation **reservation);
 
 /**
  * Settles a reservation: less than the estimate, and the difference goes back to the limits
@@ -643,7 +1198,7 @@ tidegate_status tidegate_cancel(tidegate_reservation *reservation);
 void tidegate_reservation_free(tidegate_reservation *reservation);
 
 /* ============================================================================================
- * 6. Waiting
+ * 10. Waiting
  * Until it is this request's turn.
  * ============================================================================================ */
 
@@ -665,8 +1220,16 @@ tidegate_status tidegate_wait(const tidegate_limiter *limiter,
                               uint64_t timeout_ns,
                               tidegate_decision *decision);
 
+/** As tidegate_wait, of a request with attributes (see tidegate_attribute). */
+tidegate_status tidegate_wait_request(const tidegate_limiter *limiter,
+                                      const tidegate_attribute *attributes,
+                                      size_t attribute_count,
+                                      uint64_t cost,
+                                      uint64_t timeout_ns,
+                                      tidegate_decision *decision);
+
 /* ============================================================================================
- * 7. Clocks
+ * 11. Clocks
  * The machine's, or one that a test moves by hand.
  * ============================================================================================ */
 
@@ -730,7 +1293,7 @@ tidegate_status tidegate_clock_now(const tidegate_clock *clock, uint64_t *now_ns
 void tidegate_clock_free(tidegate_clock *clock);
 
 /* ============================================================================================
- * 8. Errors, names and the version
+ * 12. Errors, names and the version
  * Where a policy is wrong; numbers as words.
  * ============================================================================================ */
 
@@ -791,7 +1354,7 @@ const char *tidegate_method_name(uint8_t method);
 const char *tidegate_version(void);
 
 /* ============================================================================================
- * 9. Advanced: explicit times
+ * 13. Advanced: explicit times
  * The same calls at a given time, for replays and for programs that have the time already.
  * ============================================================================================ */
 
@@ -847,6 +1410,13 @@ tidegate_status tidegate_release_at(const tidegate_limiter *limiter,
                                     size_t key_len,
                                     uint64_t now_ns);
 
+/** As tidegate_renew, at a given time. */
+tidegate_status tidegate_renew_at(const tidegate_limiter *limiter,
+                                  const void *key,
+                                  size_t key_len,
+                                  uint64_t now_ns,
+                                  bool *renewed);
+
 /** As tidegate_reset, at a given time. */
 tidegate_status tidegate_reset_at(const tidegate_limiter *limiter,
                                   const void *key,
@@ -880,6 +1450,22 @@ tidegate_status tidegate_snapshot_at(const tidegate_limiter *limiter,
                                      uint64_t now_ns,
                                      tidegate_buckets **buckets);
 
+/** As tidegate_usage, at a given time. */
+tidegate_status tidegate_usage_at(const tidegate_limiter *limiter,
+                                  const void *key,
+                                  size_t key_len,
+                                  uint64_t window_ns,
+                                  uint64_t now_ns,
+                                  tidegate_usage_report **report);
+
+/** As tidegate_assign, at a given time. */
+tidegate_status tidegate_assign_at(const tidegate_limiter *limiter,
+                                   const void *value,
+                                   size_t value_len,
+                                   const char *plan,
+                                   uint64_t duration_ns,
+                                   uint64_t now_ns);
+
 /** As tidegate_reserve, at a given time. */
 tidegate_status tidegate_reserve_at(const tidegate_limiter *limiter,
                                     const void *key,
@@ -897,8 +1483,102 @@ tidegate_status tidegate_settle_at(tidegate_reservation *reservation,
 /** As tidegate_cancel, at a given time. */
 tidegate_status tidegate_cancel_at(tidegate_reservation *reservation, uint64_t now_ns);
 
+/** As tidegate_acquire_request, at a given time. */
+tidegate_status tidegate_acquire_request_at(const tidegate_limiter *limiter,
+                                            const tidegate_attribute *attributes,
+                                            size_t attribute_count,
+                                            uint64_t cost,
+                                            uint64_t now_ns,
+                                            tidegate_decision *decision);
+
+/** As tidegate_try_acquire_request, at a given time. */
+bool tidegate_try_acquire_request_at(const tidegate_limiter *limiter,
+                                     const tidegate_attribute *attributes,
+                                     size_t attribute_count,
+                                     uint64_t cost,
+                                     uint64_t now_ns);
+
+/** As tidegate_peek_request, at a given time. */
+tidegate_status tidegate_peek_request_at(const tidegate_limiter *limiter,
+                                         const tidegate_attribute *attributes,
+                                         size_t attribute_count,
+                                         uint64_t cost,
+                                         uint64_t now_ns,
+                                         tidegate_decision *decision);
+
+/** As tidegate_record_latency_request, at a given time. */
+tidegate_status tidegate_record_latency_request_at(const tidegate_limiter *limiter,
+                                                   const tidegate_attribute *attributes,
+                                                   size_t attribute_count,
+                                                   uint64_t latency_ns,
+                                                   uint64_t now_ns);
+
+/** As tidegate_refund_request, at a given time. */
+tidegate_status tidegate_refund_request_at(const tidegate_limiter *limiter,
+                                           const tidegate_attribute *attributes,
+                                           size_t attribute_count,
+                                           uint64_t cost,
+                                           uint64_t now_ns);
+
+/** As tidegate_release_request, at a given time. */
+tidegate_status tidegate_release_request_at(const tidegate_limiter *limiter,
+                                            const tidegate_attribute *attributes,
+                                            size_t attribute_count,
+                                            uint64_t now_ns);
+
+/** As tidegate_renew_request, at a given time. */
+tidegate_status tidegate_renew_request_at(const tidegate_limiter *limiter,
+                                          const tidegate_attribute *attributes,
+                                          size_t attribute_count,
+                                          uint64_t now_ns,
+                                          bool *renewed);
+
+/** As tidegate_reset_request, at a given time. */
+tidegate_status tidegate_reset_request_at(const tidegate_limiter *limiter,
+                                          const tidegate_attribute *attributes,
+                                          size_t attribute_count,
+                                          uint64_t now_ns);
+
+/** As tidegate_block_request, at a given time. */
+tidegate_status tidegate_block_request_at(const tidegate_limiter *limiter,
+                                          const tidegate_attribute *attributes,
+                                          size_t attribute_count,
+                                          uint64_t duration_ns,
+                                          uint64_t now_ns);
+
+/** As tidegate_penalize_request, at a given time. */
+tidegate_status tidegate_penalize_request_at(const tidegate_limiter *limiter,
+                                             const tidegate_attribute *attributes,
+                                             size_t attribute_count,
+                                             uint64_t units,
+                                             uint64_t now_ns);
+
+/** As tidegate_snapshot_request, at a given time. */
+tidegate_status tidegate_snapshot_request_at(const tidegate_limiter *limiter,
+                                             const tidegate_attribute *attributes,
+                                             size_t attribute_count,
+                                             uint64_t now_ns,
+                                             tidegate_buckets **buckets);
+
+/** As tidegate_usage_request, at a given time. */
+tidegate_status tidegate_usage_request_at(const tidegate_limiter *limiter,
+                                          const tidegate_attribute *attributes,
+                                          size_t attribute_count,
+                                          uint64_t window_ns,
+                                          uint64_t now_ns,
+                                          tidegate_usage_report **report);
+
+/** As tidegate_reserve_request, at a given time. */
+tidegate_status tidegate_reserve_request_at(const tidegate_limiter *limiter,
+                                            const tidegate_attribute *attributes,
+                                            size_t attribute_count,
+                                            uint64_t cost,
+                                            uint64_t now_ns,
+                                            tidegate_decision *decision,
+                                            tidegate_reservation **reservation);
+
 /* ============================================================================================
- * 10. Advanced: waiting without a thread
+ * 14. Advanced: waiting without a thread
  * For event loops.
  * ============================================================================================ */
 
@@ -913,7 +1593,8 @@ tidegate_status tidegate_cancel_at(tidegate_reservation *reservation, uint64_t n
  * tidegate_ticket_free has returned: that waits for a call under way on another thread, and so
  * must not be called while holding a lock that `wake` takes.
  *
- * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+ * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE. What the policy finds wrong with a request, the
+ * first tidegate_ticket_poll says.
  * Thread safety: concurrent calls on one limiter are fine.
  */
 tidegate_status tidegate_queue(const tidegate_limiter *limiter,
@@ -924,6 +1605,16 @@ tidegate_status tidegate_queue(const tidegate_limiter *limiter,
                                tidegate_wake wake,
                                void *context,
                                tidegate_ticket **ticket);
+
+/** As tidegate_queue, of a request with attributes (see tidegate_attribute). */
+tidegate_status tidegate_queue_request(const tidegate_limiter *limiter,
+                                       const tidegate_attribute *attributes,
+                                       size_t attribute_count,
+                                       uint64_t cost,
+                                       uint64_t timeout_ns,
+                                       tidegate_wake wake,
+                                       void *context,
+                                       tidegate_ticket **ticket);
 
 /**
  * Asks whether it is the ticket's turn. When it is decided, `*poll_after_ns` is 0 and `*decision`

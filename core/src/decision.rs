@@ -32,6 +32,18 @@ impl Reason {
         matches!(self, Reason::Ok | Reason::Bypass)
     }
 
+    /// The reason with this number.
+    const fn numbered(number: u8) -> Option<Reason> {
+        Some(match number {
+            0 => Reason::Ok,
+            1 => Reason::Limited,
+            2 => Reason::Blocked,
+            3 => Reason::Bypass,
+            4 => Reason::Impossible,
+            _ => return None,
+        })
+    }
+
     /// The word used in every host: `ok`, `limited`, `blocked`, `bypass` or `impossible`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -94,7 +106,7 @@ pub(crate) struct Numbers {
 impl Decision {
     /// To be written over.
     pub(crate) const NONE: Decision = Decision::new(
-        &Terms::NONE,
+        Terms::NO_LIMIT,
         Numbers { reason: Reason::Blocked, limit: 0, remaining: 0, retry_after: 0, reset_after: 0 },
         0,
     );
@@ -278,6 +290,50 @@ impl Decision {
     }
 }
 
+/// What C keeps of a decision, in memory that it may write to.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct RawDecision {
+    pub reason: u8,
+    pub limit: u64,
+    pub remaining: u64,
+    pub retry_after_ns: u64,
+    pub reset_after_ns: u64,
+    /// [`Decision::terms_address`].
+    pub terms: usize,
+    pub now_ns: u64,
+    /// `u64::MAX`: none.
+    pub burst_remaining: u64,
+}
+
+impl Decision {
+    /// Where the terms of the limit are kept for the life of the process: for [`RawDecision`].
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn terms_address(&self) -> *const () {
+        std::ptr::from_ref(self.terms).cast()
+    }
+
+    /// [`shadow`](Decision::shadow), empty when there is none. (In memory a NUL byte follows it.)
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn shadow_name(&self) -> &'static str {
+        self.shadow.as_str()
+    }
+
+    /// The decision again, but for its shadow; `None` when it was never one. Any numbers are safe.
+    #[doc(hidden)]
+    pub fn from_raw(raw: RawDecision) -> Option<Decision> {
+        let RawDecision { limit, remaining, .. } = raw;
+        let (retry_after, reset_after) = (raw.retry_after_ns, raw.reset_after_ns);
+        let reason = Reason::numbered(raw.reason)?;
+        let terms = Terms::at(raw.terms)?;
+        let numbers = Numbers { reason, limit, remaining, retry_after, reset_after };
+        let burst = Some(raw.burst_remaining).filter(|&left| left != NONE);
+        Some(Decision::new(terms, numbers, raw.now_ns).with_burst(burst))
+    }
+}
+
 /// The same answer, whenever it was made.
 impl PartialEq for Decision {
     fn eq(&self, other: &Decision) -> bool {
@@ -309,4 +365,41 @@ impl fmt::Debug for Decision {
 #[inline]
 fn span(nanos: u64) -> Duration {
     if nanos == NEVER { Duration::MAX } else { Duration::from_nanos(nanos) }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::Limiter;
+
+    fn raw(decision: &Decision) -> RawDecision {
+        RawDecision {
+            reason: decision.reason as u8,
+            limit: decision.limit,
+            remaining: decision.remaining,
+            retry_after_ns: decision.retry_after,
+            reset_after_ns: decision.reset_after,
+            terms: decision.terms_address().addr(),
+            now_ns: decision.now,
+            burst_remaining: decision.burst_remaining,
+        }
+    }
+
+    #[test]
+    fn what_c_kept_is_the_decision_again_or_nothing() {
+        let limiter = Limiter::new("1/hour").unwrap();
+        limiter.block("b", Duration::from_secs(9)).unwrap();
+        for key in ["a", "a", "b"] {
+            let decision = limiter.acquire(key, 1).unwrap();
+            let again = Decision::from_raw(raw(&decision)).unwrap();
+            assert_eq!((again, again.made_at()), (decision, decision.made_at()));
+        }
+        let good = raw(&limiter.acquire("c", 1).unwrap());
+        for terms in [0, 1, good.terms + 1, good.terms - 8, usize::MAX] {
+            assert_eq!(Decision::from_raw(RawDecision { terms, ..good }), None);
+        }
+        for reason in [5, u8::MAX] {
+            assert_eq!(Decision::from_raw(RawDecision { reason, ..good }), None);
+        }
+    }
 }

@@ -45,6 +45,8 @@ mod watch;
 
 pub use alerts::Alert;
 pub use clock::{Clock, ManualClock};
+#[doc(hidden)]
+pub use decision::RawDecision;
 pub use decision::{Decision, Reason};
 pub use error::{Error, Result};
 pub use http::{Body, BodyStyle, HeaderStyle, Headers};

@@ -426,7 +426,7 @@ pub(crate) fn tag_of_attribute(hasher: &RandomState, name: &str, value: &[u8]) -
 impl ScopeLimits<'_> {
     fn lacking(&self) -> &'static Terms {
         let first = self.variants.iter().flatten().next();
-        first.map_or(&Terms::NONE, |limit| Terms::of(limit, None).intern())
+        first.map_or(Terms::NO_LIMIT, |limit| Terms::of(limit, None).intern())
     }
 }
 
@@ -469,20 +469,19 @@ impl Numbered {
 }
 
 fn listed(policy: &Policy, attributes: &mut Attributes, conditions: &mut Numbered) -> Vec<Listed> {
-    let terms = |name: &str| Terms { name: Name::intern(name), ..Terms::NONE }.intern();
     let mut listed = Vec::new();
     for block in &policy.block {
         let how = How::Meets(conditions.bits(&block.when));
-        listed.push(Listed { reason: Reason::Blocked, terms: terms(&block.name), how });
+        listed.push(Listed { reason: Reason::Blocked, terms: Terms::named(&block.name), how });
     }
     for bypass in policy.bypass.iter().filter(|bypass| bypass.enabled) {
         let attribute = attributes.number(&bypass.attribute);
         let how = How::Knows { attribute, secrets: bypass.secrets.clone() };
-        listed.push(Listed { reason: Reason::Bypass, terms: terms(&bypass.name), how });
+        listed.push(Listed { reason: Reason::Bypass, terms: Terms::named(&bypass.name), how });
     }
     for exempt in &policy.exempt {
         let how = How::Meets(conditions.bits(&exempt.when));
-        listed.push(Listed { reason: Reason::Bypass, terms: terms(&exempt.name), how });
+        listed.push(Listed { reason: Reason::Bypass, terms: Terms::named(&exempt.name), how });
     }
     listed
 }

@@ -3,16 +3,25 @@
 //! A decision carries one pointer to it. Each distinct one is kept once; they come from policies, not from
 //! requests.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use once_cell::sync::Lazy;
-use parking_lot::Mutex;
+use parking_lot::RwLock;
 
 use crate::names::Name;
 use crate::policy::{Limit, LimitKind};
 use crate::rate::Method;
 
-static TERMS: Lazy<Mutex<HashSet<&'static Terms>>> = Lazy::new(Mutex::default);
+static TERMS: Lazy<RwLock<Known>> = Lazy::new(RwLock::default);
+
+/// The terms of decisions that no limit made. It has an address of its own, as all that a decision points to.
+static NO_TERMS: Terms = Terms::NONE;
+
+#[derive(Default)]
+struct Known {
+    terms: HashSet<&'static Terms>,
+    by_address: HashMap<usize, &'static Terms>,
+}
 
 /// The terms of a limit, or of a rule by which a request passes or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +41,8 @@ pub(crate) struct Terms {
 }
 
 impl Terms {
+    pub(crate) const NO_LIMIT: &'static Terms = &NO_TERMS;
+
     pub(crate) const NONE: Terms = Terms {
         name: Name::EMPTY,
         plan: Name::EMPTY,
@@ -55,14 +66,29 @@ impl Terms {
         }
     }
 
+    /// With a name alone.
+    pub(crate) fn named(name: &str) -> &'static Terms {
+        Terms { name: Name::intern(name), ..Terms::NONE }.intern()
+    }
+
     /// The one copy.
     pub(crate) fn intern(self) -> &'static Terms {
-        let mut terms = TERMS.lock();
-        if let Some(known) = terms.get(&self) {
-            return known;
+        let mut known = TERMS.write();
+        if let Some(terms) = known.terms.get(&self) {
+            return terms;
         }
         let kept: &'static Terms = Box::leak(Box::new(self));
-        terms.insert(kept);
+        known.terms.insert(kept);
+        known.by_address.insert(std::ptr::from_ref(kept).addr(), kept);
         kept
+    }
+
+    /// The terms at an address, if there are any: what comes back from memory that others write to is looked up,
+    /// never followed.
+    pub(crate) fn at(address: usize) -> Option<&'static Terms> {
+        if address == std::ptr::from_ref(&NO_TERMS).addr() {
+            return Some(&NO_TERMS);
+        }
+        TERMS.read().by_address.get(&address).copied()
     }
 }

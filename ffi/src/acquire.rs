@@ -2,17 +2,21 @@
 
 use std::ffi::c_void;
 
+use crate::attribute::tidegate_attribute;
+use crate::call::{admit, decide};
 use crate::decision::tidegate_decision;
 use crate::guard::{guard, guard_value};
-use crate::handle::{self, OutStruct};
-use crate::limiter::{lend_limiter, tidegate_limiter};
+use crate::handle;
+use crate::limiter::tidegate_limiter;
 use crate::status::tidegate_status;
 
 /// Decides now whether a request of `key` that costs `cost` units may go on. It never waits.
 /// Every limit must have room; then all of them are charged, else none is. The key is any
 /// `key_len` bytes.
 ///
-/// Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE. A denial is not an error.
+/// Errors: TIDEGATE_ERROR_ARGUMENT, also when the policy insists on attributes that a key does not
+/// have, and of a request also for an attribute that is missing or wrong: the error names it;
+/// TIDEGATE_ERROR_STORE. A denial is not an error.
 /// Thread safety: concurrent calls on one limiter are fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tidegate_acquire(
@@ -22,18 +26,11 @@ pub unsafe extern "C" fn tidegate_acquire(
     cost: u64,
     decision: *mut tidegate_decision,
 ) -> tidegate_status {
-    guard(|| {
-        // SAFETY: the header's contract.
-        let (limiter, key, place) = unsafe {
-            (
-                lend_limiter(limiter)?,
-                handle::key(key, key_len)?,
-                OutStruct::new(decision, "decision")?,
-            )
-        };
-        let decision = limiter.acquire(key, cost)?;
-        place.write_in_place(|| tidegate_decision::from(decision));
-        Ok(())
+    // SAFETY: the header's contract.
+    guard(|| unsafe {
+        decide(limiter, handle::key(key, key_len), decision, |limiter, key| {
+            Ok(limiter.acquire(key, cost)?)
+        })
     })
 }
 
@@ -47,17 +44,52 @@ pub unsafe extern "C" fn tidegate_acquire_at(
     now_ns: u64,
     decision: *mut tidegate_decision,
 ) -> tidegate_status {
-    guard(|| {
-        // SAFETY: the header's contract.
-        let (limiter, key, place) = unsafe {
-            (
-                lend_limiter(limiter)?,
-                handle::key(key, key_len)?,
-                OutStruct::new(decision, "decision")?,
-            )
-        };
-        place.write(limiter.acquire_at(key, cost, handle::now(now_ns)?)?.into());
-        Ok(())
+    // SAFETY: the header's contract.
+    guard(|| unsafe {
+        decide(limiter, handle::key(key, key_len), decision, |limiter, key| {
+            Ok(limiter.acquire_at(key, cost, handle::now(now_ns)?)?)
+        })
+    })
+}
+
+/// As tidegate_acquire, of a request with attributes (see tidegate_attribute).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tidegate_acquire_request(
+    limiter: *const tidegate_limiter,
+    attributes: *const tidegate_attribute,
+    attribute_count: usize,
+    cost: u64,
+    decision: *mut tidegate_decision,
+) -> tidegate_status {
+    // SAFETY: the header's contract.
+    guard(|| unsafe {
+        decide(
+            limiter,
+            handle::request(attributes, attribute_count),
+            decision,
+            |limiter, request| Ok(limiter.acquire(request, cost)?),
+        )
+    })
+}
+
+/// As tidegate_acquire_request, at a given time.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tidegate_acquire_request_at(
+    limiter: *const tidegate_limiter,
+    attributes: *const tidegate_attribute,
+    attribute_count: usize,
+    cost: u64,
+    now_ns: u64,
+    decision: *mut tidegate_decision,
+) -> tidegate_status {
+    // SAFETY: the header's contract.
+    guard(|| unsafe {
+        decide(
+            limiter,
+            handle::request(attributes, attribute_count),
+            decision,
+            |limiter, request| Ok(limiter.acquire_at(request, cost, handle::now(now_ns)?)?),
+        )
     })
 }
 
@@ -71,10 +103,9 @@ pub unsafe extern "C" fn tidegate_try_acquire(
     key_len: usize,
     cost: u64,
 ) -> bool {
-    guard_value(false, || {
-        // SAFETY: the header's contract.
-        let (limiter, key) = unsafe { (lend_limiter(limiter)?, handle::key(key, key_len)?) };
-        Ok(limiter.try_acquire(key, cost))
+    // SAFETY: the header's contract.
+    guard_value(false, || unsafe {
+        admit(limiter, handle::key(key, key_len), |limiter, key| Ok(limiter.try_acquire(key, cost)))
     })
 }
 
@@ -87,16 +118,50 @@ pub unsafe extern "C" fn tidegate_try_acquire_at(
     cost: u64,
     now_ns: u64,
 ) -> bool {
-    guard_value(false, || {
-        // SAFETY: the header's contract.
-        let (limiter, key) = unsafe { (lend_limiter(limiter)?, handle::key(key, key_len)?) };
-        Ok(limiter.try_acquire_at(key, cost, handle::now(now_ns)?))
+    // SAFETY: the header's contract.
+    guard_value(false, || unsafe {
+        admit(limiter, handle::key(key, key_len), |limiter, key| {
+            Ok(limiter.try_acquire_at(key, cost, handle::now(now_ns)?))
+        })
+    })
+}
+
+/// As tidegate_try_acquire, of a request with attributes (see tidegate_attribute).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tidegate_try_acquire_request(
+    limiter: *const tidegate_limiter,
+    attributes: *const tidegate_attribute,
+    attribute_count: usize,
+    cost: u64,
+) -> bool {
+    // SAFETY: the header's contract.
+    guard_value(false, || unsafe {
+        admit(limiter, handle::request(attributes, attribute_count), |limiter, request| {
+            Ok(limiter.try_acquire(request, cost))
+        })
+    })
+}
+
+/// As tidegate_try_acquire_request, at a given time.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tidegate_try_acquire_request_at(
+    limiter: *const tidegate_limiter,
+    attributes: *const tidegate_attribute,
+    attribute_count: usize,
+    cost: u64,
+    now_ns: u64,
+) -> bool {
+    // SAFETY: the header's contract.
+    guard_value(false, || unsafe {
+        admit(limiter, handle::request(attributes, attribute_count), |limiter, request| {
+            Ok(limiter.try_acquire_at(request, cost, handle::now(now_ns)?))
+        })
     })
 }
 
 /// What tidegate_acquire would answer now; changes nothing.
 ///
-/// Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+/// Errors: as tidegate_acquire.
 /// Thread safety: concurrent calls on one limiter are fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tidegate_peek(
@@ -106,17 +171,11 @@ pub unsafe extern "C" fn tidegate_peek(
     cost: u64,
     decision: *mut tidegate_decision,
 ) -> tidegate_status {
-    guard(|| {
-        // SAFETY: the header's contract.
-        let (limiter, key, place) = unsafe {
-            (
-                lend_limiter(limiter)?,
-                handle::key(key, key_len)?,
-                OutStruct::new(decision, "decision")?,
-            )
-        };
-        place.write(limiter.peek(key, cost)?.into());
-        Ok(())
+    // SAFETY: the header's contract.
+    guard(|| unsafe {
+        decide(limiter, handle::key(key, key_len), decision, |limiter, key| {
+            Ok(limiter.peek(key, cost)?)
+        })
     })
 }
 
@@ -130,16 +189,51 @@ pub unsafe extern "C" fn tidegate_peek_at(
     now_ns: u64,
     decision: *mut tidegate_decision,
 ) -> tidegate_status {
-    guard(|| {
-        // SAFETY: the header's contract.
-        let (limiter, key, place) = unsafe {
-            (
-                lend_limiter(limiter)?,
-                handle::key(key, key_len)?,
-                OutStruct::new(decision, "decision")?,
-            )
-        };
-        place.write(limiter.peek_at(key, cost, handle::now(now_ns)?)?.into());
-        Ok(())
+    // SAFETY: the header's contract.
+    guard(|| unsafe {
+        decide(limiter, handle::key(key, key_len), decision, |limiter, key| {
+            Ok(limiter.peek_at(key, cost, handle::now(now_ns)?)?)
+        })
+    })
+}
+
+/// As tidegate_peek, of a request with attributes (see tidegate_attribute).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tidegate_peek_request(
+    limiter: *const tidegate_limiter,
+    attributes: *const tidegate_attribute,
+    attribute_count: usize,
+    cost: u64,
+    decision: *mut tidegate_decision,
+) -> tidegate_status {
+    // SAFETY: the header's contract.
+    guard(|| unsafe {
+        decide(
+            limiter,
+            handle::request(attributes, attribute_count),
+            decision,
+            |limiter, request| Ok(limiter.peek(request, cost)?),
+        )
+    })
+}
+
+/// As tidegate_peek_request, at a given time.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tidegate_peek_request_at(
+    limiter: *const tidegate_limiter,
+    attributes: *const tidegate_attribute,
+    attribute_count: usize,
+    cost: u64,
+    now_ns: u64,
+    decision: *mut tidegate_decision,
+) -> tidegate_status {
+    // SAFETY: the header's contract.
+    guard(|| unsafe {
+        decide(
+            limiter,
+            handle::request(attributes, attribute_count),
+            decision,
+            |limiter, request| Ok(limiter.peek_at(request, cost, handle::now(now_ns)?)?),
+        )
     })
 }

@@ -1,16 +1,19 @@
 //! The answer to a request, as C sees it.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 
-use engine::{Decision, Reason};
+use engine::{Decision, RawDecision, Reason};
 
-use crate::handle::Growing;
+use crate::error::Failure;
+use crate::guard::guard_value;
+use crate::handle::{Growing, Plain, nanos, read_plain};
+use crate::snapshot::method_number;
 
 /// Admitted.
 pub const TIDEGATE_REASON_OK: u8 = 0;
 /// Denied: a limit has no room now; it will have after `retry_after_ns`.
 pub const TIDEGATE_REASON_LIMITED: u8 = 1;
-/// Denied: the key is blocked (tidegate_block) until `retry_after_ns` has passed.
+/// Denied: the key is blocked until `retry_after_ns` has passed (tidegate_block), or by the policy.
 pub const TIDEGATE_REASON_BLOCKED: u8 = 2;
 /// Admitted without being counted.
 pub const TIDEGATE_REASON_BYPASS: u8 = 3;
@@ -48,11 +51,66 @@ pub struct tidegate_decision {
     pub reset_after_ns: u64,
     /// The name of the limit, "" for a blocked key. UTF-8; valid for ever, not to be freed.
     pub limit_name: *const c_char,
+    /// For the library: where it finds what the tidegate_decision calls tell.
+    pub terms: *const c_void,
+    /// When the decision was made, by the wall clock.
+    pub now_ns: u64,
+    /// Units left in the later buckets of a cascade, such as a pool for bursts: of the limit that
+    /// decides, else of the first cascade that the request met; UINT64_MAX when it met none.
+    pub burst_remaining: u64,
+    /// The name of a limit in shadow that would have denied the request, "" when there is none.
+    /// UTF-8; valid for ever, not to be freed.
+    pub shadow_name: *const c_char,
 }
 
-// SAFETY: repr(C), the size in front, then 4 bytes, then fields of 8 bytes (pointers are padded
-// to 8 by the alignment of u64 where they are shorter).
+// SAFETY: repr(C), the size in front, then 4 bytes, then fields of 8 bytes (where pointers are shorter they come in
+// pairs, or are padded to 8 by the alignment of u64).
 unsafe impl Growing for tidegate_decision {}
+
+/// A decision that comes back from C.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Returned {
+    struct_size: u32,
+    allowed: u8,
+    reason: u8,
+    reserved: u16,
+    limit: u64,
+    remaining: u64,
+    retry_after_ns: u64,
+    reset_after_ns: u64,
+    limit_name: usize,
+    terms: usize,
+    now_ns: u64,
+    burst_remaining: u64,
+    shadow_name: usize,
+}
+
+// SAFETY: repr(C), the fields of `tidegate_decision` one by one, a bool as u8 and pointers as usize.
+unsafe impl Plain<tidegate_decision> for Returned {}
+
+/// A decision that a call has written before. All that can be wrong with it is an error: its pointers are
+/// looked up, not followed.
+///
+/// # Safety
+/// `decision` is NULL or valid for reads of as many bytes as its `struct_size` says.
+pub(crate) unsafe fn returned(decision: *const tidegate_decision) -> Result<Decision, Failure> {
+    // SAFETY: the caller's promise.
+    let returned: Returned = unsafe { read_plain(decision, "decision") }?;
+    let raw = RawDecision {
+        reason: returned.reason,
+        limit: returned.limit,
+        remaining: returned.remaining,
+        retry_after_ns: returned.retry_after_ns,
+        reset_after_ns: returned.reset_after_ns,
+        terms: returned.terms,
+        now_ns: returned.now_ns,
+        burst_remaining: returned.burst_remaining,
+    };
+    Decision::from_raw(raw).ok_or_else(|| {
+        Failure::argument("decision", "is none; give one that a call of this library has written")
+    })
+}
 
 impl From<Decision> for tidegate_decision {
     #[inline(always)]
@@ -68,6 +126,10 @@ impl From<Decision> for tidegate_decision {
             reset_after_ns: decision.reset_after_ns(),
             // As C reads it: the engine keeps it for ever, with a NUL byte behind.
             limit_name: decision.name().as_ptr().cast(),
+            terms: decision.terms_address().cast(),
+            now_ns: decision.made_at().as_nanos(),
+            burst_remaining: decision.burst_remaining().unwrap_or(u64::MAX),
+            shadow_name: decision.shadow_name().as_ptr().cast(),
         }
     }
 }
@@ -95,6 +157,77 @@ pub extern "C" fn tidegate_reason_name(reason: u8) -> *const c_char {
     .as_ptr()
 }
 
+/// Asks a decision for a text that the engine keeps for ever, with a NUL byte behind.
+///
+/// # Safety
+/// As [`returned`].
+unsafe fn text_of(
+    decision: *const tidegate_decision,
+    ask: impl FnOnce(&Decision) -> Option<&'static str>,
+) -> *const c_char {
+    guard_value(c"".as_ptr(), || {
+        // SAFETY: the caller's promise.
+        let decision = unsafe { returned(decision) }?;
+        Ok(ask(&decision).map_or(c"".as_ptr(), |text| text.as_ptr().cast()))
+    })
+}
+
+/// The plan that the limit belongs to; "" when it belongs to none, and for what is no decision.
+/// UTF-8, never NULL, valid for ever, not to be freed.
+///
+/// Thread safety: any thread at any time.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tidegate_decision_plan(
+    decision: *const tidegate_decision,
+) -> *const c_char {
+    // SAFETY: the header's contract.
+    unsafe { text_of(decision, Decision::plan) }
+}
+
+/// The words that the policy has for a denial by this limit; "" when it has none, when the request
+/// was admitted, and for what is no decision. UTF-8, never NULL, valid for ever, not to be freed.
+///
+/// Thread safety: any thread at any time.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tidegate_decision_message(
+    decision: *const tidegate_decision,
+) -> *const c_char {
+    // SAFETY: the header's contract.
+    unsafe { text_of(decision, Decision::message) }
+}
+
+/// Does the policy advise to close the connection after this denial? Also false for what is no
+/// decision.
+///
+/// Thread safety: any thread at any time.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tidegate_decision_closes(decision: *const tidegate_decision) -> bool {
+    // SAFETY: the header's contract.
+    guard_value(false, || Ok(unsafe { returned(decision) }?.closes()))
+}
+
+/// What the limit counts, in which units the numbers are therefore: a TIDEGATE_METHOD number; 255
+/// for what is no decision.
+///
+/// Thread safety: any thread at any time.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tidegate_decision_method(decision: *const tidegate_decision) -> u8 {
+    // SAFETY: the header's contract.
+    guard_value(u8::MAX, || Ok(method_number(unsafe { returned(decision) }?.method())))
+}
+
+/// The span in which the limit grants its quota (of a cascade the first bucket's); 0 where there is
+/// none: permits, blocks, exemptions, and what is no decision.
+///
+/// Thread safety: any thread at any time.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tidegate_decision_window_ns(decision: *const tidegate_decision) -> u64 {
+    guard_value(0, || {
+        // SAFETY: the header's contract.
+        Ok(unsafe { returned(decision) }?.window().map_or(0, nanos))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::ffi::CStr;
@@ -119,10 +252,14 @@ mod tests {
 
     #[test]
     fn the_layout_is_pinned() {
-        assert_eq!(size_of::<tidegate_decision>(), 48);
+        assert_eq!(size_of::<tidegate_decision>(), 80);
         assert_eq!(std::mem::offset_of!(tidegate_decision, allowed), 4);
         assert_eq!(std::mem::offset_of!(tidegate_decision, reason), 5);
         assert_eq!(std::mem::offset_of!(tidegate_decision, limit), 8);
         assert_eq!(std::mem::offset_of!(tidegate_decision, limit_name), 40);
+        assert_eq!(std::mem::offset_of!(tidegate_decision, terms), 48);
+        assert_eq!(std::mem::offset_of!(tidegate_decision, now_ns), 56);
+        assert_eq!(std::mem::offset_of!(tidegate_decision, burst_remaining), 64);
+        assert_eq!(std::mem::offset_of!(tidegate_decision, shadow_name), 72);
     }
 }

@@ -25,6 +25,13 @@ impl Failure {
         Failure::Argument { name, problem: problem.into() }
     }
 
+    /// An index that is not below the count.
+    #[cold]
+    pub(crate) fn index(index: usize, count: usize) -> Failure {
+        let problem = format!("{index} is too large; give less than the count, {count}");
+        Failure::argument("index", problem)
+    }
+
     /// The same of one element of the array that the argument is.
     #[cold]
     pub(crate) fn of_element(self, index: usize) -> Failure {

@@ -9,8 +9,9 @@ use std::path::Path;
 use std::ptr::NonNull;
 use std::time::Duration;
 
-use engine::Timestamp;
+use engine::{Request, Timestamp};
 
+use crate::attribute::tidegate_attribute;
 use crate::decision::TIDEGATE_NEVER;
 use crate::error::Failure;
 
@@ -64,7 +65,7 @@ pub(crate) unsafe fn take_named<T>(handle: *mut T, name: &'static str) -> Checke
 }
 
 /// The names of a pair of arguments, pointer and length.
-type PairNames = (&'static str, &'static str);
+pub(crate) type PairNames = (&'static str, &'static str);
 
 /// The bytes of a key.
 ///
@@ -87,8 +88,9 @@ pub(crate) unsafe fn keys<'a>(
     count: usize,
 ) -> Checked<Vec<&'a [u8]>> {
     // SAFETY: the caller's promise.
-    let (keys, lens) =
-        unsafe { (array(keys, count, "keys")?, array(key_lens, count, "key_lens")?) };
+    let (keys, lens) = unsafe {
+        (array(keys, count, ("keys", "count"))?, array(key_lens, count, ("key_lens", "count"))?)
+    };
     let mut checked = Vec::with_capacity(count);
     for (index, (&data, &len)) in keys.iter().zip(lens).enumerate() {
         // SAFETY: the caller's promise.
@@ -102,26 +104,54 @@ pub(crate) unsafe fn keys<'a>(
 ///
 /// # Safety
 /// `data` is NULL, or valid for reads of `count` values during the call.
-unsafe fn array<'a, T>(data: *const T, count: usize, name: &'static str) -> Checked<&'a [T]> {
+unsafe fn array<'a, T>(data: *const T, count: usize, names: PairNames) -> Checked<&'a [T]> {
     if count == 0 {
         return Ok(&[]);
     }
     if data.is_null() {
-        return Err(null(name));
+        return Err(null(names.0));
     }
     if count > isize::MAX as usize / size_of::<T>() {
-        return Err(too_many(count));
+        return Err(too_many(names.1, count));
     }
     // SAFETY: not NULL, no longer than an object can be, and the caller's promise.
     Ok(unsafe { std::slice::from_raw_parts(data, count) })
 }
 
 #[cold]
-fn too_many(count: usize) -> Failure {
-    Failure::argument(
-        "count",
-        format!("{count} keys are more than memory holds; give their number"),
-    )
+fn too_many(name: &'static str, count: usize) -> Failure {
+    Failure::argument(name, format!("{count} are more than memory holds; give their number"))
+}
+
+/// The request of `count` attributes; a count of 0 ignores the pointer.
+///
+/// # Safety
+/// `attributes` is NULL or valid for reads of `count` attributes during the call; each name is NULL or
+/// ends with a NUL byte, each value is as in [`key`].
+pub(crate) unsafe fn request<'a>(
+    attributes: *const tidegate_attribute,
+    count: usize,
+) -> Checked<Request<'a>> {
+    // SAFETY: the caller's promise.
+    let attributes = unsafe { array(attributes, count, ("attributes", "attribute_count")) }?;
+    let mut request = Request::new();
+    for (index, attribute) in attributes.iter().enumerate() {
+        // SAFETY: the caller's promise.
+        let (name, value) = unsafe { pair(attribute) }.map_err(|bad| bad.of_element(index))?;
+        request.set(name, value);
+    }
+    Ok(request)
+}
+
+/// # Safety
+/// As [`request`], of one attribute.
+unsafe fn pair<'a>(attribute: &tidegate_attribute) -> Checked<(&'a str, &'a [u8])> {
+    const NAMES: PairNames = ("attributes", "attributes");
+    let tidegate_attribute { name, value, value_len } = *attribute;
+    // SAFETY: the caller's promise.
+    let (name, value) = unsafe { (text(name, NAMES.0)?, bytes(value, value_len, NAMES)?) };
+    let name = name.ok_or_else(|| Failure::argument(NAMES.0, "name is NULL; give a name"))?;
+    Ok((name, value))
 }
 
 /// The text of a policy.
@@ -130,10 +160,23 @@ fn too_many(count: usize) -> Failure {
 /// As [`bytes`].
 pub(crate) unsafe fn policy<'a>(policy: *const c_char, len: usize) -> Checked<&'a str> {
     // SAFETY: the caller's promise.
-    let bytes = unsafe { bytes(policy.cast(), len, ("policy", "policy_len")) }?;
+    unsafe { text_of(policy, len, ("policy", "policy_len")) }
+}
+
+/// A text of `len` bytes.
+///
+/// # Safety
+/// As [`bytes`].
+pub(crate) unsafe fn text_of<'a>(
+    data: *const c_char,
+    len: usize,
+    names: PairNames,
+) -> Checked<&'a str> {
+    // SAFETY: the caller's promise.
+    let bytes = unsafe { bytes(data.cast(), len, names) }?;
     str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to();
-        Failure::argument("policy", format!("is not UTF-8 at byte {at}; give UTF-8 text"))
+        Failure::argument(names.0, format!("is not UTF-8 at byte {at}; give UTF-8 text"))
     })
 }
 
@@ -142,7 +185,11 @@ pub(crate) unsafe fn policy<'a>(policy: *const c_char, len: usize) -> Checked<&'
 /// # Safety
 /// `data` is NULL, or valid for reads of `len` bytes during the call.
 #[inline]
-unsafe fn bytes<'a>(data: *const c_void, len: usize, names: PairNames) -> Checked<&'a [u8]> {
+pub(crate) unsafe fn bytes<'a>(
+    data: *const c_void,
+    len: usize,
+    names: PairNames,
+) -> Checked<&'a [u8]> {
     if len == 0 {
         return Ok(&[]);
     }
@@ -175,6 +222,15 @@ pub(crate) unsafe fn text<'a>(text: *const c_char, name: &'static str) -> Checke
         Ok(text) => Ok(Some(text)),
         Err(_) => Err(Failure::argument(name, "is not UTF-8; give UTF-8 text")),
     }
+}
+
+/// A NUL-terminated text that must be given.
+///
+/// # Safety
+/// As [`text`].
+pub(crate) unsafe fn text_named<'a>(text: *const c_char, name: &'static str) -> Checked<&'a str> {
+    // SAFETY: the caller's promise.
+    unsafe { self::text(text, name) }?.ok_or_else(|| null(name))
 }
 
 /// A path, NUL-terminated: bytes as they are where paths are bytes.
@@ -239,6 +295,46 @@ impl<T> Out<T> {
     pub(crate) fn write(self, value: T) {
         // SAFETY: the promise of `new`. What was there before is not dropped: it is C's.
         unsafe { self.0.write(value) }
+    }
+}
+
+/// A checked place for a text that may be too long for it, in the manner of `snprintf`.
+pub(crate) struct OutText {
+    /// None: room for nothing.
+    buffer: Option<(NonNull<u8>, usize)>,
+    needed: Out<usize>,
+}
+
+impl OutText {
+    /// # Safety
+    /// `buffer` is NULL or valid for writes of `len` bytes during the call, `needed` NULL or valid for a write.
+    pub(crate) unsafe fn new(
+        buffer: *mut c_char,
+        len: usize,
+        needed: *mut usize,
+    ) -> Checked<OutText> {
+        // SAFETY: the caller's promise.
+        let needed = unsafe { Out::new(needed, "needed") }?;
+        if len == 0 {
+            return Ok(OutText { buffer: None, needed });
+        }
+        let place = NonNull::new(buffer.cast()).ok_or_else(|| null("buffer"))?;
+        Ok(OutText { buffer: Some((place, len)), needed })
+    }
+
+    /// Writes the text and a NUL byte when both fit, else only the NUL byte: never a part, which could be taken for
+    /// the whole.
+    pub(crate) fn write(self, text: &str) {
+        if let Some((place, len)) = self.buffer {
+            let written = if text.len() < len { text.as_bytes() } else { &[] };
+            // SAFETY: the promise of `new`: `len` bytes, which are more than `written` has. What is C's is not Rust's
+            // text, so that they do not overlap.
+            unsafe {
+                place.as_ptr().copy_from_nonoverlapping(written.as_ptr(), written.len());
+                place.add(written.len()).write(0);
+            }
+        }
+        self.needed.write(text.len());
     }
 }
 
@@ -346,7 +442,7 @@ impl<T: Growing> OutStructs<T> {
             return Err(too_small::<T>(name, stride));
         }
         if count > isize::MAX as usize / stride {
-            return Err(too_many(count));
+            return Err(too_many("count", count));
         }
         Ok(OutStructs { first: Some(first), size, count })
     }
@@ -375,6 +471,33 @@ fn too_small<T>(name: &'static str, size: usize) -> Failure {
         name,
         format!("struct_size is {size}; set it to the sizeof of the struct ({right} here)"),
     )
+}
+
+/// A growing struct as plain integers: whatever its bytes are, they are valid, and nothing is believed of them.
+///
+/// # Safety
+/// `repr(C)`, all its fields are integers, in the places where `T` has its fields.
+pub(crate) unsafe trait Plain<T: Growing>: Copy {}
+
+/// Reads a growing struct that must have all that this version of it has.
+///
+/// # Safety
+/// `place` is NULL or valid for reads of as many bytes as its `struct_size` says.
+pub(crate) unsafe fn read_plain<T: Growing, P: Plain<T>>(
+    place: *const T,
+    name: &'static str,
+) -> Checked<P> {
+    const { assert!(size_of::<T>() == size_of::<P>() && align_of::<T>() == align_of::<P>()) }
+    if place.is_null() {
+        return Err(null(name));
+    }
+    // SAFETY: not NULL; `Growing` says that the struct starts with its size.
+    let size = unsafe { place.cast::<u32>().read() } as usize;
+    if size < size_of::<T>() {
+        return Err(too_small::<T>(name, size));
+    }
+    // SAFETY: the caller's promise, the struct has this size, and `Plain` says that any bytes are valid.
+    Ok(unsafe { place.cast::<P>().read() })
 }
 
 /// Largest `struct_size` that is believed of an input: anything more is memory never set.

@@ -9,20 +9,30 @@
 #![allow(clippy::missing_safety_doc, reason = "the header's introduction is the contract")]
 
 mod acquire;
+mod alert;
+mod attribute;
 mod batch;
+mod call;
 mod charge;
 mod clock;
 mod decision;
 mod error;
 mod guard;
 mod handle;
+mod http;
 mod limiter;
 mod measure;
+mod operator;
 mod options;
+mod permit;
+mod plan;
 mod reservation;
+mod secret;
 mod snapshot;
 mod stats;
 mod status;
 mod ticket;
+mod usage;
 mod version;
 mod wait;
+mod watch;

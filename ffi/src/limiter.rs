@@ -4,6 +4,7 @@ use std::ffi::{CString, c_char};
 
 use engine::{Limiter, Policy};
 
+use crate::alert::Listening;
 use crate::error::{Failure, c_text};
 use crate::guard::{guard, guard_value};
 use crate::handle::{self, Out, give, lend, take};
@@ -14,12 +15,17 @@ use crate::status::tidegate_status;
 pub struct tidegate_limiter {
     limiter: Limiter,
     name: CString,
+    listening: Listening,
 }
 
 impl tidegate_limiter {
     fn new(limiter: Limiter) -> tidegate_limiter {
         let name = c_text(limiter.name());
-        tidegate_limiter { limiter, name }
+        tidegate_limiter { limiter, name, listening: Listening::default() }
+    }
+
+    pub(crate) fn listening(&self) -> &Listening {
+        &self.listening
     }
 
     #[inline]
@@ -110,7 +116,9 @@ pub unsafe extern "C" fn tidegate_limiter_new_from_file(
 pub unsafe extern "C" fn tidegate_limiter_free(limiter: *mut tidegate_limiter) {
     guard(|| {
         // SAFETY: the header's contract.
-        drop(unsafe { take(limiter) });
+        if let Some(limiter) = unsafe { take(limiter) } {
+            limiter.listening.off();
+        }
         Ok(())
     });
 }

@@ -2,12 +2,15 @@
 
 use std::ffi::c_void;
 
-use engine::Admission;
+use engine::{Admission, Decision};
 
+use crate::attribute::tidegate_attribute;
+use crate::call::hold;
 use crate::decision::tidegate_decision;
+use crate::error::Failure;
 use crate::guard::guard;
-use crate::handle::{self, Out, OutStruct, give, take_named};
-use crate::limiter::{lend_limiter, tidegate_limiter};
+use crate::handle::{self, Out, lend_mut, take_named};
+use crate::limiter::tidegate_limiter;
 use crate::status::tidegate_status;
 
 /// A request under way.
@@ -18,7 +21,7 @@ pub struct tidegate_measure(Admission);
 ///
 /// A measure is given back by tidegate_measure_end; it may outlive its limiter.
 ///
-/// Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+/// Errors: as tidegate_acquire.
 /// Thread safety: concurrent calls on one limiter are fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tidegate_measure_begin(
@@ -29,23 +32,55 @@ pub unsafe extern "C" fn tidegate_measure_begin(
     decision: *mut tidegate_decision,
     measure: *mut *mut tidegate_measure,
 ) -> tidegate_status {
+    // SAFETY: the header's contract.
+    guard(|| unsafe {
+        hold(limiter, handle::key(key, key_len), decision, (measure, "measure"), |limiter, key| {
+            held(limiter.admit(key, cost)?)
+        })
+    })
+}
+
+/// As tidegate_measure_begin, of a request with attributes (see tidegate_attribute).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tidegate_measure_begin_request(
+    limiter: *const tidegate_limiter,
+    attributes: *const tidegate_attribute,
+    attribute_count: usize,
+    cost: u64,
+    decision: *mut tidegate_decision,
+    measure: *mut *mut tidegate_measure,
+) -> tidegate_status {
+    // SAFETY: the header's contract.
+    guard(|| unsafe {
+        hold(
+            limiter,
+            handle::request(attributes, attribute_count),
+            decision,
+            (measure, "measure"),
+            |limiter, request| held(limiter.admit(request, cost)?),
+        )
+    })
+}
+
+fn held(admission: Admission) -> Result<(Decision, tidegate_measure), Failure> {
+    Ok((admission.decision(), tidegate_measure(admission)))
+}
+
+/// Begins the time of the measure's own permits anew (`max_hold` in the policy): for requests that last
+/// long. `*renewed` is false when they have been reclaimed, or never were.
+///
+/// Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+/// Thread safety: one call on a measure at a time.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tidegate_measure_renew(
+    measure: *mut tidegate_measure,
+    renewed: *mut bool,
+) -> tidegate_status {
     guard(|| {
         // SAFETY: the header's contract.
-        let (limiter, key, decision, place) = unsafe {
-            (
-                lend_limiter(limiter)?,
-                handle::key(key, key_len)?,
-                OutStruct::new(decision, "decision")?,
-                Out::new(measure, "measure")?,
-            )
-        };
-        let admission = limiter.admit(key, cost)?;
-        let answer = admission.decision();
-        decision.write(answer.into());
-        place.write(match answer.allowed() {
-            true => give(tidegate_measure(admission)),
-            false => std::ptr::null_mut(),
-        });
+        let (measure, place) =
+            unsafe { (lend_mut(measure, "measure")?, Out::new(renewed, "renewed")?) };
+        place.write(measure.0.renew()?);
         Ok(())
     })
 }

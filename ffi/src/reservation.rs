@@ -2,13 +2,15 @@
 
 use std::ffi::c_void;
 
-use engine::{Reservation, Timestamp};
+use engine::{Decision, Reservation};
 
+use crate::attribute::tidegate_attribute;
+use crate::call::hold;
 use crate::decision::tidegate_decision;
 use crate::error::Failure;
 use crate::guard::guard;
-use crate::handle::{self, Out, OutStruct, give, take, take_named};
-use crate::limiter::{lend_limiter, tidegate_limiter};
+use crate::handle::{self, take, take_named};
+use crate::limiter::tidegate_limiter;
 use crate::status::tidegate_status;
 
 /// An estimate that was taken, to be settled or cancelled.
@@ -21,7 +23,7 @@ pub struct tidegate_reservation(Reservation);
 /// A reservation is given back by one of tidegate_settle, tidegate_cancel and
 /// tidegate_reservation_free; it may outlive its limiter.
 ///
-/// Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+/// Errors: as tidegate_acquire.
 /// Thread safety: concurrent calls on one limiter are fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tidegate_reserve(
@@ -33,7 +35,15 @@ pub unsafe extern "C" fn tidegate_reserve(
     reservation: *mut *mut tidegate_reservation,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe { reserve(limiter, (key, key_len), cost, None, (decision, reservation)) })
+    guard(|| unsafe {
+        hold(
+            limiter,
+            handle::key(key, key_len),
+            decision,
+            (reservation, "reservation"),
+            |limiter, key| held(limiter.reserve(key, cost)?),
+        )
+    })
 }
 
 /// As tidegate_reserve, at a given time.
@@ -47,42 +57,65 @@ pub unsafe extern "C" fn tidegate_reserve_at(
     decision: *mut tidegate_decision,
     reservation: *mut *mut tidegate_reservation,
 ) -> tidegate_status {
-    guard(|| {
-        let now = Some(handle::now(now_ns)?);
-        // SAFETY: the header's contract.
-        unsafe { reserve(limiter, (key, key_len), cost, now, (decision, reservation)) }
+    // SAFETY: the header's contract.
+    guard(|| unsafe {
+        hold(
+            limiter,
+            handle::key(key, key_len),
+            decision,
+            (reservation, "reservation"),
+            |limiter, key| held(limiter.reserve_at(key, cost, handle::now(now_ns)?)?),
+        )
     })
 }
 
-/// # Safety
-/// The header's contract.
-unsafe fn reserve(
+/// As tidegate_reserve, of a request with attributes (see tidegate_attribute).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tidegate_reserve_request(
     limiter: *const tidegate_limiter,
-    (key, key_len): (*const c_void, usize),
+    attributes: *const tidegate_attribute,
+    attribute_count: usize,
     cost: u64,
-    now: Option<Timestamp>,
-    (decision, reservation): (*mut tidegate_decision, *mut *mut tidegate_reservation),
-) -> Result<(), Failure> {
-    // SAFETY: the caller's promise.
-    let (limiter, key, decision, place) = unsafe {
-        (
-            lend_limiter(limiter)?,
-            handle::key(key, key_len)?,
-            OutStruct::new(decision, "decision")?,
-            Out::new(reservation, "reservation")?,
+    decision: *mut tidegate_decision,
+    reservation: *mut *mut tidegate_reservation,
+) -> tidegate_status {
+    // SAFETY: the header's contract.
+    guard(|| unsafe {
+        hold(
+            limiter,
+            handle::request(attributes, attribute_count),
+            decision,
+            (reservation, "reservation"),
+            |limiter, request| held(limiter.reserve(request, cost)?),
         )
-    };
-    let reservation = match now {
-        Some(now) => limiter.reserve_at(key, cost, now)?,
-        None => limiter.reserve(key, cost)?,
-    };
-    let answer = reservation.decision();
-    decision.write(answer.into());
-    place.write(match answer.allowed() {
-        true => give(tidegate_reservation(reservation)),
-        false => std::ptr::null_mut(),
-    });
-    Ok(())
+    })
+}
+
+/// As tidegate_reserve_request, at a given time.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tidegate_reserve_request_at(
+    limiter: *const tidegate_limiter,
+    attributes: *const tidegate_attribute,
+    attribute_count: usize,
+    cost: u64,
+    now_ns: u64,
+    decision: *mut tidegate_decision,
+    reservation: *mut *mut tidegate_reservation,
+) -> tidegate_status {
+    // SAFETY: the header's contract.
+    guard(|| unsafe {
+        hold(
+            limiter,
+            handle::request(attributes, attribute_count),
+            decision,
+            (reservation, "reservation"),
+            |limiter, request| held(limiter.reserve_at(request, cost, handle::now(now_ns)?)?),
+        )
+    })
+}
+
+fn held(reservation: Reservation) -> Result<(Decision, tidegate_reservation), Failure> {
+    Ok((reservation.decision(), tidegate_reservation(reservation)))
 }
 
 /// Settles a reservation: less than the estimate, and the difference goes back to the limits

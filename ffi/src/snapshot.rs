@@ -2,12 +2,14 @@
 
 use std::ffi::{CString, c_char, c_void};
 
-use engine::{BucketSnapshot, Method, Snapshot, Timestamp};
+use engine::{BucketSnapshot, Method, Snapshot};
 
+use crate::attribute::tidegate_attribute;
+use crate::call::answer;
 use crate::error::{Failure, c_text};
 use crate::guard::{guard, guard_value};
-use crate::handle::{self, Growing, Out, OutStruct, give, lend, nanos, take};
-use crate::limiter::{lend_limiter, tidegate_limiter};
+use crate::handle::{self, Growing, OutStruct, give, lend, nanos, take};
+use crate::limiter::tidegate_limiter;
 use crate::status::tidegate_status;
 
 /// The limit counts requests times cost.
@@ -98,7 +100,7 @@ impl From<&Bucket> for tidegate_bucket {
 }
 
 /// `u8::MAX` stands for methods that this interface does not know yet: "unknown".
-fn method_number(method: Method) -> u8 {
+pub(crate) fn method_number(method: Method) -> u8 {
     match method {
         Method::Count => TIDEGATE_METHOD_COUNT,
         Method::Latency => TIDEGATE_METHOD_LATENCY,
@@ -123,10 +125,11 @@ pub extern "C" fn tidegate_method_name(method: u8) -> *const c_char {
 }
 
 /// Every bucket of a key: what is used and what is left, in the order of the policy. A key that
-/// was never seen has full buckets. The snapshot is given back with tidegate_buckets_free; it may
-/// outlive its limiter.
+/// was never seen has full buckets. Of a request: of all the records that it has with the attributes
+/// given; one that is missing leaves out the limits that count by it. The snapshot is given back with
+/// tidegate_buckets_free; it may outlive its limiter.
 ///
-/// Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+/// Errors: as tidegate_acquire.
 /// Thread safety: concurrent calls on one limiter are fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tidegate_snapshot(
@@ -136,7 +139,11 @@ pub unsafe extern "C" fn tidegate_snapshot(
     buckets: *mut *mut tidegate_buckets,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe { snapshot(limiter, (key, key_len), None, buckets) })
+    guard(|| unsafe {
+        answer(limiter, handle::key(key, key_len), (buckets, "buckets"), |limiter, key| {
+            Ok(give(limiter.snapshot(key)?.into()))
+        })
+    })
 }
 
 /// As tidegate_snapshot, at a given time.
@@ -148,31 +155,51 @@ pub unsafe extern "C" fn tidegate_snapshot_at(
     now_ns: u64,
     buckets: *mut *mut tidegate_buckets,
 ) -> tidegate_status {
-    guard(|| {
-        let now = Some(handle::now(now_ns)?);
-        // SAFETY: the header's contract.
-        unsafe { snapshot(limiter, (key, key_len), now, buckets) }
+    // SAFETY: the header's contract.
+    guard(|| unsafe {
+        answer(limiter, handle::key(key, key_len), (buckets, "buckets"), |limiter, key| {
+            Ok(give(limiter.snapshot_at(key, handle::now(now_ns)?)?.into()))
+        })
     })
 }
 
-/// # Safety
-/// The header's contract.
-unsafe fn snapshot(
+/// As tidegate_snapshot, of a request with attributes (see tidegate_attribute).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tidegate_snapshot_request(
     limiter: *const tidegate_limiter,
-    (key, key_len): (*const c_void, usize),
-    now: Option<Timestamp>,
+    attributes: *const tidegate_attribute,
+    attribute_count: usize,
     buckets: *mut *mut tidegate_buckets,
-) -> Result<(), Failure> {
-    // SAFETY: the caller's promise.
-    let (limiter, key, place) = unsafe {
-        (lend_limiter(limiter)?, handle::key(key, key_len)?, Out::new(buckets, "buckets")?)
-    };
-    let snapshot = match now {
-        Some(now) => limiter.snapshot_at(key, now)?,
-        None => limiter.snapshot(key)?,
-    };
-    place.write(give(tidegate_buckets::from(snapshot)));
-    Ok(())
+) -> tidegate_status {
+    // SAFETY: the header's contract.
+    guard(|| unsafe {
+        answer(
+            limiter,
+            handle::request(attributes, attribute_count),
+            (buckets, "buckets"),
+            |limiter, request| Ok(give(limiter.snapshot(request)?.into())),
+        )
+    })
+}
+
+/// As tidegate_snapshot_request, at a given time.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tidegate_snapshot_request_at(
+    limiter: *const tidegate_limiter,
+    attributes: *const tidegate_attribute,
+    attribute_count: usize,
+    now_ns: u64,
+    buckets: *mut *mut tidegate_buckets,
+) -> tidegate_status {
+    // SAFETY: the header's contract.
+    guard(|| unsafe {
+        answer(
+            limiter,
+            handle::request(attributes, attribute_count),
+            (buckets, "buckets"),
+            |limiter, request| Ok(give(limiter.snapshot_at(request, handle::now(now_ns)?)?.into())),
+        )
+    })
 }
 
 /// How many buckets there are; 0 for NULL.
@@ -202,8 +229,7 @@ pub unsafe extern "C" fn tidegate_buckets_get(
             unsafe { (lend(buckets, "buckets")?, OutStruct::new(bucket, "bucket")?) };
         let count = buckets.buckets.len();
         let Some(bucket) = buckets.buckets.get(index) else {
-            let problem = format!("{index} is too large; give less than the count, {count}");
-            return Err(Failure::argument("index", problem));
+            return Err(Failure::index(index, count));
         };
         place.write(bucket.into());
         Ok(())

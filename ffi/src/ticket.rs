@@ -6,10 +6,12 @@ use std::task::{Wake, Waker};
 
 use engine::{Ticket, Turn};
 
+use crate::attribute::tidegate_attribute;
+use crate::call::answer;
 use crate::decision::{TIDEGATE_NEVER, tidegate_decision};
 use crate::guard::guard;
 use crate::handle::{self, Out, OutStruct, give, lend_mut, nanos, take};
-use crate::limiter::{lend_limiter, tidegate_limiter};
+use crate::limiter::tidegate_limiter;
 use crate::status::tidegate_status;
 
 /// A place in a key's queue.
@@ -17,6 +19,15 @@ pub struct tidegate_ticket {
     ticket: Ticket,
     alarm: Arc<Alarm>,
     waker: Waker,
+}
+
+impl tidegate_ticket {
+    fn new(ticket: Ticket, wake: tidegate_wake, context: *mut c_void) -> tidegate_ticket {
+        let callback = wake.map(|wake| Callback { wake, context });
+        let alarm = Arc::new(Alarm(Mutex::new(callback)));
+        let waker = Waker::from(Arc::clone(&alarm));
+        tidegate_ticket { ticket, alarm, waker }
+    }
 }
 
 /// What is called when it may have become a ticket's turn. See tidegate_queue.
@@ -66,7 +77,8 @@ impl Alarm {
 /// tidegate_ticket_free has returned: that waits for a call under way on another thread, and so
 /// must not be called while holding a lock that `wake` takes.
 ///
-/// Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE.
+/// Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE. What the policy finds wrong with a request, the
+/// first tidegate_ticket_poll says.
 /// Thread safety: concurrent calls on one limiter are fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tidegate_queue(
@@ -79,17 +91,44 @@ pub unsafe extern "C" fn tidegate_queue(
     context: *mut c_void,
     ticket: *mut *mut tidegate_ticket,
 ) -> tidegate_status {
-    guard(|| {
-        // SAFETY: the header's contract.
-        let (limiter, key, place) = unsafe {
-            (lend_limiter(limiter)?, handle::key(key, key_len)?, Out::new(ticket, "ticket")?)
-        };
-        let callback = wake.map(|wake| Callback { wake, context });
-        let alarm = Arc::new(Alarm(Mutex::new(callback)));
-        let ticket = limiter.queue(key, cost, handle::timeout(timeout_ns));
-        let waker = Waker::from(Arc::clone(&alarm));
-        place.write(give(tidegate_ticket { ticket, alarm, waker }));
-        Ok(())
+    // SAFETY: the header's contract.
+    guard(|| unsafe {
+        answer(limiter, handle::key(key, key_len), (ticket, "ticket"), |limiter, key| {
+            Ok(give(tidegate_ticket::new(
+                limiter.queue(key, cost, handle::timeout(timeout_ns)),
+                wake,
+                context,
+            )))
+        })
+    })
+}
+
+/// As tidegate_queue, of a request with attributes (see tidegate_attribute).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tidegate_queue_request(
+    limiter: *const tidegate_limiter,
+    attributes: *const tidegate_attribute,
+    attribute_count: usize,
+    cost: u64,
+    timeout_ns: u64,
+    wake: tidegate_wake,
+    context: *mut c_void,
+    ticket: *mut *mut tidegate_ticket,
+) -> tidegate_status {
+    // SAFETY: the header's contract.
+    guard(|| unsafe {
+        answer(
+            limiter,
+            handle::request(attributes, attribute_count),
+            (ticket, "ticket"),
+            |limiter, request| {
+                Ok(give(tidegate_ticket::new(
+                    limiter.queue(request, cost, handle::timeout(timeout_ns)),
+                    wake,
+                    context,
+                )))
+            },
+        )
     })
 }
 

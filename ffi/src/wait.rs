@@ -2,10 +2,12 @@
 
 use std::ffi::c_void;
 
+use crate::attribute::tidegate_attribute;
+use crate::call::decide;
 use crate::decision::tidegate_decision;
 use crate::guard::guard;
-use crate::handle::{self, OutStruct};
-use crate::limiter::{lend_limiter, tidegate_limiter};
+use crate::handle;
+use crate::limiter::tidegate_limiter;
 use crate::status::tidegate_status;
 
 /// Blocks the calling thread until the request is admitted: waiters of a key are served in the
@@ -26,16 +28,31 @@ pub unsafe extern "C" fn tidegate_wait(
     timeout_ns: u64,
     decision: *mut tidegate_decision,
 ) -> tidegate_status {
-    guard(|| {
-        // SAFETY: the header's contract.
-        let (limiter, key, place) = unsafe {
-            (
-                lend_limiter(limiter)?,
-                handle::key(key, key_len)?,
-                OutStruct::new(decision, "decision")?,
-            )
-        };
-        place.write(limiter.wait(key, cost, handle::timeout(timeout_ns))?.into());
-        Ok(())
+    // SAFETY: the header's contract.
+    guard(|| unsafe {
+        decide(limiter, handle::key(key, key_len), decision, |limiter, key| {
+            Ok(limiter.wait(key, cost, handle::timeout(timeout_ns))?)
+        })
+    })
+}
+
+/// As tidegate_wait, of a request with attributes (see tidegate_attribute).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tidegate_wait_request(
+    limiter: *const tidegate_limiter,
+    attributes: *const tidegate_attribute,
+    attribute_count: usize,
+    cost: u64,
+    timeout_ns: u64,
+    decision: *mut tidegate_decision,
+) -> tidegate_status {
+    // SAFETY: the header's contract.
+    guard(|| unsafe {
+        decide(
+            limiter,
+            handle::request(attributes, attribute_count),
+            decision,
+            |limiter, request| Ok(limiter.wait(request, cost, handle::timeout(timeout_ns))?),
+        )
     })
 }

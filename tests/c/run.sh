@@ -52,7 +52,7 @@ run() { # run PROGRAM, by its name
 }
 
 for standard in c99 c11 c++17; do
-    for source in calls arguments policies vectors threads; do
+    for source in calls requests arguments policies vectors threads; do
         compile "$standard" "$here/$source.c" "$programs/$source-$standard"
         run "$programs/$source-$standard"
     done
@@ -62,7 +62,7 @@ for standard in c99 c11 c++17; do
     echo "$standard: passed"
 done
 if [ ${#under_valgrind[@]} -gt 0 ]; then
-    for source in calls arguments policies vectors threads; do
+    for source in calls requests arguments policies vectors threads; do
         run "$programs/$source-c99" "${under_valgrind[@]}"
     done
     echo "valgrind: no errors, no leaks"

@@ -182,7 +182,7 @@ impl<'p> Tally<'p> {
 fn unlimited(at: Moment) -> Decision {
     let numbers =
         Numbers { reason: Reason::Ok, limit: 0, remaining: 0, retry_after: 0, reset_after: 0 };
-    Decision::new(&Terms::NONE, numbers, at.wall.as_nanos())
+    Decision::new(Terms::NO_LIMIT, numbers, at.wall.as_nanos())
 }
 
 /// The answer of those that deny: that of the longest wait.
