@@ -44,6 +44,8 @@ mod waiters;
 
 pub use alerts::Alert;
 pub use clock::{Clock, ManualClock};
+#[doc(hidden)]
+pub use decision::DecisionParts;
 pub use decision::{Decision, Reason};
 pub use error::{Error, Result};
 pub use http::{Body, BodyStyle, HeaderStyle, Headers};
