@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from tidegate._native import Decision, ManualClock
+    from tidegate._native import Decision, ManualClock, _Key
 
 
 class Limiter(_native.Limiter):
@@ -161,7 +161,7 @@ class Limiter(_native.Limiter):
         text, form = _policy.read(policy)
         self._update(text, form, now_ns)
 
-    def measure(self, key: str | bytes, cost: int = 1) -> Measure:
+    def measure(self, key: _Key, cost: int = 1) -> Measure:
         """Acquire, run a block or a function, record its latency and release its permit.
 
         Use it as `with limiter.measure(key):`, `async with limiter.measure(key):`, or as the
@@ -170,8 +170,8 @@ class Limiter(_native.Limiter):
 
         Parameters
         ----------
-        key : str or bytes
-            Who is limited.
+        key : str, bytes or mapping
+            Who is limited, as for `acquire`.
         cost : int, optional
             Units taken from every count limit.
 
@@ -180,11 +180,10 @@ class Limiter(_native.Limiter):
         RateLimited
             On entering the block or calling the function, when denied.
         """
-        _native._check_request(key, cost)
-        return Measure(self, key, cost)
+        return Measure(self, _native._check_request(key, cost), cost)
 
     async def wait_async(
-        self, key: str | bytes, cost: int = 1, *, timeout: float | timedelta | None = None
+        self, key: _Key, cost: int = 1, *, timeout: float | timedelta | None = None
     ) -> Decision:
         """As `wait`, for asyncio: other tasks run meanwhile, and no thread is used.
 
@@ -192,8 +191,8 @@ class Limiter(_native.Limiter):
 
         Parameters
         ----------
-        key : str or bytes
-            Who is limited.
+        key : str, bytes or mapping
+            Who is limited, as for `acquire`.
         cost : int, optional
             Units taken from every count limit.
         timeout : float, int or timedelta, optional
