@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use tidegate::{Limiter, Reason};
+use tidegate::{Limiter, Reason, Request};
 
 /// A rate that nobody reaches: a call would have to take less than a nanosecond.
 pub const ENDLESS: &str = "1000000000/second";
@@ -52,6 +52,13 @@ pub const DATA_API_SPENT: &str = r#"
     cascade   = ["30s/minute", "390s/hour", "172.5s/day"]
 "#;
 
+/// The policy with plans (`examples/policies/plans.toml`), its quotas raised a hundred thousand times: nobody reaches
+/// them. Alerts and the record of use are on, as they are there.
+#[must_use]
+pub fn plans() -> String {
+    format!("scale = 100000\n{}", include_str!("../../examples/policies/plans.toml"))
+}
+
 /// What one call of `record_latency` charges: a thousand million of them fit into the minute's budget.
 pub const CHARGE: Duration = Duration::from_nanos(20);
 
@@ -90,6 +97,20 @@ pub fn six_spent(key: &str) -> Limiter {
 pub fn acquire(limiter: &Limiter, key: &str, calls: u64) {
     for _ in 0..calls {
         let decision = limiter.acquire(black_box(key), 1).expect("the memory store never fails");
+        assert_eq!(black_box(&decision).reason(), Reason::Ok);
+    }
+}
+
+/// `calls` admissions of one request under the policy with plans: it meets limits of its key, of its account, and of its
+/// endpoint, three records with six buckets.
+pub fn plan_request(limiter: &Limiter, calls: u64) {
+    for _ in 0..calls {
+        let request = Request::new()
+            .key(black_box("key:5f2c"))
+            .account(black_box("acme"))
+            .plan(black_box("pro"))
+            .route(black_box("GET /v3/configs/welcome"));
+        let decision = limiter.acquire(&request, 1).expect("all attributes are given");
         assert_eq!(black_box(&decision).reason(), Reason::Ok);
     }
 }

@@ -237,6 +237,7 @@ mod tests {
         plans.set(b"account:3", "pro", Some(60), at(0));
         assert_eq!(plans.latest(), 70);
         plans.set(b"account:1", "starter", None, at(0));
+        plans.set(b"account:1", "pro", None, at(0));
         assert_eq!(plans.latest(), NEVER);
         plans.clear(b"account:1");
         assert_eq!(plans.latest(), 70);
@@ -271,7 +272,7 @@ mod tests {
                 let plans = &plans;
                 scope.spawn(move || {
                     for round in 0..1_000u64 {
-                        let value = (thread << 32 | round % 7).to_le_bytes();
+                        let value = ((thread << 32) | (round % 7)).to_le_bytes();
                         plans.set(&value, "pro", Some(round + 1), at(round));
                         assert_eq!(plans.plan_of(&value, at(round)).as_deref(), Some("pro"));
                         plans.clear(&value);

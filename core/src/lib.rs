@@ -41,6 +41,7 @@ mod terms;
 mod time;
 mod usage;
 mod waiters;
+mod watch;
 
 pub use alerts::Alert;
 pub use clock::{Clock, ManualClock};
@@ -61,6 +62,7 @@ pub use secrets::hash_secret;
 pub use snapshot::{BucketSnapshot, Snapshot, Stats};
 pub use time::Timestamp;
 pub use waiters::{Ticket, Turn};
+pub use watch::{Watch, WatchEvent};
 
 /// The version of this library, as in `Cargo.toml`.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -159,7 +159,11 @@ impl Limiter {
     #[inline(always)]
     pub fn acquire(&self, subject: impl Subject, cost: u64) -> Result<Decision> {
         match subject.as_key() {
-            Some(key) => self.acquire_now(key, cost).map(|decision| decision.moved()),
+            Some(key) => {
+                let mut decision = Decision::NONE;
+                self.acquire_now(key, cost, &mut decision)?;
+                Ok(decision.moved())
+            }
             None => self.acquire_at_moment(&subject, self.moment(), cost),
         }
     }
@@ -172,20 +176,18 @@ impl Limiter {
         self.acquire_at_moment(&subject, now.into(), cost)
     }
 
+    /// The answer is written where it is wanted, here and below: it is too large to be moved often.
     #[inline(never)]
-    fn acquire_now(&self, key: &[u8], cost: u64) -> Result<Decision> {
-        self.acquire_key(key, self.moment(), cost)
-    }
-
-    #[inline]
-    fn acquire_key(&self, key: &[u8], at: Moment, cost: u64) -> Result<Decision> {
+    fn acquire_now(&self, key: &[u8], cost: u64, decision: &mut Decision) -> Result<()> {
+        let at = self.moment();
         let visit = self.0.lanes.enter();
-        if let Some(decision) = self.decide_key(&visit, self.tag(key), at, cost) {
+        if self.decide_key(&visit, self.tag(key), at, cost, decision) {
             visit.count(decision.reason());
-            return Ok(decision);
+            return Ok(());
         }
         drop(visit);
-        self.acquire_at_moment(&key, at, cost)
+        *decision = self.acquire_at_moment(&key, at, cost)?;
+        Ok(())
     }
 
     #[inline(never)]
@@ -396,17 +398,25 @@ impl Limiter {
         &self.0.waiters
     }
 
-    /// Decides about a key without counting; `None`: there is more to it than this key's record.
+    /// Decides about a key without counting; false: there is more to it than this key's record.
     #[inline(always)]
-    fn decide_key(&self, visit: &Visit<'_>, tag: u64, at: Moment, cost: u64) -> Option<Decision> {
+    fn decide_key(
+        &self,
+        visit: &Visit<'_>,
+        tag: u64,
+        at: Moment,
+        cost: u64,
+        decision: &mut Decision,
+    ) -> bool {
         if self.0.blocks.left(tag, at) == 0 {
             let mut acquire = Acquire { at, cost, outcome: Outcome::Unknown };
             if let Some(plan) = self.0.engines.transact_quickly(visit, tag, &mut acquire) {
                 // Nothing that can wait is between a look at the words and their exchange.
-                return Some(plan.tell(acquire.outcome, at, cost));
+                *decision = plan.tell(acquire.outcome, at, cost);
+                return true;
             }
         }
-        self.decide_further(visit, tag, at, cost)
+        self.decide_further(visit, tag, at, cost, decision)
     }
 
     #[inline(never)]
@@ -416,16 +426,16 @@ impl Limiter {
         tag: u64,
         at: Moment,
         cost: u64,
-    ) -> Option<Decision> {
+        decision: &mut Decision,
+    ) -> bool {
         if self.0.engines.engine(visit).plan().is_watched() || self.0.blocks.left(tag, at) > 0 {
-            return None;
+            return false;
         }
-        let (mut decision, mut notes) = (Decision::NONE, Notes::default());
+        let mut notes = Notes::default();
         let mut acquire = |plan: &Plan, words: &mut [u64]| {
-            plan.acquire_into(words, at, cost, &mut notes, &mut decision);
+            plan.acquire_into(words, at, cost, &mut notes, &mut *decision);
         };
-        let done = self.0.engines.transact(visit, tag, at, self.pressure(), &mut acquire);
-        done.is_ok().then_some(decision)
+        self.0.engines.transact(visit, tag, at, self.pressure(), &mut acquire).is_ok()
     }
 }
 

@@ -4,7 +4,7 @@
 mod limit;
 mod tally;
 
-use crate::algorithm::{Bucket, Gcra, Mark, Permits, Standing, Taken, Units};
+use crate::algorithm::{Bucket, Gcra, Mark, Permits, Standing, Taken, Units, wide};
 use crate::clock::Moment;
 use crate::decision::{Decision, NEVER, Reason};
 use crate::names::Name;
@@ -144,7 +144,13 @@ impl Plan {
                 };
                 // Never taken before.
                 ancestry.count += 1;
+                let capacity = sum(buckets.iter().map(|bucket| bucket.bucket.capacity()));
+                let first_alert = limit.alerts.first().map_or(u64::MAX, |&share| {
+                    // At most the capacity.
+                    (wide(capacity, u64::from(share)).div_ceil(1000)) as u64
+                });
                 PlannedLimit {
+                    first_alert,
                     terms: Terms::of(limit, plan).intern(),
                     named: limit.named,
                     lineage: (ancestry.number << 32) | ancestry.count,
@@ -153,7 +159,7 @@ impl Plan {
                     alerts: limit.alerts.iter().map(|&share| u64::from(share)).collect(),
                     grows: buckets.iter().any(|bucket| bucket.bucket.grows()),
                     quota: sum(buckets.iter().map(|bucket| bucket.bucket.quota())),
-                    capacity: sum(buckets.iter().map(|bucket| bucket.bucket.capacity())),
+                    capacity,
                     buckets,
                 }
             })

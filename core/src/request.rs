@@ -35,7 +35,43 @@ use smallvec::SmallVec;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Request<'a> {
-    attributes: SmallVec<[(&'a str, &'a [u8]); 8]>,
+    attributes: SmallVec<[Attribute<'a>; 8]>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attribute<'a> {
+    /// The beginning of the name, and its length: of most names all that there is to compare.
+    pub(crate) brief: Brief,
+    pub(crate) name: &'a str,
+    pub(crate) value: &'a [u8],
+}
+
+/// Seven bytes of a name, and how long it is. Names of up to seven bytes are equal when these are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Brief(u64);
+
+impl Brief {
+    const BYTES: usize = 7;
+
+    #[inline]
+    pub(crate) const fn of(name: &str) -> Brief {
+        let bytes = name.as_bytes();
+        let length = if bytes.len() > 0xff { 0xff } else { bytes.len() as u64 };
+        let (mut brief, mut index) = (length, 0);
+        while index < bytes.len() && index < Brief::BYTES {
+            brief = brief << 8 | bytes[index] as u64;
+            index += 1;
+        }
+        Brief(brief)
+    }
+}
+
+impl Attribute<'_> {
+    /// Is it the one of this name?
+    #[inline]
+    pub(crate) fn is(&self, brief: Brief, name: &str) -> bool {
+        self.brief == brief && (self.name.len() <= Brief::BYTES || self.name == name)
+    }
 }
 
 impl<'a> Request<'a> {
@@ -56,55 +92,69 @@ impl<'a> Request<'a> {
     /// Sets an attribute.
     #[inline]
     pub fn set(&mut self, name: &'a str, value: &'a [u8]) {
-        match self.attributes.iter_mut().find(|(known, _)| *known == name) {
-            Some(attribute) => attribute.1 = value,
-            None => self.attributes.push((name, value)),
+        let brief = Brief::of(name);
+        match self.attributes.iter_mut().find(|known| known.is(brief, name)) {
+            Some(attribute) => attribute.value = value,
+            None => self.attributes.push(Attribute { brief, name, value }),
         }
     }
 
     /// Whose request it is: the attribute of limits that name no `by`.
     #[must_use]
+    #[inline]
     pub fn key(self, value: &'a (impl AsRef<[u8]> + ?Sized)) -> Request<'a> {
         self.with("key", value)
     }
 
     /// The account that the key belongs to.
     #[must_use]
+    #[inline]
     pub fn account(self, value: &'a (impl AsRef<[u8]> + ?Sized)) -> Request<'a> {
         self.with("account", value)
     }
 
     /// The client's address, as text. As (part of) a limit's key, IPv6 addresses count by their network (`ipv6_prefix`).
     #[must_use]
+    #[inline]
     pub fn ip(self, value: &'a (impl AsRef<[u8]> + ?Sized)) -> Request<'a> {
         self.with("ip", value)
     }
 
     /// The user.
     #[must_use]
+    #[inline]
     pub fn user(self, value: &'a (impl AsRef<[u8]> + ?Sized)) -> Request<'a> {
         self.with("user", value)
     }
 
     /// Method and path: `GET /v3/configs/7`, or the pattern that was matched (`GET /v3/configs/:key`).
     #[must_use]
+    #[inline]
     pub fn route(self, value: &'a (impl AsRef<[u8]> + ?Sized)) -> Request<'a> {
         self.with("route", value)
     }
 
     /// The plan, by name. One that was assigned while running goes before it.
     #[must_use]
+    #[inline]
     pub fn plan(self, value: &'a (impl AsRef<[u8]> + ?Sized)) -> Request<'a> {
         self.with("plan", value)
     }
 
     /// The attributes, in the order in which they were given first.
     pub fn attributes(&self) -> impl ExactSizeIterator<Item = (&'a str, &'a [u8])> + Clone + '_ {
-        self.attributes.iter().copied()
+        self.attributes.iter().map(|attribute| (attribute.name, attribute.value))
+    }
+
+    #[inline]
+    pub(crate) fn each(&self) -> &[Attribute<'a>] {
+        &self.attributes
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&'a [u8]> {
-        self.attributes.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+        let brief = Brief::of(name);
+        let found = self.attributes.iter().find(|known| known.is(brief, name));
+        found.map(|attribute| attribute.value)
     }
 }
 
@@ -195,9 +245,32 @@ impl Subject for &Kept {
             Kept::Key(key) => with(&Request::new().with("key", key)),
             Kept::Request(pairs) => {
                 let mut request = Request::new();
-                pairs.iter().for_each(|(name, value)| request.attributes.push((name, value)));
+                pairs.iter().for_each(|(name, value)| request.set(name, value));
                 with(&request)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_told_apart() {
+        let names = ["", "a", "k", "key", "keys", "account", "accounts", "account_a", "account_b"];
+        for name in names {
+            for other in names {
+                let attribute = Attribute { brief: Brief::of(name), name, value: b"" };
+                assert_eq!(attribute.is(Brief::of(other), other), name == other, "{name} {other}");
+            }
+        }
+        let request =
+            Request::new().with("account_a", "1").with("account_b", "2").key("3").key("4");
+        let attributes: Vec<_> = request.attributes().collect();
+        let expected: [(&str, &[u8]); 3] =
+            [("account_a", b"1"), ("account_b", b"2"), ("key", b"4")];
+        assert_eq!(attributes, expected);
+        assert_eq!((request.get("account_b"), request.get("account")), (Some(&b"2"[..]), None));
     }
 }

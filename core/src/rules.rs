@@ -19,7 +19,7 @@ use crate::decision::Reason;
 use crate::error::{Error, Result};
 use crate::names::Name;
 use crate::policy::{Conditions, KEY, Limit, Missing, PLAN, Policy};
-use crate::request::Request;
+use crate::request::{Brief, Request};
 use crate::secrets;
 use crate::store;
 use crate::terms::Terms;
@@ -88,6 +88,7 @@ pub(crate) fn scopes(policy: &Policy) -> (Vec<ScopeLimits<'_>>, bool) {
 pub(crate) struct Rules {
     /// What the policy speaks of; the position is the attribute's number below.
     attributes: Vec<String>,
+    briefs: Vec<Brief>,
     matchers: Vec<Option<Matcher>>,
     /// The number of `ip`, and the bits of an address that make a key.
     ip: Option<usize>,
@@ -101,7 +102,6 @@ pub(crate) struct Rules {
     listed: Vec<Listed>,
     /// The attribute that tells kinds of call apart, for the report of usage.
     kind: Option<usize>,
-    keeps_use: bool,
 }
 
 #[derive(Debug)]
@@ -196,6 +196,7 @@ impl Rules {
         Ok(Rules {
             matchers,
             ip: attributes.iter().position(|name| name == IP),
+            briefs: attributes.iter().map(|name| Brief::of(name)).collect(),
             attributes,
             ipv6_mask: mask(policy.ipv6_prefix),
             plans: policy.plans.iter().map(|name| Name::intern(name)).collect(),
@@ -209,7 +210,6 @@ impl Rules {
             scopes,
             listed,
             kind,
-            keeps_use: policy.usage.is_some(),
         })
     }
 
@@ -219,10 +219,11 @@ impl Rules {
     /// An `ip` that is no address.
     pub(crate) fn read<'r>(&self, request: &Request<'r>) -> Result<Given<'r>> {
         let mut given = Given { values: [None; MAX_ATTRIBUTES], network: [0; 16], matched: 0 };
-        for (name, value) in request.attributes() {
-            let Some(number) = self.attributes.iter().position(|known| known == name) else {
-                continue;
-            };
+        for attribute in request.each() {
+            let mut known = self.briefs.iter().zip(&self.attributes);
+            let known = known.position(|(brief, name)| attribute.is(*brief, name));
+            let Some(number) = known else { continue };
+            let value = attribute.value;
             given.values[number] = Some(value);
             let mut address = None;
             if Some(number) == self.ip {
@@ -376,11 +377,6 @@ impl Rules {
             format!("the request has none, and limit {:?} counts by it", terms.name.as_str()),
             "give it, or set `missing = \"skip\"` or `\"deny\"` for that limit",
         )
-    }
-
-    /// Is a report of usage kept?
-    pub(crate) fn keeps_use(&self) -> bool {
-        self.keeps_use
     }
 
     /// The kind of call, for the report of usage.

@@ -6,7 +6,9 @@
 //! slots in which it used something, as far back as the longest window reaches. There is no thread and no timer:
 //! what is too old goes when the key is next counted, and a key of which all is too old goes when others come.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::ops::RangeInclusive;
 
 use ahash::RandomState;
 
@@ -114,13 +116,15 @@ impl Usage {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let mut keys = self.shard(tag).lock();
-        if keys.by_tag.contains_key(&tag) {
+        let mut guard = self.shard(tag).lock();
+        let keys = &mut *guard;
+        match keys.by_tag.entry(tag) {
+            Entry::Vacant(place) => {
+                place.insert(Key { newest: slot, kinds: Vec::new() });
+                keys.by_age.insert((slot, tag));
+            }
             // Another thread was faster.
-            self.keys.fetch_sub(1, Ordering::Relaxed);
-        } else {
-            keys.by_tag.insert(tag, Key { newest: slot, kinds: Vec::new() });
-            keys.by_age.insert((slot, tag));
+            Entry::Occupied(_) => _ = self.keys.fetch_sub(1, Ordering::Relaxed),
         }
         keys.add(tag, kind, slot, units, self.kept);
     }
@@ -258,7 +262,7 @@ impl Kind {
         self.ring.back().is_none_or(|(newest, _)| is_too_old(*newest, slot, kept))
     }
 
-    fn sum(&self, slots: &std::ops::RangeInclusive<u64>) -> (String, u64) {
+    fn sum(&self, slots: &RangeInclusive<u64>) -> (String, u64) {
         let within = self.ring.iter().filter(|(slot, _)| slots.contains(slot));
         let units = within.fold(0u64, |sum, (_, units)| sum.saturating_add(*units));
         (self.name.to_string(), units)
@@ -433,11 +437,31 @@ mod tests {
         // 11 are in use; of a shard that nobody comes to, some more wait.
         assert!(usage.counted() < 4_000, "{} keys", usage.counted());
         for number in 0..10_000u64 {
-            usage.record((number % 16) << 60 | number, "reads", at(100_000 + number * 10), 1);
+            usage.record(((number % 16) << 60) | number, "reads", at(100_000 + number * 10), 1);
         }
         assert!(usage.counted() < 40, "{} keys", usage.counted());
         let places: usize = usage.shards.iter().map(|shard| shard.0.lock().by_tag.capacity()).sum();
         assert!(places < 500, "{places} places");
+    }
+
+    #[test]
+    fn a_time_that_goes_back_makes_nobody_older() {
+        let usage = Usage::new(100, 10, 1);
+        usage.record(7, "reads", at(1_050), 1);
+        usage.record(7, "reads", at(1_000), 1);
+        usage.record(8, "reads", at(1_110), 1);
+        assert_eq!((usage.said(7, 1_110, 100).as_str(), usage.dropped()), ("reads 1", 1));
+    }
+
+    #[test]
+    fn two_threads_that_bring_the_same_key_bring_one() {
+        let usage = Usage::new(100, 10, 2);
+        usage.record(7, "reads", at(1_000), 1);
+        // As a thread does that did not find the key a moment ago.
+        usage.record_newcomer(7, "reads", 100, 1);
+        usage.record(8, "reads", at(1_000), 1);
+        assert_eq!(usage.said(7, 1_000, 100), "reads 2");
+        assert_eq!((usage.counted(), usage.dropped()), (2, 0));
     }
 
     #[test]
@@ -456,14 +480,14 @@ mod tests {
                 let usage = &usage;
                 scope.spawn(move || {
                     for round in 0..4_000u64 {
-                        let tag = (round % 300) << 56 | round % 300;
+                        let tag = ((round % 300) << 56) | (round % 300);
                         usage.record(tag, "reads", at(thread * 1_000 + round), 1);
                     }
                 });
             }
         });
         let seen: u64 = (0..300u64)
-            .flat_map(|number| usage.report(number << 56 | number, at(1 << 40), u64::MAX))
+            .flat_map(|number| usage.report((number << 56) | number, at(1 << 40), u64::MAX))
             .map(|(_, units)| units)
             .sum();
         assert_eq!(seen + usage.dropped(), 16_000);

@@ -12,7 +12,7 @@ use tidegate_benches::subject::{self, DATA_API, ENDLESS, lasting, limiter};
 
 const HELP: &str = "\
 usage: call WHAT CALLS
-  WHAT: acquire, try_acquire, denial, try_denial, six_acquire, six_try_acquire, six_denial, record_latency,
+  WHAT: acquire, try_acquire, plan_request, denial, try_denial, six_acquire, six_try_acquire, six_denial, record_latency,
         newcomer, flood, random, secret_right, secret_later, secret_wrong, secret_first";
 
 fn main() -> ExitCode {
@@ -36,6 +36,7 @@ fn measure(what: &str, calls: u64) -> Option<f64> {
         "try_acquire" => hot(ENDLESS, calls, subject::try_acquire),
         "six_acquire" => hot(DATA_API, calls, subject::acquire),
         "six_try_acquire" => hot(DATA_API, calls, subject::try_acquire),
+        "plan_request" => plan_request(calls),
         "denial" => denied(&subject::spent(&[HOT]), calls, subject::denial),
         "try_denial" => denied(&subject::spent(&[HOT]), calls, subject::try_denial),
         "six_denial" => denied(&subject::six_spent(HOT), calls, subject::denial),
@@ -71,6 +72,13 @@ fn timed(calls: u64, mut work: impl FnMut(u64)) -> f64 {
 #[inline(never)]
 fn counted_by_callgrind(work: &mut impl FnMut(u64), calls: u64) {
     work(calls);
+}
+
+fn plan_request(calls: u64) -> f64 {
+    let limiter = limiter(&subject::plans(), 1_000);
+    let nanos = timed(calls, |calls| subject::plan_request(&limiter, calls));
+    assert_eq!(limiter.stats().allowed, calls, "every request was admitted");
+    nanos
 }
 
 fn hot(policy: &str, calls: u64, call: fn(&Limiter, &str, u64)) -> f64 {

@@ -6,8 +6,8 @@ use super::Size;
 use crate::keys::HOT;
 use crate::measure::{Compared, Side, alone, compare, side};
 use crate::subject::{
-    DATA_API, ENDLESS, acquire, check_charges, denial, forget, limiter, minute_of, record_latency,
-    spent, try_acquire, try_denial,
+    DATA_API, ENDLESS, acquire, check_charges, denial, forget, limiter, minute_of, plan_request,
+    plans, record_latency, spent, try_acquire, try_denial,
 };
 use crate::table::{Bar, Row};
 use crate::{peers, subject};
@@ -24,6 +24,7 @@ fn beside_governor(size: Size, mut ours: Side<'_>) -> Compared {
 pub(super) fn rows(size: Size) -> Vec<Row> {
     let mut rows = hot(size);
     rows.extend(six_buckets(size));
+    rows.extend(several_records(size));
     rows.extend(denials(size));
     rows.extend(without_keys(size));
     rows
@@ -56,6 +57,22 @@ fn six_buckets(size: Size) -> Vec<Row> {
         Row::time("Data API (six buckets): acquire", PEER, full, Bar::Within(1.5)),
         Row::time("Data API (six buckets): try_acquire", PEER, short, Bar::Within(1.5)),
         Row::time("Data API (six buckets): record_latency", PEER, charge, Bar::Within(1.5)),
+    ]
+}
+
+/// A request of several records beside a request of one key.
+fn several_records(size: Size) -> Vec<Row> {
+    let (plans, single) = (limiter(&plans(), 1_000), limiter(ENDLESS, 1_000));
+    let six = limiter(DATA_API, 1_000);
+    let mut peer = side(size.calls, |calls| acquire(&single, HOT, calls));
+    let mut six = side(size.calls, |calls| acquire(&six, HOT, calls));
+    let mut ours = side(size.calls, |calls| plan_request(&plans, calls));
+    let beside_one = compare(size.rounds, &mut ours, &mut peer);
+    let beside_six = compare(size.rounds, &mut ours, &mut six);
+    let name = "request with attributes (3 records, 6 buckets): acquire";
+    vec![
+        Row::time(name, "a key, one bucket", beside_one, Bar::None),
+        Row::time(name, "a key, six buckets", beside_six, Bar::Within(4.0)),
     ]
 }
 

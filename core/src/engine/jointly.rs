@@ -17,12 +17,13 @@ use crate::clock::Moment;
 use crate::lanes::Visit;
 use crate::plan::Asked;
 use crate::rules::Part;
-use crate::store::{Found, Inserted, Look, MAX_WORDS, OnPressure};
+use crate::store::{Found, Inserted, Look, OnPressure};
 use crate::sync::spin;
 
 /// Words of all records of a request, as they are in most requests.
 const WORDS: usize = 32;
 
+type Looks = SmallVec<[Look; 4]>;
 type Words = SmallVec<[u64; WORDS]>;
 
 /// A request's records in one engine, under one variant.
@@ -36,25 +37,23 @@ pub(crate) struct Joint<'v> {
 }
 
 impl Joint<'_> {
-    /// Runs `change` on the words of all records, once for every attempt; they are kept when it says so.
+    /// Runs `change` on the words of all records, once for every attempt; they are kept when it says so, and so does the
+    /// result.
     pub(crate) fn transact(
         &self,
         visit: &Visit<'_>,
         mut change: impl FnMut(&mut [Asked<'_>]) -> bool,
-    ) -> Result<(), Undone> {
-        let (mut before, mut after) = (Words::new(), Words::new());
+    ) -> Result<bool, Undone> {
+        let (mut before, mut after, mut looks) = (Words::new(), Words::new(), Looks::new());
         loop {
-            before.clear();
-            let (looks, complete) = self.look(visit, &mut before)?;
-            after.clear();
-            after.extend_from_slice(&before);
+            let complete = self.look(visit, [&mut before, &mut after], &mut looks)?;
             if !self.change(&mut after, &mut change) {
-                return Ok(());
+                return Ok(false);
             }
             if !complete {
                 self.make_records(visit)?;
             } else if self.commit(&looks, &before, &after) {
-                return Ok(());
+                return Ok(true);
             }
             spin();
         }
@@ -77,40 +76,46 @@ impl Joint<'_> {
         self.parts.iter().map(|part| (self.engine.scope(part.scope), part.tag))
     }
 
-    /// Copies all records, one after the other; of a key without a record, what it would begin with. Says whether all
+    /// Copies all records twice, one after the other; of a key without a record, what it would begin with. Says whether all
     /// have one.
     fn look(
         &self,
         visit: &Visit<'_>,
-        copies: &mut Words,
-    ) -> Result<(SmallVec<[Look; 4]>, bool), Undone> {
-        let (mut looks, mut complete) = (SmallVec::new(), true);
+        [before, after]: [&mut Words; 2],
+        looks: &mut Looks,
+    ) -> Result<bool, Undone> {
+        let length = self.scopes().map(|(scope, _)| scope.table.words()).sum();
+        before.resize(length, 0);
+        after.resize(length, 0);
+        looks.clear();
+        let (mut complete, mut start) = (true, 0);
         for (scope, tag) in self.scopes() {
-            let mut words = [0; MAX_WORDS];
+            let end = start + scope.table.words();
+            let (before, words) = (&mut before[start..end], &mut after[start..end]);
+            start = end;
             loop {
-                match scope.table.look(tag, &mut words) {
+                match scope.table.look(tag, before, words) {
                     Ok(look) => {
                         looks.push(look);
                         break;
                     }
                     Err(Found::Moved) => return Err(Undone::Moved),
                     // Not kept: a newcomer that is denied leaves no trace.
-                    Err(_) => match self.insert(visit, scope, tag, |begin| {
-                        words[..begin.len()].copy_from_slice(begin)
-                    }) {
-                        Inserted::Done => {
-                            complete = false;
-                            break;
+                    Err(_) => {
+                        match self.insert(visit, scope, tag, |begin| words.copy_from_slice(begin)) {
+                            Inserted::Done => {
+                                complete = false;
+                                break;
+                            }
+                            Inserted::Again => {}
+                            Inserted::Moved => return Err(Undone::Moved),
+                            Inserted::Full => return Err(Undone::Full),
                         }
-                        Inserted::Again => {}
-                        Inserted::Moved => return Err(Undone::Moved),
-                        Inserted::Full => return Err(Undone::Full),
-                    },
+                    }
                 }
             }
-            copies.extend_from_slice(&words[..scope.table.words()]);
         }
-        Ok((looks, complete))
+        Ok(complete)
     }
 
     /// Gives every key a record.
@@ -164,10 +169,11 @@ impl Joint<'_> {
         let mut start = 0;
         for ((scope, _), look) in self.scopes().zip(looks) {
             let end = start + scope.table.words();
-            // What stays as it was is let go as it was: nobody has to look again for its sake.
-            match before[start..end] == after[start..end] {
-                true => scope.table.let_go(*look),
-                false => scope.table.commit(*look, &after[start..end]),
+            let (before, after) = (&before[start..end], &after[start..end]);
+            // What stays as it was is let go as it was: nobody has to look again for its sake. (Word by word: see `look`.)
+            match before.iter().zip(after).any(|(before, after)| before != after) {
+                false => scope.table.let_go(*look),
+                true => scope.table.commit(*look, after),
             }
             start = end;
         }
@@ -181,6 +187,7 @@ mod models {
     use loom::thread;
 
     use super::*;
+    use crate::decision::Decision;
     use crate::lanes::Lanes;
     use crate::plan::{Notes, decide};
     use crate::time::Timestamp;
@@ -210,7 +217,9 @@ mod models {
                 let joint = Joint { engine, parts: &parts, variant: Some(0), at, pressure };
                 let mut allowed = false;
                 let done = joint.transact(&visit, |asked| {
-                    allowed = decide(asked, at, 1, &mut Notes::default()).allowed();
+                    let mut decision = Decision::NONE;
+                    decide(asked, at, 1, &mut Notes::default(), &mut decision);
+                    allowed = decision.allowed();
                     allowed
                 });
                 if done.is_ok() {

@@ -85,9 +85,12 @@ impl Limiter {
             let visit = self.0.lanes.enter();
             self.0.engines.prefetch(&visit, &tags);
             for &tag in &tags {
-                let Some(decision) = self.decide_key(&visit, tag, at, cost) else { break };
+                let mut decision = Decision::NONE;
+                if !self.decide_key(&visit, tag, at, cost, &mut decision) {
+                    break;
+                }
                 visit.count(decision.reason());
-                decisions.push(decision);
+                decisions.push(decision.moved());
             }
         }
         for subject in &group[decisions.len() - begin..] {

@@ -1,7 +1,5 @@
 //! Decisions and changes about any subject, under any policy: what it comes to, and what is done to all its records.
 
-use smallvec::SmallVec;
-
 use super::Limiter;
 use crate::algorithm::NOMINAL_WAIT;
 use crate::clock::Moment;
@@ -13,20 +11,15 @@ use crate::options::OnFull;
 use crate::plan::{Asked, Notes, Plan, decide};
 use crate::policy::KEY;
 use crate::request::{Request, Subject};
-use crate::rules::{Meets, Parts, Rules, Strictness, tag_of_attribute};
+use crate::rules::{Given, Meets, Parts, Rules, Strictness, tag_of_attribute};
 use crate::store::MAX_WORDS;
 use crate::sync::{Ordering, spin};
-
-/// Whose use a request is, and of which kind, where a report is kept.
-struct Used {
-    tag: u64,
-    kind: SmallVec<[u8; 64]>,
-}
+use crate::terms::Terms;
 
 /// What a request comes to under the policy in force.
 enum Comes {
     /// To its records, under a variant.
-    To { parts: Parts, variant: Option<usize>, used: Option<Used> },
+    To { parts: Parts, variant: Option<usize> },
     /// To an answer, whatever the records say.
     Decided(Decision),
 }
@@ -63,39 +56,32 @@ impl Limiter {
             return Ok(decision);
         }
         let mut decision = Decision::NONE;
-        let outcome = self.among_records(visit, subject, at, Strictness::Strict, |asked| {
-            decision = decide(asked, at, cost, notes);
-            decision.allowed()
-        })?;
+        let outcome =
+            self.among_records(visit, subject, at, Strictness::Strict, cost, |asked| {
+                decide(asked, at, cost, notes, &mut decision);
+                decision.allowed()
+            })?;
         match outcome {
-            Outcome::Done(used) => {
-                if let Some(Used { tag, kind }) = used.filter(|_| decision.allowed() && cost > 0)
-                    && let Some(usage) = self.0.engines.engine(visit).usage()
-                {
-                    usage.record(tag, &String::from_utf8_lossy(&kind), at, cost);
-                }
-                Ok(decision)
-            }
+            Outcome::Done => Ok(decision),
             Outcome::Decided(decision) => Ok(decision),
-            Outcome::Full => Ok(self.decide_full(at, |at| {
-                let mut fresh = Decision::NONE;
-                self.fresh(visit, subject, at, |asked| {
-                    fresh = decide(asked, at, cost, &mut Notes::default())
-                });
-                fresh
-            })),
+            Outcome::Full => Ok(self.decide_full(visit, subject, at, cost)),
         }
     }
 
-    /// The decision about a key that the store has no place for; `fresh`: about a key never seen.
+    /// The decision about a subject that the store has no place for.
     #[cold]
-    pub(super) fn decide_full(
+    fn decide_full(
         &self,
+        visit: &Visit<'_>,
+        subject: &impl Subject,
         at: Moment,
-        fresh: impl FnOnce(Moment) -> Decision,
+        cost: u64,
     ) -> Decision {
         self.saturated();
-        let fresh = fresh(at);
+        let mut fresh = Decision::NONE;
+        self.fresh(visit, subject, at, |asked| {
+            decide(asked, at, cost, &mut Notes::default(), &mut fresh);
+        });
         match self.0.on_full {
             OnFull::Allow => fresh,
             _ if !fresh.allowed() => fresh,
@@ -120,7 +106,7 @@ impl Limiter {
         }
         let visit = self.0.lanes.enter();
         let (mut decision, mut notes) = (Decision::NONE, Notes::default());
-        let outcome = self.among_records(&visit, subject, at, Strictness::Strict, |asked| {
+        let outcome = self.among_records(&visit, subject, at, Strictness::Strict, 0, |asked| {
             let mut copies: Vec<Vec<u64>> =
                 asked.iter().map(|asked| asked.words.to_vec()).collect();
             let mut asked: Vec<Asked<'_>> = asked
@@ -128,19 +114,13 @@ impl Limiter {
                 .zip(&mut copies)
                 .map(|(asked, words)| Asked { plan: asked.plan, words })
                 .collect();
-            decision = decide(&mut asked, at, cost, &mut notes);
+            decide(&mut asked, at, cost, &mut notes, &mut decision);
             false
         })?;
         match outcome {
-            Outcome::Done(_) => Ok(decision),
+            Outcome::Done => Ok(decision),
             Outcome::Decided(decision) => Ok(decision),
-            Outcome::Full => Ok(self.decide_full(at, |at| {
-                let mut fresh = Decision::NONE;
-                self.fresh(&visit, subject, at, |asked| {
-                    fresh = decide(asked, at, cost, &mut Notes::default())
-                });
-                fresh
-            })),
+            Outcome::Full => Ok(self.decide_full(&visit, subject, at, cost)),
         }
     }
 
@@ -191,43 +171,70 @@ impl Limiter {
         change: impl FnMut(&mut [Asked<'_>]) -> bool,
     ) -> Result<()> {
         let visit = self.0.lanes.enter();
-        if let Outcome::Full = self.among_records(&visit, subject, at, strictness, change)? {
+        if let Outcome::Full = self.among_records(&visit, subject, at, strictness, 0, change)? {
             self.saturated();
         }
         Ok(())
     }
 
+    /// The same inside. What is kept is recorded as a use of so many units, where the policy asks for a report.
     fn among_records(
         &self,
         visit: &Visit<'_>,
         subject: &impl Subject,
         at: Moment,
         strictness: Strictness,
+        units: u64,
         mut change: impl FnMut(&mut [Asked<'_>]) -> bool,
     ) -> Result<Outcome> {
-        loop {
-            let engine = self.0.engines.engine(visit);
-            let mut whose = None;
-            let undone = match engine.rules() {
-                None => {
-                    let tag = self.plain_tag(subject)?;
-                    self.0.engines.transact(visit, tag, at, self.pressure(), &mut kept(&mut change))
-                }
-                Some(rules) => match self.comes(rules, subject, at, strictness)? {
-                    Comes::Decided(decision) => return Ok(Outcome::Decided(decision)),
-                    Comes::To { parts, variant, used } => {
-                        whose = used;
-                        let pressure = self.pressure();
-                        let joint = Joint { engine, parts: &parts, variant, at, pressure };
-                        joint.transact(visit, &mut change)
+        subject.ask(|request| {
+            loop {
+                let engine = self.0.engines.engine(visit);
+                let done = match engine.rules() {
+                    None => {
+                        let (tag, pressure) = (self.plain_tag(subject)?, self.pressure());
+                        let mut change = kept(&mut change);
+                        self.0.engines.transact(visit, tag, at, pressure, &mut change)
                     }
-                },
-            };
-            match undone {
-                Ok(()) => return Ok(Outcome::Done(whose)),
-                Err(Undone::Full) => return Ok(Outcome::Full),
-                Err(Undone::Moved) => spin(),
+                    Some(rules) => {
+                        let given = rules.read(request)?;
+                        match self.comes(rules, &given, at, strictness)? {
+                            Comes::Decided(decision) => return Ok(Outcome::Decided(decision)),
+                            Comes::To { parts, variant } => {
+                                let pressure = self.pressure();
+                                let joint = Joint { engine, parts: &parts, variant, at, pressure };
+                                joint.transact(visit, &mut change).map(|kept| {
+                                    if kept && units > 0 {
+                                        self.record_use(engine, rules, &given, at, units);
+                                    }
+                                })
+                            }
+                        }
+                    }
+                };
+                match done {
+                    Ok(()) => return Ok(Outcome::Done),
+                    Err(Undone::Full) => return Ok(Outcome::Full),
+                    Err(Undone::Moved) => spin(),
+                }
             }
+        })
+    }
+
+    #[inline]
+    fn record_use(
+        &self,
+        engine: &Engine,
+        rules: &Rules,
+        given: &Given<'_>,
+        at: Moment,
+        units: u64,
+    ) {
+        let Some(usage) = engine.usage() else { return };
+        let Some(tag) = rules.usage_tag(given, &self.0.hasher) else { return };
+        match str::from_utf8(rules.kind(given)) {
+            Ok(kind) => usage.record(tag, kind, at, units),
+            Err(_) => usage.record(tag, &String::from_utf8_lossy(rules.kind(given)), at, units),
         }
     }
 
@@ -244,55 +251,38 @@ impl Limiter {
         let Some(rules) = engine.rules() else {
             return look(&mut [Asked { plan: engine.plan(), words: &mut [0; MAX_WORDS] }]);
         };
-        if let Ok(Comes::To { parts, variant, .. }) =
-            self.comes(rules, subject, at, Strictness::Strict)
-        {
-            let pressure = self.pressure();
-            Joint { engine, parts: &parts, variant, at, pressure }.fresh(look);
-        }
+        subject.ask(|request| {
+            let Ok(given) = rules.read(request) else { return };
+            if let Ok(Comes::To { parts, variant }) =
+                self.comes(rules, &given, at, Strictness::Strict)
+            {
+                let pressure = self.pressure();
+                Joint { engine, parts: &parts, variant, at, pressure }.fresh(look);
+            }
+        });
     }
 
+    #[inline]
     fn comes(
         &self,
         rules: &Rules,
-        subject: &impl Subject,
+        given: &Given<'_>,
         at: Moment,
         strictness: Strictness,
     ) -> Result<Comes> {
-        subject.ask(|request| {
-            let given = rules.read(request)?;
-            if strictness == Strictness::Strict
-                && let Some((reason, terms)) = rules.listed(&given)
-            {
-                let retry_after = if reason == Reason::Blocked { NEVER } else { 0 };
-                let numbers =
-                    Numbers { reason, limit: 0, remaining: 0, retry_after, reset_after: 0 };
-                return Ok(Comes::Decided(Decision::new(terms, numbers, at.wall.as_nanos())));
-            }
-            let variant = match rules.variant(&given, &self.0.assignments, at) {
-                Ok(variant) => Some(variant),
-                Err(_) if strictness == Strictness::Lenient => None,
-                Err(error) => return Err(error),
-            };
-            match rules.meets(&given, variant, &self.0.hasher, strictness)? {
-                Meets::Scopes(parts) => {
-                    let tag = rules.keeps_use().then(|| rules.usage_tag(&given, &self.0.hasher));
-                    let used = tag
-                        .flatten()
-                        .map(|tag| Used { tag, kind: SmallVec::from_slice(rules.kind(&given)) });
-                    Ok(Comes::To { parts, variant, used })
-                }
-                Meets::Lacks(terms) => {
-                    let numbers = Numbers {
-                        reason: Reason::Blocked,
-                        limit: 0,
-                        remaining: 0,
-                        retry_after: NEVER,
-                        reset_after: 0,
-                    };
-                    Ok(Comes::Decided(Decision::new(terms, numbers, at.wall.as_nanos())))
-                }
-            }
+        if strictness == Strictness::Strict
+            && let Some((reason, terms)) = rules.listed(given)
+        {
+            return Ok(Comes::Decided(by_rule(reason, terms, at)));
+        }
+        let variant = match rules.variant(given, &self.0.assignments, at) {
+            Ok(variant) => Some(variant),
+            Err(_) if strictness == Strictness::Lenient => None,
+            Err(error) => return Err(error),
+        };
+        Ok(match rules.meets(given, variant, &self.0.hasher, strictness)? {
+            Meets::Scopes(parts) => Comes::To { parts, variant },
+            Meets::Lacks(terms) => Comes::Decided(by_rule(Reason::Blocked, terms, at)),
         })
     }
 
@@ -316,12 +306,15 @@ impl Limiter {
         let visit = self.0.lanes.enter();
         match self.0.engines.engine(&visit).rules() {
             None => self.plain_tag(subject),
-            Some(rules) => match self.comes(rules, subject, at, Strictness::Strict)? {
-                Comes::Decided(_) => Ok(0),
-                Comes::To { parts, .. } => {
-                    Ok(parts.iter().fold(0, |queue, part| queue.rotate_left(7) ^ part.tag))
-                }
-            },
+            Some(rules) => subject.ask(|request| {
+                let given = rules.read(request)?;
+                Ok(match self.comes(rules, &given, at, Strictness::Strict)? {
+                    Comes::Decided(_) => 0,
+                    Comes::To { parts, .. } => {
+                        parts.iter().fold(0_u64, |queue, part| queue.rotate_left(7) ^ part.tag)
+                    }
+                })
+            }),
         }
     }
 
@@ -388,8 +381,16 @@ impl Limiter {
     }
 }
 
+/// A decision that no limit makes.
+#[cold]
+fn by_rule(reason: Reason, terms: &'static Terms, at: Moment) -> Decision {
+    let retry_after = if reason == Reason::Blocked { NEVER } else { 0 };
+    let numbers = Numbers { reason, limit: 0, remaining: 0, retry_after, reset_after: 0 };
+    Decision::new(terms, numbers, at.wall.as_nanos())
+}
+
 enum Outcome {
-    Done(Option<Used>),
+    Done,
     /// Whatever the records say.
     Decided(Decision),
     /// The store has no place for a key.

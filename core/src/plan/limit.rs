@@ -28,6 +28,8 @@ pub(crate) struct PlannedLimit {
     pub(crate) shadow: bool,
     /// Shares of the capacity in per mille: use that passes one is told.
     pub(crate) alerts: Box<[u64]>,
+    /// No threshold is passed below so many units.
+    pub(super) first_alert: Units,
     /// Do quota and capacity depend on the words?
     pub(super) grows: bool,
     pub(crate) buckets: Vec<PlannedBucket>,

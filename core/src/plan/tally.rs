@@ -61,7 +61,7 @@ impl Notes {
     }
 
     /// Notes the thresholds between two amounts used.
-    #[cold]
+    #[inline]
     pub(super) fn used(
         &mut self,
         limit: &PlannedLimit,
@@ -69,6 +69,14 @@ impl Notes {
         before: Units,
         used: Units,
     ) {
+        // A threshold that is not reached at the floor of a rate that grows is not reached above it.
+        if used >= limit.first_alert {
+            self.passed(limit, capacity, before, used);
+        }
+    }
+
+    #[cold]
+    fn passed(&mut self, limit: &PlannedLimit, capacity: Units, before: Units, used: Units) {
         for &threshold in &limit.alerts {
             let passed = |used: Units| wide(used, 1000) >= wide(capacity, threshold);
             if !passed(before) && passed(used) {
@@ -223,14 +231,16 @@ pub(crate) fn decide(
     at: Moment,
     cost: Units,
     notes: &mut Notes,
-) -> Decision {
+    decision: &mut Decision,
+) {
     notes.clear();
     if !asked.iter().all(|asked| asked.plan.all_admit(asked.words, at, cost)) {
-        return deny(asked.iter().map(|asked| (asked.plan, &*asked.words)), at, cost);
+        *decision = deny(asked.iter().map(|asked| (asked.plan, &*asked.words)), at, cost);
+        return;
     }
     let mut tally = Tally::NONE;
     for Asked { plan, words } in asked {
         tally.pay(plan, words, at, cost, notes);
     }
-    tally.admission(at)
+    *decision = tally.admission(at);
 }

@@ -71,15 +71,21 @@ pub(super) fn transact<const N: usize>(
     Ok(())
 }
 
-/// Copies the words of the record of `tag`; returns the header that they were read under.
-pub(super) fn look(slot: &[AtomicU64], tag: u64, words: &mut [u64]) -> Result<u64, Attempt> {
+/// Copies the words of the record of `tag`, twice; returns the header that they were read under.
+pub(super) fn look(
+    slot: &[AtomicU64],
+    tag: u64,
+    [before, words]: [&mut [u64]; 2],
+) -> Result<u64, Attempt> {
     // Acquire: the words below are not older than the header.
     let header = slot[1].load(Ordering::Acquire);
     if header & LOCKED != 0 {
         return Err(Attempt::Locked);
     }
-    for (word, source) in words.iter_mut().zip(&slot[2..]) {
-        *word = source.load(Ordering::Relaxed);
+    // Two copies, each word by word: a copy of a copy would wait for the first to be written.
+    for ((before, word), source) in before.iter_mut().zip(words).zip(&slot[2..]) {
+        *before = source.load(Ordering::Relaxed);
+        *word = *before;
     }
     let seen_tag = slot[0].load(Ordering::Relaxed);
     // The loads above come before the second look at the header.

@@ -194,16 +194,27 @@ impl Table {
         }
     }
 
-    /// Copies the words of the record of `tag`, which has two at least. Absent, or moved, as in [`Table::transact`].
-    pub(crate) fn look(&self, tag: u64, words: &mut [u64]) -> Result<Look, Found> {
-        let words = &mut words[..self.words];
+    /// Copies the words of the record of `tag`, which has two at least, twice. Absent, or moved, as in
+    /// [`Table::transact`].
+    pub(crate) fn look(
+        &self,
+        tag: u64,
+        before: &mut [u64],
+        words: &mut [u64],
+    ) -> Result<Look, Found> {
+        let (before, words) = (&mut before[..self.words], &mut words[..self.words]);
+        // Mostly it is where it likes best to be.
+        let index = self.home(tag);
+        if let Ok(header) = line::look(self.lines(index), tag, [before, words]) {
+            return Ok(Look { index, header });
+        }
         loop {
             let Some(index) = self.find(tag) else {
                 // Acquire pairs with the Release in `freeze`.
                 let frozen = self.frozen.load(Ordering::Acquire);
                 return Err(if frozen { Found::Moved } else { Found::Absent });
             };
-            match line::look(self.lines(index), tag, words) {
+            match line::look(self.lines(index), tag, [before, words]) {
                 Ok(header) => return Ok(Look { index, header }),
                 Err(Attempt::Gone) if self.frozen.load(Ordering::Acquire) => {
                     return Err(Found::Moved);
