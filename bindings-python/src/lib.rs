@@ -13,6 +13,7 @@ mod snapshot;
 mod subject;
 mod usage;
 mod wait;
+mod watch;
 
 /// The native half of tidegate; import `tidegate` instead.
 // Every class is frozen and every state in it atomic or locked, so no call leans on the GIL.
@@ -38,6 +39,8 @@ mod _native {
     use crate::usage::{UsageLimit, UsageReport};
     #[pymodule_export]
     use crate::wait::Ticket;
+    #[pymodule_export]
+    use crate::watch::{Watch, WatchEvent};
 
     /// The line for a policy that lets requests with this secret pass (`secrets` of `[[bypass]]`).
     ///

@@ -1,6 +1,7 @@
 //! The limiter: every call of the engine, one method each. `python/tidegate/_limiter.py` adds
 //! what reads better in Python: reading policies, `measure` and `wait_async`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use pyo3::exceptions::PyTypeError;
@@ -20,6 +21,7 @@ use crate::snapshot::{Snapshot, Stats};
 use crate::subject::{self, Batch, Subject, Subjects, Value, of};
 use crate::usage::UsageReport;
 use crate::wait::{self, Ticket};
+use crate::watch::{self, Watch};
 
 /// The native part of `tidegate.Limiter`.
 #[pyclass(frozen, subclass, weakref, module = "tidegate._native")]
@@ -556,6 +558,11 @@ impl Limiter {
     ) -> PyResult<()> {
         let policy = read(policy, form)?;
         at!(now_ns, self.engine, update / update_at(policy)).map_err(raise)
+    }
+
+    /// Put the policy of a file in force, and follow the file.
+    fn _watch(&self, py: Python<'_>, path: PathBuf, on_event: Py<PyAny>) -> PyResult<Watch> {
+        watch::watch(py, &self.engine, path, on_event)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -24,8 +24,10 @@ from tidegate._native import (
     Stats,
     UsageLimit,
     UsageReport,
+    WatchEvent,
     hash_secret,
 )
+from tidegate._watch import Watch
 
 __version__: str = VERSION
 
@@ -45,5 +47,7 @@ __all__ = [
     "Stats",
     "UsageLimit",
     "UsageReport",
+    "Watch",
+    "WatchEvent",
     "hash_secret",
 ]

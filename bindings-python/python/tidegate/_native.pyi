@@ -5,6 +5,7 @@ from os import PathLike
 from types import TracebackType
 from typing import Any, Final, Literal, TypeAlias, final
 
+from tidegate._errors import PolicyError
 from typing_extensions import Self, disjoint_base
 
 __all__ = [
@@ -21,6 +22,8 @@ __all__ = [
     "Ticket",
     "UsageLimit",
     "UsageReport",
+    "Watch",
+    "WatchEvent",
     "_check_request",
     "_restore_decision",
     "hash_secret",
@@ -571,6 +574,9 @@ class Limiter:
     def _update(self, policy: str, form: str, now_ns: int | None) -> None:
         """Change the limits."""
 
+    def _watch(self, path: str | PathLike[str], on_event: Callable[[WatchEvent], object]) -> Watch:
+        """Put the policy of a file in force, and follow the file."""
+
 @final
 class Reservation:
     """An estimate taken now, to be settled or cancelled later; true when it was admitted.
@@ -834,6 +840,24 @@ class Alert:
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
+
+@final
+class WatchEvent:
+    """What became of a policy file that changed; what `Limiter.watch` tells."""
+
+    @property
+    def updated(self) -> bool:
+        """bool: Does the limiter go by the file as it is now? Else it goes by the policy it had."""
+    @property
+    def error(self) -> PolicyError | OSError | None:
+        """PolicyError, OSError or None: Why the file was refused; None when it was not."""
+
+@final
+class Watch:
+    """A file that is followed, for `tidegate.Watch`."""
+
+    def close(self) -> None:
+        """Follow the file no longer; waits for a function that is being told."""
 
 def hash_secret(secret: str) -> str:
     """The line for a policy that lets requests with this secret pass (`secrets` of `[[bypass]]`).
