@@ -240,6 +240,144 @@ OWN = {
 }
 
 
+PLANS = {
+    "default_plan": "free",
+    "plan_by": "account",
+    "plan": {
+        "free": {
+            "limit": [
+                {
+                    "name": "calls",
+                    "by": ["account"],
+                    "algorithm": "fixed_window",
+                    "rate": "2/minute",
+                    "alerts": [0.5],
+                    "message": "Ask for more.",
+                    "close": True,
+                }
+            ]
+        },
+        "paid": {"inherits": "free", "scale": 2},
+    },
+    "usage": {"window": "1h"},
+}
+REQUEST = {"key": "k", "account": "acme", "route": "GET /"}
+DENIED = {
+    "allowed": False,
+    "reason": "limited",
+    "limit": 2,
+    "remaining": 0,
+    "retry_after_ns": "60000000000",
+    "reset_after_ns": "60000000000",
+    "name": "calls",
+    "plan": "free",
+    "burst_remaining": None,
+    "shadow": None,
+    "message": "Ask for more.",
+    "closes": True,
+    "status": 429,
+    "headers": {
+        "legacy": [
+            ["X-RateLimit-Limit", "2"],
+            ["X-RateLimit-Remaining", "0"],
+            ["X-RateLimit-Reset", "60"],
+            ["Retry-After", "60"],
+        ]
+    },
+    "body": {"message": ["application/json", '{"message":"Ask for more.","code":429}']},
+}
+OWN_REQUESTS = {
+    "name": "own requests",
+    "steps": [
+        {"call": "new", "policy": json.dumps(PLANS), "now": "0"},
+        {"call": "try_acquire", "request": REQUEST, "cost": 2, "now": "0", "expect": True},
+        {"call": "acquire", "request": REQUEST, "cost": 1, "now": "0", "expect": DENIED},
+        {
+            "call": "alerts",
+            "expect": [{"limit": "calls", "threshold_permille": 500, "used": 2, "capacity": 2}],
+        },
+        {"call": "alerts", "expect": []},
+        {"call": "plan_of", "request": REQUEST, "now": "5", "expect": {"plan": "free"}},
+        {
+            "call": "assign",
+            "value": "acme",
+            "plan": "gold",
+            "now": "5",
+            "expect": {"error": {"field": "plan"}},
+        },
+        {"call": "assign", "value": "acme", "plan": "paid", "duration_ns": "5", "now": "5"},
+        {"call": "plan_of", "request": REQUEST, "now": "9", "expect": {"plan": "paid"}},
+        {"call": "plan_of", "request": REQUEST, "now": "10", "expect": {"plan": "free"}},
+        {"call": "assign", "value": "acme", "plan": "paid", "now": "10"},
+        {"call": "unassign", "value": "acme", "now": "10"},
+        {"call": "plan_of", "request": REQUEST, "now": "10", "expect": {"plan": "free"}},
+        {
+            "call": "usage",
+            "request": REQUEST,
+            "window_ns": "60000000000",
+            "now": "10",
+            "expect": {
+                "plan": "free",
+                "window_ns": 60_000_000_000,
+                "total": 2,
+                "by_kind": [["GET /", 2]],
+                "limit": {
+                    "name": "calls",
+                    "quota": 2,
+                    "remaining": 0,
+                    "utilization_permille": 1000,
+                },
+            },
+        },
+        {"call": "renew", "request": REQUEST, "now": "10", "expect": True},
+        {
+            "call": "acquire",
+            "key": "k",
+            "cost": 1,
+            "now": "10",
+            "expect": {"error": {"field": "account"}},
+        },
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("step", "change"),
+    [
+        (2, {"message": None}),
+        (2, {"headers": {"legacy": []}}),
+        (2, {"body": {"message": ["text/plain", ""]}}),
+        (2, {"colour": "red"}),
+        (3, []),
+        (5, {"plan": "paid"}),
+        (6, {"error": {"field": "value"}}),
+        (13, {"total": 3}),
+        (14, False),
+        (15, {"error": {"field": "key"}}),
+    ],
+)
+def test_the_replayer_itself_on_requests(step, change):
+    replay(OWN_REQUESTS)
+    wrong = json.loads(json.dumps(OWN_REQUESTS))
+    if isinstance(change, dict):
+        wrong["steps"][step]["expect"].update(change)
+    else:
+        wrong["steps"][step]["expect"] = change
+    with pytest.raises(AssertionError, match=f"^step {step}:"):
+        replay(wrong)
+
+
+def test_the_replayer_misses_no_field():
+    short = json.loads(json.dumps(OWN))
+    del short["steps"][3]["expect"]["reset_after_ns"]
+    with pytest.raises(AssertionError, match="step 3"):
+        replay(short)
+    refused = json.loads(json.dumps(OWN_REQUESTS))
+    del refused["steps"][6]["expect"]
+    with pytest.raises(AssertionError, match="step 6"):
+        replay(refused)
+
+
 def test_the_replayer_itself():
     replay(OWN)
     wrong = json.loads(json.dumps(OWN))
