@@ -1,7 +1,5 @@
 //! Who asks, and for what: the attributes of a request.
 
-use smallvec::SmallVec;
-
 /// A request with attributes: `key`, `account`, `ip`, `user`, `route`, `plan`, or any other that a policy names in
 /// `by` and `when`. Wherever a call takes a key, it takes a request as well; a key alone is a request whose attribute
 /// `key` it is.
@@ -35,126 +33,115 @@ use smallvec::SmallVec;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Request<'a> {
-    attributes: SmallVec<[Attribute<'a>; 8]>,
+    /// By the numbers of [`KNOWN`]: a name that everybody uses is never compared.
+    known: [Option<&'a [u8]>; KNOWN.len()],
+    others: Vec<(&'a str, &'a [u8])>,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Attribute<'a> {
-    /// The beginning of the name, and its length: of most names all that there is to compare.
-    pub(crate) brief: Brief,
-    pub(crate) name: &'a str,
-    pub(crate) value: &'a [u8],
-}
-
-/// Seven bytes of a name, and how long it is. Names of up to seven bytes are equal when these are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Brief(u64);
-
-impl Brief {
-    const BYTES: usize = 7;
-
-    #[inline]
-    pub(crate) const fn of(name: &str) -> Brief {
-        let bytes = name.as_bytes();
-        let length = if bytes.len() > 0xff { 0xff } else { bytes.len() as u64 };
-        let (mut brief, mut index) = (length, 0);
-        while index < bytes.len() && index < Brief::BYTES {
-            brief = brief << 8 | bytes[index] as u64;
-            index += 1;
-        }
-        Brief(brief)
-    }
-}
-
-impl Attribute<'_> {
-    /// Is it the one of this name?
-    #[inline]
-    pub(crate) fn is(&self, brief: Brief, name: &str) -> bool {
-        self.brief == brief && (self.name.len() <= Brief::BYTES || self.name == name)
-    }
-}
+/// Attributes with a number of their own.
+pub(crate) const KNOWN: [&str; 6] = ["key", "account", "ip", "user", "route", "plan"];
 
 impl<'a> Request<'a> {
     /// A request without attributes.
     #[must_use]
+    #[inline(always)]
     pub fn new() -> Request<'a> {
         Request::default()
     }
 
     /// With an attribute of any name.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn with(mut self, name: &'a str, value: &'a (impl AsRef<[u8]> + ?Sized)) -> Request<'a> {
         self.set(name, value.as_ref());
         self
     }
 
     /// Sets an attribute.
-    #[inline]
+    // Always inline: the name is mostly a literal, and so is its number then.
+    #[inline(always)]
     pub fn set(&mut self, name: &'a str, value: &'a [u8]) {
-        let brief = Brief::of(name);
-        match self.attributes.iter_mut().find(|known| known.is(brief, name)) {
-            Some(attribute) => attribute.value = value,
-            None => self.attributes.push(Attribute { brief, name, value }),
+        match name {
+            "key" => self.known[0] = Some(value),
+            "account" => self.known[1] = Some(value),
+            "ip" => self.known[2] = Some(value),
+            "user" => self.known[3] = Some(value),
+            "route" => self.known[4] = Some(value),
+            "plan" => self.known[5] = Some(value),
+            _ => self.set_other(name, value),
+        }
+    }
+
+    #[inline(never)]
+    fn set_other(&mut self, name: &'a str, value: &'a [u8]) {
+        match self.others.iter_mut().find(|(known, _)| *known == name) {
+            Some(attribute) => attribute.1 = value,
+            None => self.others.push((name, value)),
         }
     }
 
     /// Whose request it is: the attribute of limits that name no `by`.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn key(self, value: &'a (impl AsRef<[u8]> + ?Sized)) -> Request<'a> {
         self.with("key", value)
     }
 
     /// The account that the key belongs to.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn account(self, value: &'a (impl AsRef<[u8]> + ?Sized)) -> Request<'a> {
         self.with("account", value)
     }
 
     /// The client's address, as text. As (part of) a limit's key, IPv6 addresses count by their network (`ipv6_prefix`).
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn ip(self, value: &'a (impl AsRef<[u8]> + ?Sized)) -> Request<'a> {
         self.with("ip", value)
     }
 
     /// The user.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn user(self, value: &'a (impl AsRef<[u8]> + ?Sized)) -> Request<'a> {
         self.with("user", value)
     }
 
     /// Method and path: `GET /v3/configs/7`, or the pattern that was matched (`GET /v3/configs/:key`).
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn route(self, value: &'a (impl AsRef<[u8]> + ?Sized)) -> Request<'a> {
         self.with("route", value)
     }
 
     /// The plan, by name. One that was assigned while running goes before it.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn plan(self, value: &'a (impl AsRef<[u8]> + ?Sized)) -> Request<'a> {
         self.with("plan", value)
     }
 
-    /// The attributes, in the order in which they were given first.
-    pub fn attributes(&self) -> impl ExactSizeIterator<Item = (&'a str, &'a [u8])> + Clone + '_ {
-        self.attributes.iter().map(|attribute| (attribute.name, attribute.value))
+    /// The attributes: those with methods of their own first, then others in the order in which they were given.
+    pub fn attributes(&self) -> impl Iterator<Item = (&'a str, &'a [u8])> + Clone + '_ {
+        let known = KNOWN.iter().zip(self.known);
+        let known = known.filter_map(|(name, value)| value.map(|value| (*name, value)));
+        known.chain(self.others.iter().copied())
+    }
+
+    /// Those of [`KNOWN`].
+    #[inline]
+    pub(crate) fn known(&self) -> &[Option<&'a [u8]>; KNOWN.len()] {
+        &self.known
     }
 
     #[inline]
-    pub(crate) fn each(&self) -> &[Attribute<'a>] {
-        &self.attributes
+    pub(crate) fn others(&self) -> &[(&'a str, &'a [u8])] {
+        &self.others
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&'a [u8]> {
-        let brief = Brief::of(name);
-        let found = self.attributes.iter().find(|known| known.is(brief, name));
-        found.map(|attribute| attribute.value)
+        self.attributes().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 }
 
@@ -257,20 +244,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_told_apart() {
-        let names = ["", "a", "k", "key", "keys", "account", "accounts", "account_a", "account_b"];
-        for name in names {
-            for other in names {
-                let attribute = Attribute { brief: Brief::of(name), name, value: b"" };
-                assert_eq!(attribute.is(Brief::of(other), other), name == other, "{name} {other}");
-            }
+    fn attributes_of_every_name() {
+        let mut request = Request::new();
+        for name in KNOWN {
+            request.set(name, b"first");
+            request.set(name, name.as_bytes());
+            assert_eq!(request.get(name), Some(name.as_bytes()));
         }
-        let request =
-            Request::new().with("account_a", "1").with("account_b", "2").key("3").key("4");
+        let named = request.attributes().map(|(name, value)| name.as_bytes() == value);
+        assert_eq!(named.filter(|same| *same).count(), KNOWN.len());
+        let request = Request::new().with("tenant", "1").with("tenants", "2").key("3").key("4");
         let attributes: Vec<_> = request.attributes().collect();
-        let expected: [(&str, &[u8]); 3] =
-            [("account_a", b"1"), ("account_b", b"2"), ("key", b"4")];
+        let expected: [(&str, &[u8]); 3] = [("key", b"4"), ("tenant", b"1"), ("tenants", b"2")];
         assert_eq!(attributes, expected);
-        assert_eq!((request.get("account_b"), request.get("account")), (Some(&b"2"[..]), None));
+        assert_eq!((request.get("tenants"), request.get("account")), (Some(&b"2"[..]), None));
     }
 }

@@ -19,7 +19,7 @@ use crate::decision::Reason;
 use crate::error::{Error, Result};
 use crate::names::Name;
 use crate::policy::{Conditions, KEY, Limit, Missing, PLAN, Policy};
-use crate::request::{Brief, Request};
+use crate::request::{KNOWN, Request};
 use crate::secrets;
 use crate::store;
 use crate::terms::Terms;
@@ -88,7 +88,8 @@ pub(crate) fn scopes(policy: &Policy) -> (Vec<ScopeLimits<'_>>, bool) {
 pub(crate) struct Rules {
     /// What the policy speaks of; the position is the attribute's number below.
     attributes: Vec<String>,
-    briefs: Vec<Brief>,
+    /// The numbers of the attributes that every request has a place for; `NONE`: the policy does not speak of it.
+    known: [usize; KNOWN.len()],
     matchers: Vec<Option<Matcher>>,
     /// The number of `ip`, and the bits of an address that make a key.
     ip: Option<usize>,
@@ -137,13 +138,6 @@ pub(crate) struct Part {
 }
 
 pub(crate) type Parts = SmallVec<[Part; 4]>;
-
-/// What a request comes to.
-pub(crate) enum Meets {
-    Scopes(Parts),
-    /// It lacks an attribute, and is denied for that.
-    Lacks(&'static Terms),
-}
 
 /// A request's attributes, as far as the policy speaks of them.
 pub(crate) struct Given<'r> {
@@ -195,8 +189,8 @@ impl Rules {
         bounded("conditions", conditions.0.len(), MAX_CONDITIONS)?;
         Ok(Rules {
             matchers,
-            ip: attributes.iter().position(|name| name == IP),
-            briefs: attributes.iter().map(|name| Brief::of(name)).collect(),
+            ip: number_of(&attributes, IP),
+            known: KNOWN.map(|name| number_of(&attributes, name).unwrap_or(NONE)),
             attributes,
             ipv6_mask: mask(policy.ipv6_prefix),
             plans: policy.plans.iter().map(|name| Name::intern(name)).collect(),
@@ -217,25 +211,37 @@ impl Rules {
     ///
     /// # Errors
     /// An `ip` that is no address.
+    #[inline]
     pub(crate) fn read<'r>(&self, request: &Request<'r>) -> Result<Given<'r>> {
         let mut given = Given { values: [None; MAX_ATTRIBUTES], network: [0; 16], matched: 0 };
-        for attribute in request.each() {
-            let mut known = self.briefs.iter().zip(&self.attributes);
-            let known = known.position(|(brief, name)| attribute.is(*brief, name));
-            let Some(number) = known else { continue };
-            let value = attribute.value;
-            given.values[number] = Some(value);
-            let mut address = None;
-            if Some(number) == self.ip {
-                let bits = address_of(value)?;
-                given.network = self.network_of(bits).to_be_bytes();
-                address = Some(bits);
+        for (number, value) in self.known.iter().zip(request.known()) {
+            if let Some(value) = value
+                && *number != NONE
+            {
+                self.take(&mut given, *number, value)?;
             }
-            if let Some(matcher) = &self.matchers[number] {
-                given.matched |= matcher.matches(value, address);
+        }
+        for (name, value) in request.others() {
+            if let Some(number) = number_of(&self.attributes, name) {
+                self.take(&mut given, number, value)?;
             }
         }
         Ok(given)
+    }
+
+    #[inline(always)]
+    fn take<'r>(&self, given: &mut Given<'r>, number: usize, value: &'r [u8]) -> Result<()> {
+        given.values[number] = Some(value);
+        let mut address = None;
+        if Some(number) == self.ip {
+            let bits = address_of(value)?;
+            given.network = self.network_of(bits).to_be_bytes();
+            address = Some(bits);
+        }
+        if let Some(matcher) = &self.matchers[number] {
+            given.matched |= matcher.matches(value, address);
+        }
+        Ok(())
     }
 
     /// IPv4 addresses stand for themselves.
@@ -313,7 +319,8 @@ impl Rules {
         }
     }
 
-    /// The scopes that the request meets, and its key in each.
+    /// The scopes that the request meets, and its key in each; else the terms of a limit by which it is denied, for it
+    /// lacks an attribute.
     ///
     /// # Errors
     /// An attribute that a limit insists on is missing.
@@ -323,8 +330,8 @@ impl Rules {
         variant: Option<usize>,
         hasher: &RandomState,
         strictness: Strictness,
-    ) -> Result<Meets> {
-        let mut parts = Parts::new();
+        parts: &mut Parts,
+    ) -> Result<Option<&'static Terms>> {
         for (scope, rule) in self.scopes.iter().enumerate() {
             if given.matched & rule.needs != rule.needs
                 || variant.is_some_and(|variant| !rule.variants[variant])
@@ -336,12 +343,12 @@ impl Rules {
                 Err(_) if strictness == Strictness::Lenient => {}
                 Err(missing) => match rule.missing {
                     Missing::Skip => {}
-                    Missing::Deny => return Ok(Meets::Lacks(rule.terms)),
+                    Missing::Deny => return Ok(Some(rule.terms)),
                     Missing::Error => return Err(self.lacks(missing, rule.terms)),
                 },
             }
         }
-        Ok(Meets::Scopes(parts))
+        Ok(None)
     }
 
     /// The key in a scope; else the attribute that is missing.
@@ -421,6 +428,13 @@ impl ScopeLimits<'_> {
         let first = self.variants.iter().flatten().next();
         first.map_or(&Terms::NONE, |limit| Terms::of(limit, None).intern())
     }
+}
+
+/// No attribute's number.
+const NONE: usize = usize::MAX;
+
+fn number_of(attributes: &[String], name: &str) -> Option<usize> {
+    attributes.iter().position(|known| known == name)
 }
 
 /// Attributes by number.

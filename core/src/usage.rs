@@ -98,7 +98,8 @@ impl Usage {
         (self.window, self.resolution) == (window_ns, resolution_ns)
     }
 
-    pub(crate) fn record(&self, tag: u64, kind: &str, at: Moment, units: u64) {
+    pub(crate) fn record(&self, tag: u64, kind: impl AsRef<[u8]>, at: Moment, units: u64) {
+        let kind = kind.as_ref();
         if units == 0 {
             return;
         }
@@ -110,7 +111,7 @@ impl Usage {
     }
 
     #[cold]
-    fn record_newcomer(&self, tag: u64, kind: &str, slot: u64, units: u64) {
+    fn record_newcomer(&self, tag: u64, kind: &[u8], slot: u64, units: u64) {
         if !self.find_place(tag, slot) {
             // Relaxed: a count publishes nothing.
             self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -186,7 +187,7 @@ impl Usage {
 
 impl Keys {
     /// Counts for a key that is known; else says so.
-    fn add(&mut self, tag: u64, kind: &str, slot: u64, units: u64, kept: u64) -> bool {
+    fn add(&mut self, tag: u64, kind: &[u8], slot: u64, units: u64, kept: u64) -> bool {
         let Some(key) = self.by_tag.get_mut(&tag) else { return false };
         if slot > key.newest {
             self.by_age.remove(&(key.newest, tag));
@@ -217,24 +218,25 @@ impl Keys {
 
 impl Key {
     /// The kind of this name, or `other`.
-    fn kind(&mut self, name: &str, kept: u64) -> &mut Kind {
+    fn kind(&mut self, name: &[u8], kept: u64) -> &mut Kind {
         let index = self.find(name).unwrap_or_else(|| self.add_kind(name, kept));
         &mut self.kinds[index]
     }
 
-    fn find(&self, name: &str) -> Option<usize> {
-        self.kinds.iter().position(|kind| &*kind.name == name)
+    fn find(&self, name: &[u8]) -> Option<usize> {
+        self.kinds.iter().position(|kind| kind.name.as_bytes() == name)
     }
 
     #[cold]
-    fn add_kind(&mut self, name: &str, kept: u64) -> usize {
+    fn add_kind(&mut self, kind: &[u8], kept: u64) -> usize {
         if self.kinds.len() >= MAX_KINDS {
             self.kinds.retain(|kind| !kind.is_too_old(self.newest, kept));
         }
         let named = self.kinds.iter().filter(|kind| &*kind.name != OTHER).count();
+        let name = String::from_utf8_lossy(kind);
         let is_beyond = named >= MAX_KINDS || name.len() > MAX_NAME;
-        let name = if is_beyond { OTHER } else { name };
-        self.find(name).unwrap_or_else(|| {
+        let name = if is_beyond { OTHER } else { &*name };
+        self.find(name.as_bytes()).unwrap_or_else(|| {
             self.kinds.push(Kind { name: name.into(), ring: VecDeque::new() });
             self.kinds.len() - 1
         })
@@ -458,7 +460,7 @@ mod tests {
         let usage = Usage::new(100, 10, 2);
         usage.record(7, "reads", at(1_000), 1);
         // As a thread does that did not find the key a moment ago.
-        usage.record_newcomer(7, "reads", 100, 1);
+        usage.record_newcomer(7, b"reads", 100, 1);
         usage.record(8, "reads", at(1_000), 1);
         assert_eq!(usage.said(7, 1_000, 100), "reads 2");
         assert_eq!((usage.counted(), usage.dropped()), (2, 0));

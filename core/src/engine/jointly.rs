@@ -24,7 +24,6 @@ use crate::sync::spin;
 const WORDS: usize = 32;
 
 type Looks = SmallVec<[Look; 4]>;
-type Words = SmallVec<[u64; WORDS]>;
 
 /// A request's records in one engine, under one variant.
 pub(crate) struct Joint<'v> {
@@ -44,15 +43,24 @@ impl Joint<'_> {
         visit: &Visit<'_>,
         mut change: impl FnMut(&mut [Asked<'_>]) -> bool,
     ) -> Result<bool, Undone> {
-        let (mut before, mut after, mut looks) = (Words::new(), Words::new(), Looks::new());
+        let (mut near, mut far, mut looks) = ([[0; WORDS]; 2], Vec::new(), Looks::new());
+        let scopes = &self.scopes()[..];
+        let length = scopes.iter().map(|(scope, _)| scope.table.words()).sum();
+        let (before, after) = if length <= WORDS {
+            let [before, after] = &mut near;
+            (&mut before[..length], &mut after[..length])
+        } else {
+            far.resize(2 * length, 0);
+            far.split_at_mut(length)
+        };
         loop {
-            let complete = self.look(visit, [&mut before, &mut after], &mut looks)?;
-            if !self.change(&mut after, &mut change) {
+            let complete = self.look(visit, scopes, [&mut *before, &mut *after], &mut looks)?;
+            if !self.change(scopes, after, &mut change) {
                 return Ok(false);
             }
             if !complete {
-                self.make_records(visit)?;
-            } else if self.commit(&looks, &before, &after) {
+                self.make_records(visit, scopes)?;
+            } else if commit(scopes, &looks, before, after) {
                 return Ok(true);
             }
             spin();
@@ -61,10 +69,11 @@ impl Joint<'_> {
 
     /// Runs `look` on records as they are of keys never seen.
     pub(crate) fn fresh(&self, look: impl FnOnce(&mut [Asked<'_>])) {
-        let length = self.scopes().map(|(scope, _)| scope.table.words()).sum();
-        let mut words = Words::from_elem(0, length);
+        let scopes = &self.scopes()[..];
+        let length = scopes.iter().map(|(scope, _)| scope.table.words()).sum();
+        let mut words = vec![0; length];
         let mut look = Some(look);
-        self.change(&mut words, &mut |asked| {
+        self.change(scopes, &mut words, &mut |asked| {
             if let Some(look) = look.take() {
                 look(asked);
             }
@@ -72,8 +81,9 @@ impl Joint<'_> {
         });
     }
 
-    fn scopes(&self) -> impl Iterator<Item = (&Scope, u64)> {
-        self.parts.iter().map(|part| (self.engine.scope(part.scope), part.tag))
+    /// The scopes of all parts.
+    fn scopes(&self) -> SmallVec<[(&Scope, u64); 4]> {
+        self.parts.iter().map(|part| (self.engine.scope(part.scope), part.tag)).collect()
     }
 
     /// Copies all records twice, one after the other; of a key without a record, what it would begin with. Says whether all
@@ -81,15 +91,13 @@ impl Joint<'_> {
     fn look(
         &self,
         visit: &Visit<'_>,
-        [before, after]: [&mut Words; 2],
+        scopes: &[(&Scope, u64)],
+        [before, after]: [&mut [u64]; 2],
         looks: &mut Looks,
     ) -> Result<bool, Undone> {
-        let length = self.scopes().map(|(scope, _)| scope.table.words()).sum();
-        before.resize(length, 0);
-        after.resize(length, 0);
         looks.clear();
         let (mut complete, mut start) = (true, 0);
-        for (scope, tag) in self.scopes() {
+        for &(scope, tag) in scopes {
             let end = start + scope.table.words();
             let (before, words) = (&mut before[start..end], &mut after[start..end]);
             start = end;
@@ -119,8 +127,9 @@ impl Joint<'_> {
     }
 
     /// Gives every key a record.
-    fn make_records(&self, visit: &Visit<'_>) -> Result<(), Undone> {
-        for (scope, tag) in self.scopes() {
+    #[cold]
+    fn make_records(&self, visit: &Visit<'_>, scopes: &[(&Scope, u64)]) -> Result<(), Undone> {
+        for &(scope, tag) in scopes {
             let variant = self.variant;
             match self.insert(visit, scope, tag, |words| {
                 scope.under(variant, words, self.at);
@@ -144,10 +153,16 @@ impl Joint<'_> {
         scope.insert(previous, tag, self.at, self.pressure, change)
     }
 
-    fn change(&self, words: &mut Words, change: &mut impl FnMut(&mut [Asked<'_>]) -> bool) -> bool {
+    #[inline(always)]
+    fn change(
+        &self,
+        scopes: &[(&Scope, u64)],
+        words: &mut [u64],
+        change: &mut impl FnMut(&mut [Asked<'_>]) -> bool,
+    ) -> bool {
         let mut asked: SmallVec<[Asked<'_>; 4]> = SmallVec::new();
-        let mut rest = &mut words[..];
-        for (scope, _) in self.scopes() {
+        let mut rest = words;
+        for (scope, _) in scopes {
             let (words, others) = rest.split_at_mut(scope.table.words());
             rest = others;
             let (plan, words) = scope.under(self.variant, words, self.at);
@@ -155,30 +170,33 @@ impl Joint<'_> {
         }
         change(&mut asked)
     }
+}
 
-    /// Writes all words, provided that nothing happened to any of the records.
-    fn commit(&self, looks: &[Look], before: &[u64], after: &[u64]) -> bool {
-        for (index, (scope, _)) in self.scopes().enumerate() {
-            if !scope.table.seize(looks[index]) {
-                for ((scope, _), look) in self.scopes().zip(&looks[..index]) {
-                    scope.table.let_go(*look);
-                }
-                return false;
+/// Writes all words, provided that nothing happened to any of the records.
+#[inline]
+fn commit(scopes: &[(&Scope, u64)], looks: &[Look], before: &[u64], after: &[u64]) -> bool {
+    let mut seized = 0;
+    for ((scope, _), look) in scopes.iter().zip(looks) {
+        if !scope.table.seize(*look) {
+            for ((scope, _), look) in scopes.iter().zip(&looks[..seized]) {
+                scope.table.let_go(*look);
             }
+            return false;
         }
-        let mut start = 0;
-        for ((scope, _), look) in self.scopes().zip(looks) {
-            let end = start + scope.table.words();
-            let (before, after) = (&before[start..end], &after[start..end]);
-            // What stays as it was is let go as it was: nobody has to look again for its sake. (Word by word: see `look`.)
-            match before.iter().zip(after).any(|(before, after)| before != after) {
-                false => scope.table.let_go(*look),
-                true => scope.table.commit(*look, after),
-            }
-            start = end;
-        }
-        true
+        seized += 1;
     }
+    let (mut before, mut after) = (before, after);
+    for ((scope, _), look) in scopes.iter().zip(looks) {
+        let (was, others_before) = before.split_at(scope.table.words());
+        let (is, others_after) = after.split_at(scope.table.words());
+        (before, after) = (others_before, others_after);
+        // What stays as it was is let go as it was: nobody has to look again for its sake. (Word by word: see `look`.)
+        match was.iter().zip(is).any(|(was, is)| was != is) {
+            false => scope.table.let_go(*look),
+            true => scope.table.commit(*look, is),
+        }
+    }
+    true
 }
 
 #[cfg(all(test, loom))]

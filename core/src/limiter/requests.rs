@@ -11,15 +11,15 @@ use crate::options::OnFull;
 use crate::plan::{Asked, Notes, Plan, decide};
 use crate::policy::KEY;
 use crate::request::{Request, Subject};
-use crate::rules::{Given, Meets, Parts, Rules, Strictness, tag_of_attribute};
+use crate::rules::{Given, Parts, Rules, Strictness, tag_of_attribute};
 use crate::store::MAX_WORDS;
 use crate::sync::{Ordering, spin};
 use crate::terms::Terms;
 
 /// What a request comes to under the policy in force.
 enum Comes {
-    /// To its records, under a variant.
-    To { parts: Parts, variant: Option<usize> },
+    /// To its records, under this variant.
+    To(Option<usize>),
     /// To an answer, whatever the records say.
     Decided(Decision),
 }
@@ -198,9 +198,10 @@ impl Limiter {
                     }
                     Some(rules) => {
                         let given = rules.read(request)?;
-                        match self.comes(rules, &given, at, strictness)? {
+                        let mut parts = Parts::new();
+                        match self.comes(rules, &given, at, strictness, &mut parts)? {
                             Comes::Decided(decision) => return Ok(Outcome::Decided(decision)),
-                            Comes::To { parts, variant } => {
+                            Comes::To(variant) => {
                                 let pressure = self.pressure();
                                 let joint = Joint { engine, parts: &parts, variant, at, pressure };
                                 joint.transact(visit, &mut change).map(|kept| {
@@ -232,10 +233,7 @@ impl Limiter {
     ) {
         let Some(usage) = engine.usage() else { return };
         let Some(tag) = rules.usage_tag(given, &self.0.hasher) else { return };
-        match str::from_utf8(rules.kind(given)) {
-            Ok(kind) => usage.record(tag, kind, at, units),
-            Err(_) => usage.record(tag, &String::from_utf8_lossy(rules.kind(given)), at, units),
-        }
+        usage.record(tag, rules.kind(given), at, units);
     }
 
     /// Runs `look` on records as they are of a subject never seen.
@@ -253,8 +251,9 @@ impl Limiter {
         };
         subject.ask(|request| {
             let Ok(given) = rules.read(request) else { return };
-            if let Ok(Comes::To { parts, variant }) =
-                self.comes(rules, &given, at, Strictness::Strict)
+            let mut parts = Parts::new();
+            if let Ok(Comes::To(variant)) =
+                self.comes(rules, &given, at, Strictness::Strict, &mut parts)
             {
                 let pressure = self.pressure();
                 Joint { engine, parts: &parts, variant, at, pressure }.fresh(look);
@@ -262,13 +261,14 @@ impl Limiter {
         });
     }
 
-    #[inline]
+    #[inline(always)]
     fn comes(
         &self,
         rules: &Rules,
         given: &Given<'_>,
         at: Moment,
         strictness: Strictness,
+        parts: &mut Parts,
     ) -> Result<Comes> {
         if strictness == Strictness::Strict
             && let Some((reason, terms)) = rules.listed(given)
@@ -280,9 +280,9 @@ impl Limiter {
             Err(_) if strictness == Strictness::Lenient => None,
             Err(error) => return Err(error),
         };
-        Ok(match rules.meets(given, variant, &self.0.hasher, strictness)? {
-            Meets::Scopes(parts) => Comes::To { parts, variant },
-            Meets::Lacks(terms) => Comes::Decided(by_rule(Reason::Blocked, terms, at)),
+        Ok(match rules.meets(given, variant, &self.0.hasher, strictness, parts)? {
+            None => Comes::To(variant),
+            Some(terms) => Comes::Decided(by_rule(Reason::Blocked, terms, at)),
         })
     }
 
@@ -308,12 +308,9 @@ impl Limiter {
             None => self.plain_tag(subject),
             Some(rules) => subject.ask(|request| {
                 let given = rules.read(request)?;
-                Ok(match self.comes(rules, &given, at, Strictness::Strict)? {
-                    Comes::Decided(_) => 0,
-                    Comes::To { parts, .. } => {
-                        parts.iter().fold(0_u64, |queue, part| queue.rotate_left(7) ^ part.tag)
-                    }
-                })
+                let mut parts = Parts::new();
+                self.comes(rules, &given, at, Strictness::Strict, &mut parts)?;
+                Ok(parts.iter().fold(0_u64, |queue, part| queue.rotate_left(7) ^ part.tag))
             }),
         }
     }
@@ -358,7 +355,7 @@ impl Limiter {
                     "request",
                     format!(
                         "a block is of one attribute, the request has {}",
-                        request.attributes().len()
+                        request.attributes().count()
                     ),
                     "give one, such as {\"ip\": \"203.0.113.9\"}, and block once for each",
                 )),
