@@ -399,6 +399,10 @@ impl Bucket {
 
     /// Begins a permit's time anew; says which generation it is of now, none when there was none.
     pub fn renew(&self, state: &mut State, at: Time, mark: Option<Mark>) -> Option<Mark> {
+        if let State::Permits(used) = state {
+            // Without a time, all that are out stay out.
+            return (*used > 0).then_some(Mark { paid: 0, level: 0 });
+        }
         let State::Leases(leases) = state else { return None };
         let paid = leases.renew(self.hold(), at, mark.map(|mark| mark.paid))?;
         Some(Mark { paid, level: 0 })

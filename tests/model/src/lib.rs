@@ -8,13 +8,16 @@
 
 pub mod bucket;
 pub mod calendar;
+pub mod http;
 pub mod oracle;
 pub mod policy;
+pub mod request;
 pub mod script;
 pub mod vectors;
 
-pub use oracle::{Answer, Oracle, Reservation};
+pub use oracle::{Alert, Answer, Oracle, Refused, Report, Reservation};
 pub use policy::{Algorithm, Growth, Limit, Method, Period, Policy, Rate};
+pub use request::{Request, Subject};
 
 /// Nanoseconds since the Unix epoch; wide, so that no sum needs a check.
 pub type Time = i128;

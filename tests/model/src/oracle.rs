@@ -1,10 +1,21 @@
-//! The limiter: limits over buckets, one map of keys, and every call with its time.
+//! The limiter: limits over buckets, records of keys, and every call with its time.
+
+mod decide;
+mod limit;
+mod scopes;
+mod usage;
 
 use std::collections::HashMap;
 
-use crate::bucket::{Bucket, Mark, NOMINAL_WAIT, State, first_time_between};
-use crate::policy::{Method, Policy};
+use crate::bucket::Mark;
+use crate::policy::{Method, Policy, Terms};
+use crate::request::{Request, Subject};
 use crate::{Time, Units};
+use limit::Limit;
+use scopes::{Comes, Identity, Insists, Part, Record, Scope, carried, go_on, scopes};
+
+pub use scopes::Refused;
+pub use usage::{Report, ReportedLimit};
 
 /// The answer to a request. Spans are ns; `None` means never.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +27,47 @@ pub struct Answer {
     pub retry_after: Option<Time>,
     pub reset_after: Option<Time>,
     pub name: String,
+    /// The request's plan, where a limit answers.
+    pub plan: Option<String>,
+    pub burst_remaining: Option<Units>,
+    pub shadow: Option<String>,
+    pub message: Option<String>,
+    pub closes: bool,
+    pub method: Method,
+    /// Of the limit's first bucket.
+    pub window: Option<Time>,
+    pub of_cascade: bool,
+    pub made_at: Time,
+}
+
+impl Answer {
+    /// What no limit says.
+    fn without_limit(reason: &'static str, name: &str, wait: Option<Time>, at: Time) -> Answer {
+        Answer {
+            allowed: reason == "ok" || reason == "bypass",
+            reason,
+            limit: 0,
+            remaining: 0,
+            retry_after: wait,
+            reset_after: Some(0),
+            name: name.to_owned(),
+            plan: None,
+            burst_remaining: None,
+            shadow: None,
+            message: None,
+            closes: false,
+            method: Method::Count,
+            window: None,
+            of_cascade: false,
+            made_at: at,
+        }
+    }
+
+    /// A denial says what its limit has to say.
+    fn under(self, terms: &Terms) -> Answer {
+        let message = terms.message.clone().filter(|_| !self.allowed);
+        Answer { message, closes: terms.close && !self.allowed, ..self }
+    }
 }
 
 /// One bucket of a key, as a snapshot shows it.
@@ -31,10 +83,20 @@ pub struct Shown {
     pub refresh_after: Option<Time>,
 }
 
+/// Use has passed a threshold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alert {
+    pub limit: String,
+    pub plan: Option<String>,
+    pub threshold_permille: u64,
+    pub used: Units,
+    pub capacity: Units,
+}
+
 /// An estimate that was taken.
 #[derive(Clone, Debug)]
 pub struct Reservation {
-    key: Vec<u8>,
+    subject: Request,
     pub answer: Answer,
     cost: Units,
     paid: Vec<Payment>,
@@ -48,24 +110,24 @@ struct Payment {
     bucket: usize,
     units: Units,
     mark: Mark,
+    /// Under which plan.
+    plan: usize,
 }
 
-#[derive(Clone, Debug)]
-struct Limit {
-    name: String,
-    named: bool,
-    /// The same from one policy to the next while the limit goes on; no other limit ever has it.
-    lineage: usize,
-    method: Method,
-    buckets: Vec<Bucket>,
-    shown: Vec<String>,
+/// Plans that a value was assigned.
+#[derive(Clone, Debug, Default)]
+struct Assigned {
+    for_good: Option<String>,
+    for_a_time: Option<(String, Time)>,
 }
 
-#[derive(Clone, Debug)]
-struct Key {
-    blocked_until: Time,
-    /// By limit, by bucket.
-    states: Vec<Vec<State>>,
+impl Assigned {
+    fn plan(&self, at: Time) -> Option<&String> {
+        match &self.for_a_time {
+            Some((plan, until)) if at < *until => Some(plan),
+            _ => self.for_good.as_ref(),
+        }
+    }
 }
 
 /// The last time that the engine knows: blocks beyond it end there.
@@ -74,396 +136,315 @@ const LAST: Time = (1 << 62) - 1;
 /// Limits, and what every key has used of them.
 #[derive(Clone, Debug)]
 pub struct Oracle {
-    limits: Vec<Limit>,
-    keys: HashMap<Vec<u8>, Key>,
+    policy: Policy,
+    scopes: Vec<Scope>,
+    records: HashMap<(Identity, Vec<Vec<u8>>), Record>,
+    /// Until when the operator blocks an attribute's value.
+    blocks: HashMap<(String, Vec<u8>), Time>,
+    assignments: HashMap<Vec<u8>, Assigned>,
+    /// (slot, kind, units) by value of `plan_by`.
+    used: HashMap<Vec<u8>, Vec<(Time, Vec<u8>, Units)>>,
+    alerts: Vec<Alert>,
     /// How many there were so far.
     lineages: usize,
     updates: usize,
 }
 
-impl Limit {
-    fn new(limit: &crate::policy::Limit, lineage: usize) -> Limit {
-        let (buckets, shown) = match limit.method {
-            Method::Concurrency(permits) => {
-                let bucket = match limit.max_hold {
-                    Some(max_hold) => Bucket::leases(permits, max_hold),
-                    None => Bucket::permits(permits),
-                };
-                (vec![bucket], vec![limit.name.clone()])
-            }
-            method => (
-                limit.rates.iter().map(|rate| Bucket::new(rate, method)).collect(),
-                limit.rates.iter().map(|rate| rate.shown(method)).collect(),
-            ),
-        };
-        let (name, named, method) = (limit.name.clone(), limit.named, limit.method);
-        Limit { name, named, lineage, method, buckets, shown }
-    }
-
-    fn same_method(&self, other: &Limit) -> bool {
-        crate::policy::word(self.method) == crate::policy::word(other.method)
-    }
-
-    fn is_concurrency(&self) -> bool {
-        matches!(self.method, Method::Concurrency(_))
-    }
-
-    fn quota(&self, states: &[State], at: Time) -> Units {
-        self.each(states).map(|(bucket, state)| bucket.quota(state, at)).sum()
-    }
-
-    fn capacity(&self, states: &[State], at: Time) -> Units {
-        self.each(states).map(|(bucket, state)| bucket.capacity(state, at)).sum()
-    }
-
-    fn each<'a>(&'a self, states: &'a [State]) -> impl Iterator<Item = (&'a Bucket, &'a State)> {
-        self.buckets.iter().zip(states)
-    }
-
-    fn room(&self, states: &[State], at: Time) -> Units {
-        self.each(states).map(|(bucket, state)| bucket.room(state, at)).sum()
-    }
-
-    fn passes(&self, states: &[State], at: Time, cost: Units) -> bool {
-        match self.method {
-            Method::Count if cost == 0 => {
-                self.each(states).any(|(bucket, state)| !bucket.in_debt(state, at))
-            }
-            Method::Count => self.room(states, at) >= cost,
-            // A permit is one and a budget is asked for its last unit, whatever the cost.
-            Method::Latency | Method::Concurrency(_) => self.room(states, at) > 0,
-        }
-    }
-
-    fn impossible(&self, states: &[State], at: Time, cost: Units) -> bool {
-        self.method == Method::Count && cost > self.capacity(states, at)
-    }
-
-    /// How long until the request passes; none: never.
-    fn wait(&self, states: &[State], at: Time, cost: Units) -> Option<Time> {
-        if self.impossible(states, at, cost) {
-            return None;
-        }
-        if matches!(states, [State::Permits(_)]) && !self.passes(states, at, cost) {
-            return Some(NOMINAL_WAIT);
-        }
-        let mut losses: Vec<_> =
-            self.each(states).flat_map(|(bucket, state)| bucket.losses(state, at)).collect();
-        losses.sort_unstable();
-        let passes = |then| self.passes(states, then, cost);
-        first_time_between(at, &losses, passes).map(|then| then - at)
-    }
-
-    fn full_after(&self, states: &[State], at: Time) -> Option<Time> {
-        let mut latest = at;
-        for (bucket, state) in self.each(states) {
-            latest = latest.max(bucket.full_at(state, at)?);
-        }
-        Some(latest - at)
-    }
-
-    /// Each bucket in order pays what it has room for. Returns (bucket, units) and the rest.
-    fn spread(
-        &self,
-        states: &mut [State],
-        at: Time,
-        units: Units,
-    ) -> (Vec<(usize, Units, Mark)>, Units) {
-        let (mut paid, mut left) = (Vec::new(), units);
-        for (index, (bucket, state)) in self.buckets.iter().zip(states).enumerate() {
-            let part = left.min(bucket.room(state, at));
-            if part > 0 {
-                bucket.charge(state, at, part);
-                paid.push((index, part, bucket.mark(state, at)));
-                left -= part;
-            }
-        }
-        (paid, left)
-    }
-
-    /// What no bucket has room for is debt of the one that has room first.
-    fn charge_late(&self, states: &mut [State], at: Time, units: Units) {
-        let (_, debt) = self.spread(states, at, units);
-        if debt == 0 {
-            return;
-        }
-        let mut first: Option<(usize, Time)> = None;
-        for (index, (bucket, state)) in self.each(states).enumerate() {
-            let losses = bucket.losses(state, at);
-            let when = first_time_between(at, &losses, |then| bucket.room(state, then) >= 1);
-            let when = when.unwrap_or(Time::MAX);
-            if first.is_none_or(|(_, earliest)| when < earliest) {
-                first = Some((index, when));
-            }
-        }
-        let (index, _) = first.expect("a limit has buckets");
-        self.buckets[index].charge(&mut states[index], at, debt);
-    }
-
-    fn refund(&self, states: &mut [State], at: Time, units: Units) {
-        let last = self.buckets.len() - 1;
-        let paying = self.each(states).position(|(bucket, state)| bucket.room(state, at) > 0);
-        let paying = paying.unwrap_or(last);
-        let mut order = vec![paying];
-        order.extend((0..paying).rev());
-        order.extend(paying + 1..=last);
-        let mut left = units;
-        for index in order {
-            left -= self.buckets[index].refund(&mut states[index], at, left, None);
-        }
-    }
-}
-
 impl Oracle {
     pub fn new(policy: &Policy) -> Oracle {
-        let mut oracle =
-            Oracle { limits: Vec::new(), keys: HashMap::new(), lineages: 0, updates: 0 };
-        oracle.limits = oracle.planned(policy);
+        let mut oracle = Oracle {
+            policy: policy.clone(),
+            scopes: Vec::new(),
+            records: HashMap::new(),
+            blocks: HashMap::new(),
+            assignments: HashMap::new(),
+            used: HashMap::new(),
+            alerts: Vec::new(),
+            lineages: 0,
+            updates: 0,
+        };
+        oracle.scopes = oracle.planned(policy, &[]);
         oracle
     }
 
-    /// Limits of lineages that there never were.
-    fn planned(&mut self, policy: &Policy) -> Vec<Limit> {
-        let first = self.lineages;
-        self.lineages += policy.limits.len();
-        policy
-            .limits
-            .iter()
-            .zip(first..)
-            .map(|(limit, lineage)| Limit::new(limit, lineage))
-            .collect()
-    }
-
-    fn key(&self, key: &[u8]) -> Key {
-        let full = |limit: &Limit| limit.buckets.iter().map(Bucket::full).collect();
-        let fresh = || Key { blocked_until: 0, states: self.limits.iter().map(full).collect() };
-        self.keys.get(key).cloned().unwrap_or_else(fresh)
-    }
-
-    fn change(&mut self, key: &[u8], change: impl FnOnce(&[Limit], &mut Key)) {
-        let mut state = self.key(key);
-        change(&self.limits, &mut state);
-        self.keys.insert(key.to_owned(), state);
-    }
-
-    fn decide(&self, key: &mut Key, at: Time, cost: Units) -> (Answer, Vec<Payment>) {
-        if at < key.blocked_until {
-            let left = Some(key.blocked_until - at);
-            let answer = Answer {
-                allowed: false,
-                reason: "blocked",
-                limit: 0,
-                remaining: 0,
-                retry_after: left,
-                reset_after: left,
-                name: String::new(),
-            };
-            return (answer, Vec::new());
+    /// Limits of a policy; those that go on from `old` have their lineage, all others one that there never was.
+    fn planned(&mut self, policy: &Policy, old: &[Scope]) -> Vec<Scope> {
+        let mut scopes = scopes(policy, &mut self.lineages);
+        for scope in &mut scopes {
+            let before = old.iter().find(|old| old.identity == scope.identity);
+            go_on(scope, before.map_or(&[], |old| &old.plans));
         }
-        let denied = self
-            .limits
-            .iter()
-            .zip(&key.states)
-            .any(|(limit, states)| !limit.passes(states, at, cost));
-        if denied {
-            return (self.denial(key, at, cost), Vec::new());
-        }
-        let paid = self.pay(key, at, cost);
-        (self.tightest(key, at), paid)
+        scopes
     }
 
-    fn denial(&self, key: &Key, at: Time, cost: Units) -> Answer {
-        let mut longest: Option<(usize, Option<Time>)> = None;
-        for (index, (limit, states)) in self.limits.iter().zip(&key.states).enumerate() {
-            if limit.passes(states, at, cost) {
-                continue;
-            }
-            let wait = limit.wait(states, at, cost);
-            // Never is longer than any wait.
-            let longer = match (wait, longest) {
-                (_, None) => true,
-                (None, Some((_, known))) => known.is_some(),
-                (Some(wait), Some((_, known))) => known.is_some_and(|known| wait > known),
-            };
-            if longer {
-                longest = Some((index, wait));
-            }
+    // --- decisions -----------------------------------------------------------------------------
+
+    /// Decides; what it noted on the way is not kept yet.
+    fn decision(
+        &self,
+        request: &Request,
+        at: Time,
+        cost: Units,
+    ) -> Result<decide::Decided, Refused> {
+        let left = |attribute: &(String, Vec<u8>)| {
+            (self.blocks.get(attribute).copied().unwrap_or(0) - at).max(0)
+        };
+        let left = request.attributes().iter().map(left).max().unwrap_or(0);
+        if left > 0 {
+            let blocked = Answer::without_limit("blocked", "", Some(left), at);
+            return Ok(decide::Decided::alone(Answer { reset_after: Some(left), ..blocked }));
         }
-        let (index, wait) = longest.expect("asked only when a limit denies");
-        let (limit, states) = (&self.limits[index], &key.states[index]);
-        let reset_after = if limit.is_concurrency() { wait } else { limit.full_after(states, at) };
-        Answer {
-            allowed: false,
-            reason: if wait.is_none() { "impossible" } else { "limited" },
-            limit: limit.quota(states, at),
-            remaining: limit.room(states, at),
-            retry_after: wait,
-            reset_after,
-            name: limit.name.clone(),
+        match self.comes(request, at, Insists::Yes)? {
+            Comes::Decided(answer) => Ok(decide::Decided::alone(*answer)),
+            Comes::To(parts) => Ok(self.decide(parts, at, cost)),
         }
     }
 
-    fn pay(&self, key: &mut Key, at: Time, cost: Units) -> Vec<Payment> {
-        let mut payments = Vec::new();
-        for (limit, states) in self.limits.iter().zip(&mut key.states) {
-            match limit.method {
-                Method::Latency => {}
-                Method::Concurrency(_) => limit.buckets[0].charge(&mut states[0], at, 1),
-                Method::Count => {
-                    let (paid, _) = limit.spread(states, at, cost);
-                    payments.extend(paid.into_iter().map(|(bucket, units, mark)| Payment {
-                        lineage: limit.lineage,
-                        bucket,
-                        units,
-                        mark,
-                    }));
-                }
-            }
+    pub fn try_reserve(
+        &mut self,
+        subject: impl Subject,
+        cost: u64,
+        at: Time,
+    ) -> Result<Reservation, Refused> {
+        let (request, cost) = (subject.request(), Units::from(cost));
+        let decide::Decided { answer, parts, paid, alerts } = self.decision(&request, at, cost)?;
+        if answer.reason == "ok" {
+            self.keep(parts);
+            self.alerts.extend(alerts);
+            self.record_use(&request, at, cost);
         }
-        payments
+        Ok(Reservation { subject: request, answer, cost, paid, updates: self.updates })
     }
 
-    fn tightest(&self, key: &Key, at: Time) -> Answer {
-        let mut tightest: Option<(usize, Units)> = None;
-        for (index, (limit, states)) in self.limits.iter().zip(&key.states).enumerate() {
-            let room = limit.room(states, at);
-            let tighter = tightest.is_none_or(|(other, least)| {
-                let other_capacity = self.limits[other].capacity(&key.states[other], at);
-                room * other_capacity < least * limit.capacity(states, at)
-            });
-            if tighter {
-                tightest = Some((index, room));
-            }
-        }
-        let (index, remaining) = tightest.expect("a policy has limits");
-        let (limit, states) = (&self.limits[index], &key.states[index]);
-        Answer {
-            allowed: true,
-            reason: "ok",
-            limit: limit.quota(states, at),
-            remaining,
-            retry_after: Some(0),
-            reset_after: limit.full_after(states, at),
-            name: limit.name.clone(),
-        }
+    pub fn try_acquire(
+        &mut self,
+        subject: impl Subject,
+        cost: u64,
+        at: Time,
+    ) -> Result<Answer, Refused> {
+        self.try_reserve(subject, cost, at).map(|reservation| reservation.answer)
     }
 
-    pub fn acquire(&mut self, key: &[u8], cost: u64, at: Time) -> Answer {
-        self.reserve(key, cost, at).answer
+    pub fn try_peek(&self, subject: impl Subject, cost: u64, at: Time) -> Result<Answer, Refused> {
+        Ok(self.decision(&subject.request(), at, cost.into())?.answer)
+    }
+
+    pub fn acquire(&mut self, subject: impl Subject, cost: u64, at: Time) -> Answer {
+        self.try_acquire(subject, cost, at).expect("a good request")
     }
 
     pub fn acquire_many(&mut self, keys: &[impl AsRef<[u8]>], cost: u64, at: Time) -> Vec<Answer> {
         keys.iter().map(|key| self.acquire(key.as_ref(), cost, at)).collect()
     }
 
-    pub fn peek(&self, key: &[u8], cost: u64, at: Time) -> Answer {
-        self.decide(&mut self.key(key), at, cost.into()).0
+    pub fn peek(&self, subject: impl Subject, cost: u64, at: Time) -> Answer {
+        self.try_peek(subject, cost, at).expect("a good request")
     }
 
-    pub fn reserve(&mut self, key: &[u8], cost: u64, at: Time) -> Reservation {
-        let mut state = self.key(key);
-        let (answer, paid) = self.decide(&mut state, at, cost.into());
-        if answer.allowed {
-            self.keys.insert(key.to_owned(), state);
+    pub fn reserve(&mut self, subject: impl Subject, cost: u64, at: Time) -> Reservation {
+        self.try_reserve(subject, cost, at).expect("a good request")
+    }
+
+    // --- afterwards ----------------------------------------------------------------------------
+
+    /// A subject's records; none of one whose answer does not depend on them.
+    fn parts(&self, subject: impl Subject, at: Time) -> Result<Vec<Part>, Refused> {
+        match self.comes(&subject.request(), at, Insists::Yes)? {
+            Comes::To(parts) => Ok(parts),
+            Comes::Decided(_) => Ok(Vec::new()),
         }
-        let (key, cost, updates) = (key.to_owned(), cost.into(), self.updates);
-        Reservation { key, answer, cost, paid, updates }
     }
 
-    pub fn settle(&mut self, reservation: &Reservation, actual: u64, at: Time) {
+    /// Would a call that charges or gives back be refused?
+    pub fn refuses(&self, subject: impl Subject, at: Time) -> Option<Refused> {
+        self.parts(subject, at).err()
+    }
+
+    /// Changes a subject's records; they are kept if that made any difference.
+    fn change(
+        &mut self,
+        mut parts: Vec<Part>,
+        change: impl FnMut(&Limit, &mut Vec<crate::bucket::State>, usize),
+    ) {
+        let before: Vec<_> = parts.iter().map(|part| part.record.states.clone()).collect();
+        self.change_all(&mut parts, change);
+        if parts.iter().zip(before).any(|(part, before)| part.record.states != before) {
+            self.keep(parts);
+        }
+    }
+
+    pub fn try_settle(
+        &mut self,
+        reservation: &Reservation,
+        actual: u64,
+        at: Time,
+    ) -> Result<(), Refused> {
         if !reservation.answer.allowed {
-            return;
+            return Ok(());
         }
         let difference = Units::from(actual) - reservation.cost;
         if difference > 0 {
-            self.charge_late(&reservation.key, at, Method::Count, difference);
-            return;
+            return self.charge_late(&reservation.subject, at, Method::Count, difference);
         }
+        let parts = self.parts(reservation.subject.clone(), at)?;
+        self.give_back(reservation, parts, at, -difference, Self::is_count);
+        Ok(())
+    }
+
+    pub fn settle(&mut self, reservation: &Reservation, actual: u64, at: Time) {
+        self.try_settle(reservation, actual, at).expect("a good request");
+    }
+
+    /// Gives back what a reservation paid to some of its limits, the last payer first.
+    fn give_back(
+        &mut self,
+        reservation: &Reservation,
+        parts: Vec<Part>,
+        at: Time,
+        units: Units,
+        to: impl Fn(&Limit) -> bool,
+    ) {
         let updated = self.updates > reservation.updates;
-        self.change(&reservation.key, |limits, key| {
-            for (limit, states) in limits.iter().zip(&mut key.states) {
-                let mut left = -difference;
-                let payments = reservation.paid.iter().rev();
-                for payment in payments.filter(|payment| payment.lineage == limit.lineage) {
-                    let part = left.min(payment.units);
-                    left -= part;
-                    // What a bucket had paid that is no more is gone.
-                    if let Some(bucket) = limit.buckets.get(payment.bucket) {
-                        // The windows of two policies are not compared.
-                        let mark = if updated { None } else { Some(payment.mark) };
-                        bucket.refund(&mut states[payment.bucket], at, part, mark);
-                    }
+        self.change(parts, |limit, states, plan| {
+            if !to(limit) {
+                return;
+            }
+            let mut left = units;
+            let payments = reservation.paid.iter().rev();
+            for payment in payments.filter(|payment| payment.lineage == limit.lineage) {
+                let part = left.min(payment.units);
+                left -= part;
+                // What a bucket had paid that is no more is gone.
+                if let Some(bucket) = limit.buckets.get(payment.bucket) {
+                    // The windows of two policies, or plans, are not compared.
+                    let same = !updated && plan == payment.plan;
+                    let mark = same.then_some(payment.mark);
+                    bucket.refund(&mut states[payment.bucket], at, part, mark);
                 }
             }
         });
+    }
+
+    pub fn try_cancel(&mut self, reservation: &Reservation, at: Time) -> Result<(), Refused> {
+        if reservation.answer.allowed {
+            let parts = self.parts(reservation.subject.clone(), at)?;
+            self.give_back(reservation, parts, at, 1, Limit::is_concurrency);
+            self.try_settle(reservation, 0, at)?;
+        }
+        Ok(())
     }
 
     pub fn cancel(&mut self, reservation: &Reservation, at: Time) {
-        if reservation.answer.allowed {
-            self.settle(reservation, 0, at);
-            self.release(&reservation.key, at);
+        self.try_cancel(reservation, at).expect("a good request");
+    }
+
+    fn charge_late(
+        &mut self,
+        subject: &Request,
+        at: Time,
+        method: Method,
+        units: Units,
+    ) -> Result<(), Refused> {
+        let mut parts = self.parts(subject.clone(), at)?;
+        if units == 0 {
+            return Ok(());
+        }
+        let mut alerts = Vec::new();
+        self.change_all(&mut parts, |limit, states, plan| {
+            if limit.method == method {
+                let before = limit.used(states, at);
+                limit.charge_late(states, at, units);
+                let (capacity, used) = (limit.capacity(states, at), limit.used(states, at));
+                alerts.extend(self.crossings((limit, plan), capacity, before, used));
+            }
+        });
+        self.keep(parts);
+        self.alerts.extend(alerts);
+        Ok(())
+    }
+
+    pub fn record_latency(&mut self, subject: impl Subject, latency: u64, at: Time) {
+        let charged = self.charge_late(&subject.request(), at, Method::Latency, latency.into());
+        charged.expect("a good request");
+    }
+
+    pub fn penalize(&mut self, subject: impl Subject, units: u64, at: Time) {
+        let charged = self.charge_late(&subject.request(), at, Method::Count, units.into());
+        charged.expect("a good request");
+    }
+
+    pub fn refund(&mut self, subject: impl Subject, units: u64, at: Time) {
+        let parts = self.parts(subject, at).expect("a good request");
+        self.change(parts, |limit, states, _| {
+            if Self::is_count(limit) {
+                limit.refund(states, at, units.into());
+            }
+        });
+    }
+
+    pub fn release(&mut self, subject: impl Subject, at: Time) {
+        let parts = self.parts(subject, at).expect("a good request");
+        self.change(parts, |limit, states, _| {
+            if limit.is_concurrency() {
+                limit.buckets[0].refund(&mut states[0], at, 1, None);
+            }
+        });
+    }
+
+    /// Begins the time of the oldest permits anew; false when one is out no more.
+    pub fn renew(&mut self, subject: impl Subject, at: Time) -> bool {
+        let mut parts = self.parts(subject, at).expect("a good request");
+        let mut all = true;
+        self.change_all(&mut parts, |limit, states, _| {
+            if limit.is_concurrency() {
+                all &= limit.buckets[0].renew(&mut states[0], at, None).is_some();
+            }
+        });
+        self.keep(parts);
+        all
+    }
+
+    // --- the operator's hand -------------------------------------------------------------------
+
+    /// Of a policy without plans no time is asked.
+    pub fn reset(&mut self, key: &[u8]) {
+        self.reset_at(key, 0);
+    }
+
+    pub fn reset_at(&mut self, subject: impl Subject, at: Time) {
+        let request = subject.request();
+        for attribute in request.attributes() {
+            self.blocks.remove(attribute);
+        }
+        let parts = self.seen(&request, at);
+        self.change(parts, |limit, states, _| {
+            if !limit.is_concurrency() {
+                *states = limit.full();
+            }
+        });
+    }
+
+    /// The records that there are, of a call that insists on nothing.
+    fn seen(&self, request: &Request, at: Time) -> Vec<Part> {
+        match self.comes(request, at, Insists::No) {
+            Ok(Comes::To(parts)) => parts,
+            _ => panic!("a good request"),
         }
     }
 
-    fn charge_late(&mut self, key: &[u8], at: Time, method: Method, units: Units) {
-        self.change(key, |limits, key| {
-            for (limit, states) in limits.iter().zip(&mut key.states) {
-                if limit.method == method {
-                    limit.charge_late(states, at, units);
-                }
-            }
-        });
-    }
-
-    pub fn record_latency(&mut self, key: &[u8], latency: u64, at: Time) {
-        self.charge_late(key, at, Method::Latency, latency.into());
-    }
-
-    pub fn penalize(&mut self, key: &[u8], units: u64, at: Time) {
-        self.charge_late(key, at, Method::Count, units.into());
-    }
-
-    pub fn refund(&mut self, key: &[u8], units: u64, at: Time) {
-        self.change(key, |limits, key| {
-            for (limit, states) in limits.iter().zip(&mut key.states) {
-                if limit.method == Method::Count {
-                    limit.refund(states, at, units.into());
-                }
-            }
-        });
-    }
-
-    pub fn release(&mut self, key: &[u8], at: Time) {
-        self.change(key, |limits, key| {
-            for (limit, states) in limits.iter().zip(&mut key.states) {
-                if limit.is_concurrency() {
-                    limit.buckets[0].refund(&mut states[0], at, 1, None);
-                }
-            }
-        });
-    }
-
-    pub fn reset(&mut self, key: &[u8]) {
-        self.change(key, |limits, key| {
-            key.blocked_until = 0;
-            for (limit, states) in limits.iter().zip(&mut key.states) {
-                if !limit.is_concurrency() {
-                    *states = limit.buckets.iter().map(Bucket::full).collect();
-                }
-            }
-        });
-    }
-
-    pub fn block(&mut self, key: &[u8], duration: u64, at: Time) {
+    /// Blocks a key, or whoever has the one attribute of a request.
+    pub fn block(&mut self, subject: impl Subject, duration: u64, at: Time) {
         let until = if duration == 0 { 0 } else { (at + Time::from(duration)).min(LAST) };
-        self.change(key, |_, key| key.blocked_until = until);
+        let request = subject.request();
+        let [attribute] = request.attributes() else { panic!("a block is of one attribute") };
+        self.blocks.insert(attribute.clone(), until);
     }
 
     /// How long the key stays blocked, and its buckets.
-    pub fn snapshot(&self, key: &[u8], at: Time) -> (Time, Vec<Shown>) {
-        let key = self.key(key);
+    pub fn snapshot(&self, subject: impl Subject, at: Time) -> (Time, Vec<Shown>) {
+        let request = subject.request();
         let mut shown = Vec::new();
-        for (limit, states) in self.limits.iter().zip(&key.states) {
+        for (limit, states, _) in self.all(&self.seen(&request, at)) {
             for ((bucket, state), name) in limit.each(states).zip(&limit.shown) {
                 shown.push(Shown {
                     limit: limit.name.clone(),
@@ -477,51 +458,70 @@ impl Oracle {
                 });
             }
         }
-        ((key.blocked_until - at).max(0), shown)
+        let until = |attribute| self.blocks.get(attribute).copied().unwrap_or(0);
+        let until = request.attributes().iter().map(until).max().unwrap_or(0);
+        ((until - at).max(0), shown)
+    }
+
+    /// A plan for a value, for good or for nanoseconds.
+    pub fn assign(
+        &mut self,
+        value: &[u8],
+        plan: &str,
+        duration: Option<u64>,
+        at: Time,
+    ) -> Result<(), Refused> {
+        if !self.policy.plans.iter().any(|known| known == plan) {
+            return Err(Refused::new("plan"));
+        }
+        let assigned = self.assignments.entry(value.to_owned()).or_default();
+        match duration {
+            None => assigned.for_good = Some(plan.to_owned()),
+            Some(duration) => {
+                let until = (at + Time::from(duration)).min(LAST);
+                assigned.for_a_time = Some((plan.to_owned(), until));
+            }
+        }
+        Ok(())
+    }
+
+    pub fn unassign(&mut self, value: &[u8]) {
+        self.assignments.remove(value);
+    }
+
+    pub fn plan_of(&self, subject: impl Subject, at: Time) -> Option<String> {
+        let request = subject.request();
+        self.read(&request).ok()?;
+        self.plan_name(self.plan_number(&request, at).ok())
+    }
+
+    /// All alerts since this was asked last.
+    pub fn take_alerts(&mut self) -> Vec<Alert> {
+        std::mem::take(&mut self.alerts)
     }
 
     /// Limits go on, their buckets by position; all else starts full.
     pub fn update(&mut self, policy: &Policy, at: Time) {
         self.updates += 1;
-        let mut limits = self.planned(policy);
-        let before = continued(&self.limits, &limits);
-        let old = std::mem::take(&mut self.limits);
-        for (limit, before) in limits.iter_mut().zip(&before) {
-            limit.lineage = before.map_or(limit.lineage, |index| old[index].lineage);
-        }
-        for key in self.keys.values_mut() {
-            let carried = |(limit, before): (&Limit, &Option<usize>)| {
-                let mut states: Vec<_> = limit.buckets.iter().map(Bucket::full).collect();
-                if let Some(index) = *before {
-                    let earlier = old[index].each(&key.states[index]);
-                    for ((bucket, state), (was, words)) in
-                        limit.buckets.iter().zip(&mut states).zip(earlier)
-                    {
-                        *state = bucket.carry(was, words, at);
-                    }
-                }
-                states
+        let old = std::mem::take(&mut self.scopes);
+        let new = self.planned(policy, &old);
+        let old_policy = std::mem::replace(&mut self.policy, policy.clone());
+        let mut records = std::mem::take(&mut self.records);
+        records.retain(|(identity, _), record| {
+            let Some(scope) = new.iter().find(|scope| scope.identity == *identity) else {
+                return false;
             };
-            key.states = limits.iter().zip(&before).map(carried).collect();
-        }
-        self.limits = limits;
-    }
-}
-
-/// For each new limit the old one that it goes on from: of the same method and name, or, where
-/// neither policy gave a name, the first that is left.
-fn continued(old: &[Limit], new: &[Limit]) -> Vec<Option<usize>> {
-    let mut before: Vec<_> = new
-        .iter()
-        .map(|limit| old.iter().position(|old| old.same_method(limit) && old.name == limit.name))
-        .collect();
-    for (index, limit) in new.iter().enumerate() {
-        if before[index].is_none() && !limit.named {
-            before[index] = (0..old.len()).find(|&candidate| {
-                let (other, taken) = (&old[candidate], before.contains(&Some(candidate)));
-                !taken && !other.named && other.same_method(limit)
-            });
+            let before = old.iter().find(|scope| scope.identity == *identity).expect("it had one");
+            // Of a plan that is no more, the first one takes the records.
+            let name = old_policy.plans.get(record.plan);
+            let heir = name.and_then(|name| policy.plans.iter().position(|plan| plan == name));
+            let heir = heir.unwrap_or(0);
+            *record = carried(record, &before.plans[record.plan], heir, &scope.plans[heir], at);
+            true
+        });
+        (self.scopes, self.records) = (new, records);
+        if old_policy.usage != policy.usage {
+            self.used.clear();
         }
     }
-    before
 }

@@ -4,10 +4,89 @@ use std::fmt::Write;
 
 use crate::{DAY, HOUR, MINUTE, SECOND};
 
-/// The limits that a request must all pass.
-#[derive(Clone, Debug)]
+/// The limits that a request must all pass, and what its attributes mean to them.
+#[derive(Clone, Debug, Default)]
 pub struct Policy {
+    /// Those of every request first, then those of each plan in turn.
     pub limits: Vec<Limit>,
+    pub plans: Vec<String>,
+    pub default_plan: Option<String>,
+    /// None: `key`.
+    pub plan_by: Option<String>,
+    /// None: 64.
+    pub ipv6_prefix: Option<u32>,
+    pub exempt: Vec<Listed>,
+    pub bypass: Vec<Bypass>,
+    pub block: Vec<Listed>,
+    pub usage: Option<Usage>,
+}
+
+/// Requests that pass uncounted, or do not pass.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    pub name: String,
+    pub when: When,
+}
+
+/// Who knows a secret passes uncounted.
+#[derive(Clone, Debug)]
+pub struct Bypass {
+    pub name: String,
+    pub attribute: String,
+    /// With its SHA-256 in hexadecimal digits: all that a policy says of it.
+    pub secrets: Vec<(String, String)>,
+    pub enabled: bool,
+}
+
+/// A report of what was used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Usage {
+    pub window: u64,
+    pub resolution: u64,
+    /// None: `route`.
+    pub by: Option<String>,
+}
+
+/// Attributes, and the patterns of which each has to match one.
+pub type When = Vec<(String, Vec<String>)>;
+
+/// A request without an attribute that a limit counts by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Missing {
+    #[default]
+    Error,
+    Skip,
+    Deny,
+}
+
+/// What a limit says besides its rates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// None: a limit of every request.
+    pub plan: Option<String>,
+    pub by: Vec<String>,
+    pub when: When,
+    pub missing: Missing,
+    pub shadow: bool,
+    /// In thousandths of the capacity, ascending.
+    pub alerts: Vec<u64>,
+    pub message: Option<String>,
+    pub close: bool,
+}
+
+impl Default for Terms {
+    fn default() -> Terms {
+        Terms {
+            plan: None,
+            by: vec!["key".to_owned()],
+            when: When::new(),
+            missing: Missing::Error,
+            shadow: false,
+            alerts: Vec::new(),
+            message: None,
+            close: false,
+        }
+    }
 }
 
 /// A named rate, cascade, or number of permits.
@@ -21,6 +100,7 @@ pub struct Limit {
     pub rates: Vec<Rate>,
     /// Of concurrency: nanoseconds after which a permit is reclaimed.
     pub max_hold: Option<u64>,
+    pub terms: Terms,
 }
 
 /// What a limit counts.
@@ -215,7 +295,14 @@ fn amount(units: u64, method: Method) -> String {
 
 impl Limit {
     pub fn named(name: &str, method: Method, rates: Vec<Rate>) -> Limit {
-        Limit { name: name.to_owned(), named: true, method, rates, max_hold: None }
+        Limit {
+            name: name.to_owned(),
+            named: true,
+            method,
+            rates,
+            max_hold: None,
+            terms: Terms::default(),
+        }
     }
 
     /// A limit that the policy gives no name.
@@ -225,7 +312,7 @@ impl Limit {
             [rate] if rate.name.is_none() => rate.text(method),
             _ => word(method).to_owned(),
         };
-        Limit { name, named: false, method, rates, max_hold: None }
+        Limit { name, named: false, method, rates, max_hold: None, terms: Terms::default() }
     }
 
     /// A count limit.
@@ -243,10 +330,39 @@ impl Limit {
         Limit::named(name, Method::Concurrency(permits), Vec::new())
     }
 
+    /// The same for requests of a plan.
+    pub fn of_plan(mut self, plan: &str) -> Limit {
+        self.terms.plan = Some(plan.to_owned());
+        self
+    }
+
+    /// The same, counted by these attributes.
+    pub fn by(mut self, attributes: &[&str]) -> Limit {
+        self.terms.by = attributes.iter().map(|&attribute| attribute.to_owned()).collect();
+        self
+    }
+
+    /// The same, for requests of which an attribute matches one of these patterns.
+    pub fn when(mut self, attribute: &str, patterns: &[&str]) -> Limit {
+        let patterns = patterns.iter().map(|&pattern| pattern.to_owned()).collect();
+        self.terms.when.push((attribute.to_owned(), patterns));
+        self
+    }
+
+    /// The same, where use beyond these thousandths of the capacity is told.
+    pub fn alerts(mut self, permille: &[u64]) -> Limit {
+        self.terms.alerts = permille.to_vec();
+        self
+    }
+
     fn toml(&self) -> String {
-        let mut head = "[[limit]]\n".to_owned();
+        let mut head = match &self.terms.plan {
+            None => "[[limit]]\n".to_owned(),
+            Some(plan) => format!("[[plan.{plan}.limit]]\n"),
+        };
         if self.named {
-            writeln!(head, "name = \"{}\"", self.name).unwrap();
+            let name = self.name.replace('\\', "\\\\").replace('"', "\\\"");
+            writeln!(head, "name = \"{name}\"").unwrap();
         }
         writeln!(head, "method = \"{}\"", word(self.method)).unwrap();
         let entry = |rate: &Rate| rate.fields(self.method);
@@ -262,8 +378,47 @@ impl Limit {
                 format!("cascade = [\n{}]\n", entries.collect::<String>())
             }
         };
-        head + &rest
+        head + &rest + &self.terms.toml()
     }
+}
+
+impl Terms {
+    fn toml(&self) -> String {
+        let fresh = Terms::default();
+        let mut text = String::new();
+        let mut line = |differs: bool, line: String| {
+            if differs {
+                text += &line;
+                text.push('\n');
+            }
+        };
+        line(self.by != fresh.by, format!("by = {}", list(&self.by)));
+        line(!self.when.is_empty(), format!("when = {}", when(&self.when)));
+        let missing = match self.missing {
+            Missing::Error => "error",
+            Missing::Skip => "skip",
+            Missing::Deny => "deny",
+        };
+        line(self.missing != fresh.missing, format!("missing = \"{missing}\""));
+        line(self.shadow, "shadow = true".to_owned());
+        let share = |permille: &u64| format!("{}.{:03}", permille / 1000, permille % 1000);
+        let alerts: Vec<_> = self.alerts.iter().map(share).collect();
+        line(!alerts.is_empty(), format!("alerts = [{}]", alerts.join(", ")));
+        let message = self.message.as_deref().unwrap_or_default();
+        line(self.message.is_some(), format!("message = \"{message}\""));
+        line(self.close, "close = true".to_owned());
+        text
+    }
+}
+
+fn list(texts: &[String]) -> String {
+    let texts: Vec<_> = texts.iter().map(|text| format!("\"{text}\"")).collect();
+    format!("[{}]", texts.join(", "))
+}
+
+fn when(when: &When) -> String {
+    let one = |(name, patterns): &(String, Vec<String>)| format!("{name} = {}", list(patterns));
+    format!("{{ {} }}", when.iter().map(one).collect::<Vec<_>>().join(", "))
 }
 
 /// The method's word in policies.
@@ -278,12 +433,65 @@ pub fn word(method: Method) -> &'static str {
 impl Policy {
     /// All of these limits.
     pub fn new(limits: impl Into<Vec<Limit>>) -> Policy {
-        Policy { limits: limits.into() }
+        Policy { limits: limits.into(), ..Policy::default() }
     }
 
     /// The policy as a TOML document.
     pub fn toml(&self) -> String {
-        let limits: Vec<_> = self.limits.iter().map(Limit::toml).collect();
-        limits.join("\n")
+        let mut parts = vec![self.head()];
+        parts.extend(self.limits.iter().map(Limit::toml));
+        // A plan may have no limits at all.
+        parts.extend(self.plans.iter().map(|plan| format!("[plan.{plan}]\n")));
+        parts.extend(self.block.iter().map(|listed| listed.toml("block")));
+        parts.extend(self.bypass.iter().map(Bypass::toml));
+        parts.extend(self.exempt.iter().map(|listed| listed.toml("exempt")));
+        parts.extend(self.usage.iter().map(Usage::toml));
+        parts.retain(|part| !part.is_empty());
+        parts.join("\n")
+    }
+
+    fn head(&self) -> String {
+        let mut head = String::new();
+        let texts = [("default_plan", &self.default_plan), ("plan_by", &self.plan_by)];
+        for (name, text) in texts {
+            if let Some(text) = text {
+                writeln!(head, "{name} = \"{text}\"").unwrap();
+            }
+        }
+        if let Some(bits) = self.ipv6_prefix {
+            writeln!(head, "ipv6_prefix = {bits}").unwrap();
+        }
+        head
+    }
+}
+
+impl Listed {
+    fn toml(&self, list: &str) -> String {
+        format!("[[{list}]]\nname = \"{}\"\nwhen = {}\n", self.name, when(&self.when))
+    }
+}
+
+impl Bypass {
+    fn toml(&self) -> String {
+        let hashes = self.secrets.iter().map(|(_, hash)| format!("sha256:{hash}"));
+        format!(
+            "[[bypass]]\nname = \"{}\"\nattribute = \"{}\"\nsecrets = {}\nenabled = {}\n",
+            self.name,
+            self.attribute,
+            list(&hashes.collect::<Vec<_>>()),
+            self.enabled,
+        )
+    }
+}
+
+impl Usage {
+    fn toml(&self) -> String {
+        let (window, resolution) = (self.window, self.resolution);
+        let mut text =
+            format!("[usage]\nwindow = \"{window}ns\"\nresolution = \"{resolution}ns\"\n");
+        if let Some(by) = &self.by {
+            writeln!(text, "by = \"{by}\"").unwrap();
+        }
+        text
     }
 }

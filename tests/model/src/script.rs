@@ -6,8 +6,9 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
 
-use crate::oracle::{Answer, Oracle, Reservation, Shown};
+use crate::oracle::{Alert, Answer, Oracle, Refused, Report, Reservation, Shown};
 use crate::policy::Policy;
+use crate::request::Request;
 use crate::{Time, Units};
 
 /// A vector file in the making.
@@ -201,6 +202,165 @@ impl Script {
         self
     }
 
+    // --- requests with attributes --------------------------------------------------------------
+
+    fn step_about(
+        &mut self,
+        call: &str,
+        request: &Request,
+        args: Value,
+        expect: Option<Value>,
+    ) -> &mut Script {
+        self.step_of(call, "request", attributes(request), args, expect)
+    }
+
+    /// What the request comes to, in full.
+    pub fn ask(&mut self, request: &Request, cost: u64) -> &mut Script {
+        let expect = answered(self.oracle.try_acquire(request.clone(), cost, self.now), full);
+        self.step_about("acquire", request, json!({ "cost": cost }), Some(expect))
+    }
+
+    /// As [`Script::ask`], and what the answer says over HTTP.
+    pub fn ask_http(&mut self, request: &Request, cost: u64) -> &mut Script {
+        let answer = self.oracle.try_acquire(request.clone(), cost, self.now);
+        let expect = answered(answer, over_http);
+        self.step_about("acquire", request, json!({ "cost": cost }), Some(expect))
+    }
+
+    /// As [`Script::ask`], of a key alone.
+    pub fn ask_key(&mut self, key: &str, cost: u64) -> &mut Script {
+        let expect = full(&self.oracle.acquire(key, cost, self.now));
+        self.step("acquire", key.as_bytes(), json!({ "cost": cost }), Some(expect))
+    }
+
+    /// As [`Script::ask_http`], of a key alone.
+    pub fn ask_key_http(&mut self, key: &str, cost: u64) -> &mut Script {
+        let expect = over_http(&self.oracle.acquire(key, cost, self.now));
+        self.step("acquire", key.as_bytes(), json!({ "cost": cost }), Some(expect))
+    }
+
+    /// As [`Script::obey`], of a request.
+    pub fn obey_about(&mut self, request: &Request, cost: u64) -> &mut Script {
+        let answer = self.oracle.peek(request.clone(), cost, self.now);
+        let then = self.now + answer.retry_after.unwrap_or(0);
+        if then > self.now {
+            self.at(then - 1).ask(request, cost);
+        }
+        self.at(then).ask(request, cost)
+    }
+
+    /// Yes or no, again and again.
+    pub fn try_about(&mut self, times: usize, request: &Request, cost: u64) -> &mut Script {
+        for _ in 0..times {
+            let allowed = self.oracle.acquire(request.clone(), cost, self.now).allowed;
+            let args = json!({ "cost": cost });
+            self.step_about("try_acquire", request, args, Some(allowed.into()));
+        }
+        self
+    }
+
+    pub fn peek_about(&mut self, request: &Request, cost: u64) -> &mut Script {
+        let expect = answered(self.oracle.try_peek(request.clone(), cost, self.now), decision);
+        self.step_about("peek", request, json!({ "cost": cost }), Some(expect))
+    }
+
+    pub fn record_latency_about(&mut self, request: &Request, nanos: u64) -> &mut Script {
+        let refused = self.oracle.refuses(request.clone(), self.now);
+        if refused.is_none() {
+            self.oracle.record_latency(request.clone(), nanos, self.now);
+        }
+        let args = json!({ "latency_ns": nanos.to_string() });
+        self.step_about("record_latency", request, args, refused.as_ref().map(error))
+    }
+
+    pub fn penalize_about(&mut self, request: &Request, units: u64) -> &mut Script {
+        self.oracle.penalize(request.clone(), units, self.now);
+        self.step_about("penalize", request, json!({ "units": units }), None)
+    }
+
+    pub fn refund_about(&mut self, request: &Request, cost: u64) -> &mut Script {
+        self.oracle.refund(request.clone(), cost, self.now);
+        self.step_about("refund", request, json!({ "cost": cost }), None)
+    }
+
+    pub fn release_about(&mut self, request: &Request) -> &mut Script {
+        self.oracle.release(request.clone(), self.now);
+        self.step_about("release", request, json!({}), None)
+    }
+
+    pub fn renew_about(&mut self, request: &Request) -> &mut Script {
+        let all = self.oracle.renew(request.clone(), self.now);
+        self.step_about("renew", request, json!({}), Some(all.into()))
+    }
+
+    /// The oldest permits of a key.
+    pub fn renew_key(&mut self, key: &str) -> &mut Script {
+        let all = self.oracle.renew(key, self.now);
+        self.step("renew", key.as_bytes(), json!({}), Some(all.into()))
+    }
+
+    pub fn reset_about(&mut self, request: &Request) -> &mut Script {
+        self.oracle.reset_at(request.clone(), self.now);
+        self.step_about("reset", request, json!({}), None)
+    }
+
+    /// Blocks whoever has the one attribute of the request.
+    pub fn block_about(&mut self, request: &Request, nanos: u64) -> &mut Script {
+        self.oracle.block(request.clone(), nanos, self.now);
+        let args = json!({ "duration_ns": nanos.to_string() });
+        self.step_about("block", request, args, None)
+    }
+
+    pub fn snapshot_about(&mut self, request: &Request) -> &mut Script {
+        let (blocked_for, buckets) = self.oracle.snapshot(request.clone(), self.now);
+        let expect = snapshot(blocked_for, &buckets);
+        self.step_about("snapshot", request, json!({}), Some(expect))
+    }
+
+    pub fn reserve_about(&mut self, id: &str, request: &Request, cost: u64) -> &mut Script {
+        let reservation = self.oracle.reserve(request.clone(), cost, self.now);
+        let expect = decision(&reservation.answer);
+        self.reservations.insert(id.to_owned(), reservation);
+        self.step_about("reserve", request, json!({ "id": id, "cost": cost }), Some(expect))
+    }
+
+    pub fn assign(&mut self, value: &str, plan: &str, nanos: Option<u64>) -> &mut Script {
+        let assigned = self.oracle.assign(value.as_bytes(), plan, nanos, self.now);
+        let mut args = json!({ "plan": plan });
+        if let Some(nanos) = nanos {
+            args["duration_ns"] = nanos.to_string().into();
+        }
+        let expect = assigned.err().as_ref().map(error);
+        self.step_of("assign", "value", value.into(), args, expect)
+    }
+
+    pub fn unassign(&mut self, value: &str) -> &mut Script {
+        self.oracle.unassign(value.as_bytes());
+        self.step_of("unassign", "value", value.into(), json!({}), None)
+    }
+
+    pub fn plan_of(&mut self, request: &Request) -> &mut Script {
+        let plan = self.oracle.plan_of(request.clone(), self.now);
+        self.step_about("plan_of", request, json!({}), Some(json!({ "plan": plan })))
+    }
+
+    pub fn usage(&mut self, request: &Request, window: Option<u64>) -> &mut Script {
+        let expect = answered(self.oracle.usage(request.clone(), window, self.now), report);
+        let args = match window {
+            Some(window) => json!({ "window_ns": window.to_string() }),
+            None => json!({}),
+        };
+        self.step_about("usage", request, args, Some(expect))
+    }
+
+    /// All alerts since this was asked last.
+    pub fn alerts(&mut self) -> &mut Script {
+        let expect: Value = self.oracle.take_alerts().iter().map(alert).collect();
+        let now = self.now.to_string();
+        self.steps.push(json!({ "call": "alerts", "now": now, "expect": expect }));
+        self
+    }
+
     pub fn update(&mut self, policy: &Policy) -> &mut Script {
         self.update_text(&policy.toml(), policy)
     }
@@ -262,6 +422,84 @@ pub fn decision(answer: &Answer) -> Value {
         "reset_after_ns": span(answer.reset_after),
         "name": answer.name,
     })
+}
+
+/// A call that may be refused.
+pub fn answered<T>(answer: Result<T, Refused>, write: impl Fn(&T) -> Value) -> Value {
+    match answer {
+        Ok(answer) => write(&answer),
+        Err(refused) => error(&refused),
+    }
+}
+
+pub fn error(refused: &Refused) -> Value {
+    json!({ "error": { "field": refused.field } })
+}
+
+/// A decision with all that it says.
+pub fn full(answer: &Answer) -> Value {
+    let mut decision = decision(answer);
+    let units = |units: Option<Units>| units.map_or(Value::Null, number);
+    decision["plan"] = json!(answer.plan);
+    decision["burst_remaining"] = units(answer.burst_remaining);
+    decision["shadow"] = json!(answer.shadow);
+    decision["message"] = json!(answer.message);
+    decision["closes"] = json!(answer.closes);
+    decision["status"] = json!(answer.status());
+    decision
+}
+
+/// As [`full`], with headers and bodies of all styles.
+pub fn over_http(answer: &Answer) -> Value {
+    let mut decision = full(answer);
+    let headers = |style: &&str| ((*style).to_owned(), json!(answer.headers(style)));
+    let body = |style: &&str| ((*style).to_owned(), json!(answer.body(style)));
+    decision["headers"] = HEADER_STYLES.iter().map(headers).collect::<Map<_, _>>().into();
+    decision["body"] = BODY_STYLES.iter().map(body).collect::<Map<_, _>>().into();
+    decision
+}
+
+pub const HEADER_STYLES: [&str; 3] = ["legacy", "draft", "both"];
+pub const BODY_STYLES: [&str; 3] = ["error", "message", "problem"];
+
+/// A report of use as the files write it.
+pub fn report(report: &Report) -> Value {
+    let kind = |(kind, units): &(String, Units)| json!([kind, number(*units)]);
+    let limit = report.limit.as_ref().map(|limit| {
+        json!({
+            "name": limit.name,
+            "quota": number(limit.quota),
+            "remaining": number(limit.remaining),
+            "utilization_permille": limit.utilization_permille as u64,
+        })
+    });
+    json!({
+        "plan": report.plan,
+        "window_ns": number(report.window),
+        "total": number(report.total),
+        "by_kind": report.by_kind.iter().map(kind).collect::<Vec<_>>(),
+        "limit": limit,
+        "dropped": "0",
+    })
+}
+
+/// An alert as the files write it.
+pub fn alert(alert: &Alert) -> Value {
+    json!({
+        "limit": alert.limit,
+        "threshold_permille": alert.threshold_permille,
+        "used": number(alert.used),
+        "capacity": number(alert.capacity),
+    })
+}
+
+/// The attributes of a request; all of them are texts.
+fn attributes(request: &Request) -> Value {
+    let text = |(name, value): &(String, Vec<u8>)| {
+        let value = std::str::from_utf8(value).expect("a text");
+        (name.clone(), value.into())
+    };
+    Value::Object(request.attributes().iter().map(text).collect())
 }
 
 /// A snapshot as the files write it.

@@ -4,12 +4,12 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
-use common::{Reservations, decision, snapshot, time};
-use serde_json::Value;
-use tidegate::{Limiter, ManualClock};
+use common::{Reservations, alert, decision, error, over_http, report, snapshot, time};
+use serde_json::{Value, json};
+use tidegate::{Limiter, ManualClock, Request};
 use tidegate_model::vectors;
 
 /// (name, text) of every file; made once, the oracle is slow.
@@ -97,25 +97,52 @@ fn bytes(hex: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(byte).collect()
 }
 
+/// The request of a step that has one.
+fn request(step: &Value) -> Option<Request<'_>> {
+    let mut request = Request::new();
+    for (name, value) in step.get("request")?.as_object().expect("attributes") {
+        request.set(name, value.as_str().expect("a text").as_bytes());
+    }
+    Some(request)
+}
+
+/// A limiter of a script, and what it holds.
+struct Player {
+    limiter: Limiter,
+    reservations: Reservations,
+    alerts: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Player {
+    fn new(policy: &str, clock: &ManualClock) -> Result<Player, tidegate::Error> {
+        let limiter = Limiter::builder(policy).clock(clock.clone()).build()?;
+        let alerts = Arc::new(Mutex::new(Vec::new()));
+        let told = Arc::clone(&alerts);
+        limiter.on_alert(move |seen| told.lock().expect("no panic").push(alert(seen)));
+        Ok(Player { limiter, reservations: Reservations::new(), alerts })
+    }
+}
+
 /// Replays a file with a clock that stands at each step's time. The first difference is told.
 fn replay(file: &str) -> Result<(), String> {
     let file: Value = serde_json::from_str(file).expect("JSON");
     let clock = ManualClock::default();
-    let mut limiter: Option<Limiter> = None;
-    let mut reservations = Reservations::new();
+    let mut player: Option<Player> = None;
     for (number, step) in file["steps"].as_array().expect("steps").iter().enumerate() {
         clock.set(time(nanos(step, "now").into()));
         if step["call"] == "new" {
-            let policy = step["policy"].as_str().expect("text");
-            let made = Limiter::builder(policy).clock(clock.clone()).build();
-            limiter = Some(made.map_err(|error| format!("step {number}: {error}"))?);
-            reservations.clear();
+            let made = Player::new(step["policy"].as_str().expect("text"), &clock);
+            player = Some(made.map_err(|error| format!("step {number}: {error}"))?);
             continue;
         }
-        let limiter = limiter.as_ref().expect("the first step makes one");
-        let answer = call(limiter, &mut reservations, step)
-            .map_err(|error| format!("step {number}: {error}"))?;
+        let player = player.as_mut().expect("the first step makes one");
+        let answer = call(player, step);
         let expected = step.get("expect").cloned().unwrap_or(Value::Null);
+        let answer = match answer {
+            Ok(answer) => asked_for(answer, &expected),
+            Err(wrong) if expected.get("error").is_some() => error(&wrong),
+            Err(wrong) => return Err(format!("step {number}: {wrong}\n   {step}")),
+        };
         if answer != expected {
             return Err(format!("step {number}: {step}\n   answered {answer}"));
         }
@@ -123,42 +150,84 @@ fn replay(file: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn call(
-    limiter: &Limiter,
-    reservations: &mut Reservations,
-    step: &Value,
-) -> Result<Value, tidegate::Error> {
-    let key = key(step);
+/// Of an answer with all fields, those that are expected.
+fn asked_for(answer: Value, expected: &Value) -> Value {
+    match (answer, expected) {
+        (Value::Object(mut all), Value::Object(expected)) => {
+            all.retain(|name, _| expected.contains_key(name));
+            all.into()
+        }
+        (Value::Array(all), Value::Array(expected)) if all.len() == expected.len() => {
+            all.into_iter().zip(expected).map(|(all, expected)| asked_for(all, expected)).collect()
+        }
+        (answer, _) => answer,
+    }
+}
+
+fn call(player: &mut Player, step: &Value) -> Result<Value, tidegate::Error> {
+    let Player { limiter, alerts, .. } = &*player;
     let units = |field: &str| step[field].as_u64().expect("a number");
-    let span = |field: &str| Duration::from_nanos(nanos(step, field));
-    let id = || step["id"].as_str().expect("an id").to_owned();
+    let value = || step["value"].as_str().expect("a text");
     Ok(match step["call"].as_str().expect("a call") {
-        "acquire" => decision(&limiter.acquire(key, units("cost"))?),
         "acquire_many" => {
             let decisions = limiter.acquire_many(keys(step), units("cost"))?;
             decisions.iter().map(decision).collect()
         }
-        "peek" => decision(&limiter.peek(key, units("cost"))?),
-        "try_acquire" => limiter.try_acquire(key, units("cost")).into(),
-        "record_latency" => limiter.record_latency(key, span("latency_ns"))?.into_value(),
-        "penalize" => limiter.penalize(key, units("units"))?.into_value(),
-        "refund" => limiter.refund(key, units("cost"))?.into_value(),
-        "release" => limiter.release(key)?.into_value(),
-        "reset" => limiter.reset(key)?.into_value(),
-        "block" => limiter.block(key, span("duration_ns"))?.into_value(),
         "update" => limiter.update(step["policy"].as_str().expect("text"))?.into_value(),
-        "snapshot" => snapshot(&limiter.snapshot(key)?),
+        "settle" | "cancel" => {
+            let id = step["id"].as_str().expect("an id");
+            let reservation = player.reservations.remove(id).expect("reserved before");
+            match step["call"] == "settle" {
+                true => reservation.settle(units("actual"))?.into_value(),
+                false => reservation.cancel()?.into_value(),
+            }
+        }
+        "assign" => {
+            let plan = step["plan"].as_str().expect("a plan");
+            let nanos = step.get("duration_ns").map(|_| nanos(step, "duration_ns"));
+            limiter.assign(value(), plan, nanos.map(Duration::from_nanos))?.into_value()
+        }
+        "unassign" => limiter.unassign(value()).into_value(),
+        "alerts" => std::mem::take(&mut *alerts.lock().expect("no panic")).into(),
+        _ => match request(step) {
+            Some(request) => call_about(player, step, &request)?,
+            None => call_about(player, step, key(step))?,
+        },
+    })
+}
+
+/// A call about a key, or a request.
+fn call_about(
+    player: &mut Player,
+    step: &Value,
+    subject: impl tidegate::Subject,
+) -> Result<Value, tidegate::Error> {
+    let Player { limiter, reservations, .. } = player;
+    let units = |field: &str| step[field].as_u64().expect("a number");
+    let span = |field: &str| Duration::from_nanos(nanos(step, field));
+    Ok(match step["call"].as_str().expect("a call") {
+        "acquire" => over_http(&limiter.acquire(subject, units("cost"))?),
+        "peek" => decision(&limiter.peek(subject, units("cost"))?),
+        "try_acquire" => limiter.try_acquire(subject, units("cost")).into(),
+        "record_latency" => limiter.record_latency(subject, span("latency_ns"))?.into_value(),
+        "penalize" => limiter.penalize(subject, units("units"))?.into_value(),
+        "refund" => limiter.refund(subject, units("cost"))?.into_value(),
+        "release" => limiter.release(subject)?.into_value(),
+        "renew" => limiter.renew(subject)?.into(),
+        "reset" => limiter.reset(subject)?.into_value(),
+        "block" => limiter.block(subject, span("duration_ns"))?.into_value(),
+        "snapshot" => snapshot(&limiter.snapshot(subject)?),
+        "plan_of" => json!({ "plan": limiter.plan_of(subject) }),
+        "usage" => {
+            let window = step.get("window_ns").map(|_| span("window_ns"));
+            report(&limiter.usage(subject, window)?)
+        }
         "reserve" => {
-            let reservation = limiter.reserve(key, units("cost"))?;
+            let reservation = limiter.reserve(subject, units("cost"))?;
             let answer = decision(&reservation.decision());
-            reservations.insert(id(), reservation);
+            reservations.insert(step["id"].as_str().expect("an id").to_owned(), reservation);
             answer
         }
-        "settle" => {
-            let reservation = reservations.remove(&id()).expect("reserved before");
-            reservation.settle(units("actual"))?.into_value()
-        }
-        "cancel" => reservations.remove(&id()).expect("reserved before").cancel()?.into_value(),
         other => panic!("no call is named {other}"),
     })
 }

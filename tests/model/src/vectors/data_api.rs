@@ -2,7 +2,7 @@
 //! server's clock. The files carry the numbers of the facts D1 to D16.
 
 use crate::policy::Algorithm::Clock;
-use crate::policy::{Limit, Method, Period, Policy, Rate};
+use crate::policy::{Growth, Limit, Method, Period, Policy, Rate};
 use crate::script::{Script, utc};
 use crate::{HOUR, MINUTE, SECOND, Time};
 
@@ -89,6 +89,7 @@ pub fn all() -> Vec<Script> {
         d13(),
         d13_rate_strings(),
         d14(),
+        d14_growing(),
         d15(),
         d16(),
     ]
@@ -311,6 +312,26 @@ fn d14() -> Script {
         let grown = Amounts(FULL.0.map(|quota| quota * step / 10), FULL.1);
         script.update_text(&text(grown, "1.0"), &policy(grown, 1, 1)).snapshot("app");
     }
+    script
+}
+
+/// A quota that grows by itself: a step up for each span of steady use, a step down for each without.
+fn d14_growing() -> Script {
+    let growth = Growth { ceiling: 150, step: 20, after: 2 * MINUTE, shrink_after: 5 * MINUTE };
+    let minute = Rate { growth: Some(growth), ..Rate::new(100, PERIODS[0]) };
+    let hour = Rate::new(2_600, PERIODS[1]).with(Clock(ZONE.to_owned()));
+    let policy = Policy::new([Limit::count("requests", [minute]), Limit::count("hour", [hour])]);
+    let about = "A quota that grows with steady use up to its ceiling, and shrinks again";
+    let mut script = Script::toml("d14-growing", about, &policy, utc(NOON));
+    for _ in 0..12 {
+        script.ask_key("app", 90).snapshot("app").after(30 * SECOND).ask_key("app", 40);
+        script.after(30 * SECOND);
+    }
+    script.snapshot("app").ask_key("app", 150).ask_key("app", 151).obey("app", 150);
+    for _ in 0..5 {
+        script.after(3 * MINUTE).snapshot("app");
+    }
+    script.ask_key("app", 100).ask_key("app", 101).snapshot("app");
     script
 }
 

@@ -3,8 +3,12 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
-use tidegate::{Decision, Limiter, Reservation, Snapshot, Timestamp};
+use serde_json::{Map, Value, json};
+use tidegate::{
+    Alert, BodyStyle, Decision, Error, HeaderStyle, Limiter, Reservation, Snapshot, Timestamp,
+    UsageReport,
+};
+use tidegate_model::script::{BODY_STYLES, HEADER_STYLES};
 
 /// Nanoseconds since the epoch as the engine takes them.
 pub fn time(nanos: i128) -> Timestamp {
@@ -37,6 +41,70 @@ pub fn decision(decision: &Decision) -> Value {
         "retry_after_ns": span(decision.retry_after()),
         "reset_after_ns": span(decision.reset_after()),
         "name": decision.name(),
+    })
+}
+
+/// A decision with all that it says.
+pub fn full(answer: &Decision) -> Value {
+    let mut all = decision(answer);
+    all["plan"] = json!(answer.plan());
+    all["burst_remaining"] = json!(answer.burst_remaining().map(|left| left.to_string()));
+    all["shadow"] = json!(answer.shadow());
+    all["message"] = json!(answer.message());
+    all["closes"] = json!(answer.closes());
+    all["status"] = json!(answer.status());
+    all
+}
+
+/// As [`full`], with headers and bodies of all styles.
+pub fn over_http(answer: &Decision) -> Value {
+    let mut all = full(answer);
+    let headers = |style: &&str| {
+        let headers = answer.headers(HeaderStyle::from_name(style).expect("a style"));
+        ((*style).to_owned(), json!(headers.into_iter().collect::<Vec<_>>()))
+    };
+    let body = |style: &&str| {
+        let body = answer.body(BodyStyle::from_name(style).expect("a style"));
+        ((*style).to_owned(), json!([body.content_type, body.text]))
+    };
+    all["headers"] = HEADER_STYLES.iter().map(headers).collect::<Map<_, _>>().into();
+    all["body"] = BODY_STYLES.iter().map(body).collect::<Map<_, _>>().into();
+    all
+}
+
+/// A refusal as the files write it.
+pub fn error(error: &Error) -> Value {
+    json!({ "error": { "field": error.field() } })
+}
+
+/// A report of use as the files write it.
+pub fn report(report: &UsageReport) -> Value {
+    let kind = |(kind, units): &(String, u64)| json!([kind, units.to_string()]);
+    let limit = report.limit.as_ref().map(|limit| {
+        json!({
+            "name": limit.name,
+            "quota": limit.quota.to_string(),
+            "remaining": limit.remaining.to_string(),
+            "utilization_permille": limit.utilization_permille,
+        })
+    });
+    json!({
+        "plan": report.plan,
+        "window_ns": report.window.as_nanos().to_string(),
+        "total": report.total.to_string(),
+        "by_kind": report.by_kind.iter().map(kind).collect::<Vec<_>>(),
+        "limit": limit,
+        "dropped": report.dropped.to_string(),
+    })
+}
+
+/// An alert as the files write it.
+pub fn alert(alert: &Alert<'_, '_>) -> Value {
+    json!({
+        "limit": alert.limit,
+        "threshold_permille": alert.threshold_permille,
+        "used": alert.used.to_string(),
+        "capacity": alert.capacity.to_string(),
     })
 }
 

@@ -1,0 +1,322 @@
+//! Which limits a request meets, under which plan, and what is known of its keys there.
+//!
+//! Limits with the same `by`, `when` and `missing` are a scope: what a key has used of them is one record, under the
+//! plan of the request that changed it last.
+
+use super::limit::Limit;
+use super::{Answer, Oracle};
+use crate::Time;
+use crate::bucket::State;
+use crate::policy::{Method, Missing, Policy, Terms, When};
+use crate::request::{Request, address};
+
+/// What makes limits a scope, from one policy to the next.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Identity {
+    pub(super) by: Vec<String>,
+    pub(super) when: When,
+    missing: Missing,
+}
+
+impl Identity {
+    fn of(Terms { by, when, missing, .. }: &Terms) -> Identity {
+        let mut when = when.clone();
+        when.sort();
+        Identity { by: by.clone(), when, missing: *missing }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Scope {
+    pub(super) identity: Identity,
+    /// For each plan; one where there are none.
+    pub(super) plans: Vec<Vec<Limit>>,
+}
+
+/// What a key has used in a scope.
+#[derive(Clone, Debug)]
+pub(super) struct Record {
+    pub(super) plan: usize,
+    /// By limit, by bucket.
+    pub(super) states: Vec<Vec<State>>,
+}
+
+/// A record that a request needs, under its plan.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub(super) scope: usize,
+    pub(super) key: (Identity, Vec<Vec<u8>>),
+    pub(super) record: Record,
+}
+
+/// A call that is refused for want of an attribute, or for a wrong one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    pub field: String,
+}
+
+impl Refused {
+    pub(super) fn new(field: &str) -> Refused {
+        Refused { field: field.to_owned() }
+    }
+}
+
+/// How much a call insists on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Insists {
+    /// On plan and attributes, or on what a limit says of them.
+    Yes,
+    /// Looks at what there is.
+    No,
+}
+
+pub(super) enum Comes {
+    /// To its records.
+    To(Vec<Part>),
+    /// To an answer, whatever they say.
+    Decided(Box<Answer>),
+}
+
+/// A policy's limits by scope, those that come first first.
+pub(super) fn scopes(policy: &Policy, lineages: &mut usize) -> Vec<Scope> {
+    let mut scopes: Vec<Scope> = Vec::new();
+    let plans = policy.plans.len().max(1);
+    for limit in &policy.limits {
+        let identity = Identity::of(&limit.terms);
+        if scopes.iter().all(|scope| scope.identity != identity) {
+            scopes.push(Scope { identity: identity.clone(), plans: vec![Vec::new(); plans] });
+        }
+        let scope = scopes.iter_mut().find(|scope| scope.identity == identity).expect("pushed");
+        for (number, limits) in scope.plans.iter_mut().enumerate() {
+            if limit.terms.plan.is_none() || limit.terms.plan.as_ref() == policy.plans.get(number) {
+                limits.push(Limit::new(limit, *lineages));
+                *lineages += 1;
+            }
+        }
+    }
+    scopes
+}
+
+/// A limit goes on from the one of the same method and name, of an earlier plan or of the policy before; one that no
+/// policy named from the first such one that is left.
+pub(super) fn go_on(new: &mut Scope, old: &[Vec<Limit>]) {
+    let same = |limit: &Limit, other: &Limit| limit.same_method(other) && limit.name == other.name;
+    for number in 0..new.plans.len() {
+        let (here, rest) = new.plans.split_at_mut(number);
+        let mut left: Vec<&Limit> = Vec::new();
+        for limit in old.iter().flatten() {
+            if left.iter().all(|known| known.lineage != limit.lineage) {
+                left.push(limit);
+            }
+        }
+        let mut fresh = Vec::new();
+        for limit in &mut rest[0] {
+            let from_old = left.iter().position(|old| same(limit, old));
+            let from_old = from_old.map(|index| left.remove(index).lineage);
+            let from_here = here.iter().flatten().find(|other| same(limit, other));
+            match from_here.map(|other| other.lineage).or(from_old) {
+                Some(lineage) => limit.lineage = lineage,
+                None => fresh.push(limit),
+            }
+        }
+        for limit in fresh.into_iter().filter(|limit| !limit.named) {
+            if let Some(index) = left.iter().position(|old| !old.named && old.same_method(limit)) {
+                limit.lineage = left.remove(index).lineage;
+            }
+        }
+    }
+}
+
+/// The record under other limits.
+pub(super) fn carried(
+    record: &Record,
+    old: &[Limit],
+    plan: usize,
+    new: &[Limit],
+    at: Time,
+) -> Record {
+    let states = new
+        .iter()
+        .map(|limit| {
+            let before = old.iter().zip(&record.states);
+            match before.into_iter().find(|(old, _)| old.lineage == limit.lineage) {
+                Some((old, states)) => limit.carry(old, states, at),
+                None => limit.full(),
+            }
+        })
+        .collect();
+    Record { plan, states }
+}
+
+impl Oracle {
+    pub(super) fn plan_by(&self) -> &str {
+        self.policy.plan_by.as_deref().unwrap_or("key")
+    }
+
+    /// Does the policy ask for this attribute anywhere?
+    fn asks_for(&self, name: &str) -> bool {
+        let policy = &self.policy;
+        let in_when = |when: &When| when.iter().any(|(attribute, _)| attribute == name);
+        let limits = policy.limits.iter().map(|limit| &limit.terms);
+        limits.clone().any(|terms| terms.by.iter().any(|by| by == name) || in_when(&terms.when))
+            || policy.exempt.iter().chain(&policy.block).any(|listed| in_when(&listed.when))
+            || policy.bypass.iter().any(|bypass| bypass.enabled && bypass.attribute == name)
+            || policy.usage.as_ref().is_some_and(|usage| usage.by.as_deref() == Some(name))
+    }
+
+    /// Is what the policy reads of the request what it should be?
+    pub(super) fn read(&self, request: &Request) -> Result<(), Refused> {
+        match request.get("ip") {
+            Some(value) if self.asks_for("ip") && address(value).is_none() => {
+                Err(Refused::new("ip"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The number of the request's plan: the assigned one, its own, the default.
+    pub(super) fn plan_number(&self, request: &Request, at: Time) -> Result<usize, Refused> {
+        let plans = &self.policy.plans;
+        if plans.is_empty() {
+            return Ok(0);
+        }
+        let number = |name: &[u8]| plans.iter().position(|plan| plan.as_bytes() == name);
+        let value = request.get(self.plan_by());
+        let assigned = value.and_then(|value| self.assignments.get(value));
+        let assigned = assigned.and_then(|assigned| assigned.plan(at));
+        if let Some(number) = assigned.and_then(|plan| number(plan.as_bytes())) {
+            return Ok(number);
+        }
+        let own = match request.get("plan") {
+            Some(name) => number(name),
+            None => self.policy.default_plan.as_ref().and_then(|name| number(name.as_bytes())),
+        };
+        own.ok_or_else(|| Refused::new("plan"))
+    }
+
+    fn listed(&self, request: &Request) -> Option<(&'static str, &str)> {
+        let policy = &self.policy;
+        if let Some(block) = policy.block.iter().find(|block| request.meets(&block.when)) {
+            return Some(("blocked", &block.name));
+        }
+        let knows = |bypass: &&crate::policy::Bypass| {
+            let given = request.get(&bypass.attribute);
+            bypass.secrets.iter().any(|(secret, _)| given == Some(secret.as_bytes()))
+        };
+        if let Some(bypass) = policy.bypass.iter().filter(|bypass| bypass.enabled).find(knows) {
+            return Some(("bypass", &bypass.name));
+        }
+        let exempt = policy.exempt.iter().find(|exempt| request.meets(&exempt.when));
+        exempt.map(|exempt| ("bypass", exempt.name.as_str()))
+    }
+
+    pub(super) fn comes(
+        &self,
+        request: &Request,
+        at: Time,
+        insists: Insists,
+    ) -> Result<Comes, Refused> {
+        self.read(request)?;
+        if insists == Insists::Yes
+            && let Some((reason, name)) = self.listed(request)
+        {
+            let wait = if reason == "blocked" { None } else { Some(0) };
+            return Ok(Comes::Decided(Box::new(Answer::without_limit(reason, name, wait, at))));
+        }
+        let plan = match self.plan_number(request, at) {
+            Err(refused) if insists == Insists::Yes => return Err(refused),
+            plan => plan.ok(),
+        };
+        let mut parts = Vec::new();
+        for (scope, Scope { identity, plans }) in self.scopes.iter().enumerate() {
+            let met = plan.is_none_or(|plan| !plans[plan].is_empty());
+            if !met || !request.meets(&identity.when) {
+                continue;
+            }
+            let bits = self.policy.ipv6_prefix.unwrap_or(64);
+            let mut key = Vec::new();
+            let lacks = identity.by.iter().find(|name| match request.key_part(name, bits) {
+                Some(part) => {
+                    key.push(part);
+                    false
+                }
+                None => true,
+            });
+            match (lacks, identity.missing) {
+                (None, _) => parts.push(self.part(scope, key, plan, at)),
+                _ if insists == Insists::No => {}
+                (_, Missing::Skip) => {}
+                (Some(name), Missing::Error) => return Err(Refused::new(name)),
+                (_, Missing::Deny) => {
+                    let limit = &plans[plan.expect("insisted on")][0];
+                    let answer = Answer::without_limit("blocked", &limit.name, None, at);
+                    let answer =
+                        Answer { plan: self.plan_name(plan), ..answer }.under(&limit.terms);
+                    return Ok(Comes::Decided(Box::new(answer)));
+                }
+            }
+        }
+        Ok(Comes::To(parts))
+    }
+
+    pub(super) fn plan_name(&self, number: Option<usize>) -> Option<String> {
+        self.policy.plans.get(number?).cloned()
+    }
+
+    fn part(&self, scope: usize, key: Vec<Vec<u8>>, plan: Option<usize>, at: Time) -> Part {
+        let Scope { identity, plans } = &self.scopes[scope];
+        let key = (identity.clone(), key);
+        let record = match (self.records.get(&key), plan) {
+            (Some(record), Some(plan)) if record.plan != plan => {
+                carried(record, &plans[record.plan], plan, &plans[plan], at)
+            }
+            (Some(record), _) => record.clone(),
+            (None, plan) => {
+                let plan = plan.unwrap_or(0);
+                Record { plan, states: plans[plan].iter().map(Limit::full).collect() }
+            }
+        };
+        Part { scope, key, record }
+    }
+
+    pub(super) fn limits(&self, part: &Part) -> &[Limit] {
+        &self.scopes[part.scope].plans[part.record.plan]
+    }
+
+    /// All limits of all parts, in order, each with its states.
+    pub(super) fn all<'a>(
+        &'a self,
+        parts: &'a [Part],
+    ) -> impl Iterator<Item = (&'a Limit, &'a Vec<State>, usize)> + Clone {
+        parts.iter().flat_map(move |part| {
+            let states = part.record.states.iter();
+            self.limits(part).iter().zip(states).map(move |(l, s)| (l, s, part.record.plan))
+        })
+    }
+
+    /// The same of one method, to be changed.
+    pub(super) fn change_all(
+        &self,
+        parts: &mut [Part],
+        mut change: impl FnMut(&Limit, &mut Vec<State>, usize),
+    ) {
+        for part in parts {
+            let plan = part.record.plan;
+            let limits = &self.scopes[part.scope].plans[plan];
+            for (limit, states) in limits.iter().zip(&mut part.record.states) {
+                change(limit, states, plan);
+            }
+        }
+    }
+
+    pub(super) fn keep(&mut self, parts: Vec<Part>) {
+        for Part { key, record, .. } in parts {
+            self.records.insert(key, record);
+        }
+    }
+
+    /// All permits have a `Method` of their own; what counts is the kind.
+    pub(super) fn is_count(limit: &Limit) -> bool {
+        limit.method == Method::Count
+    }
+}

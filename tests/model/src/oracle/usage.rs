@@ -1,0 +1,94 @@
+//! What was used, by kind of call.
+
+use super::Oracle;
+use super::scopes::Refused;
+use crate::request::{Request, Subject};
+use crate::{Time, Units};
+
+/// What a subject used in a window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    pub plan: Option<String>,
+    pub window: Time,
+    pub total: Units,
+    /// The largest first, equals by name.
+    pub by_kind: Vec<(String, Units)>,
+    pub limit: Option<ReportedLimit>,
+}
+
+/// The count limit of the longest window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportedLimit {
+    pub name: String,
+    pub quota: Units,
+    pub remaining: Units,
+    pub utilization_permille: Units,
+}
+
+impl Oracle {
+    pub(super) fn record_use(&mut self, request: &Request, at: Time, units: Units) {
+        let Some(usage) = &self.policy.usage else { return };
+        let Some(whose) = request.get(self.plan_by()) else { return };
+        if units > 0 {
+            let kind = request.get(usage.by.as_deref().unwrap_or("route")).unwrap_or_default();
+            let slot = at.div_euclid(Time::from(usage.resolution));
+            let entry = (slot, kind.to_owned(), units);
+            self.used.entry(whose.to_owned()).or_default().push(entry);
+        }
+    }
+
+    /// Of the last `window`: from the slot on in which it begins.
+    pub fn usage(
+        &self,
+        subject: impl Subject,
+        window: Option<u64>,
+        at: Time,
+    ) -> Result<Report, Refused> {
+        let request = subject.request();
+        let Some(usage) = &self.policy.usage else { return Err(Refused::new("usage")) };
+        self.read(&request)?;
+        let whose = request.get(self.plan_by()).ok_or_else(|| Refused::new(self.plan_by()))?;
+        let window = window.unwrap_or(usage.window).min(usage.window);
+        let resolution = Time::from(usage.resolution);
+        let begin = (at - Time::from(window.max(1)) + 1).max(0).div_euclid(resolution);
+        let mut by_kind: Vec<(String, Units)> = Vec::new();
+        for (slot, kind, units) in self.used.get(whose).into_iter().flatten() {
+            let kind = String::from_utf8_lossy(kind).into_owned();
+            if *slot < begin || *slot > at.div_euclid(resolution) {
+                continue;
+            }
+            match by_kind.iter_mut().find(|(known, _)| *known == kind) {
+                Some((_, sum)) => *sum += units,
+                None => by_kind.push((kind, *units)),
+            }
+        }
+        by_kind.sort_by(|(a, most), (b, least)| least.cmp(most).then(a.cmp(b)));
+        Ok(Report {
+            plan: self.plan_of(request.clone(), at),
+            window: window.into(),
+            total: by_kind.iter().map(|(_, units)| units).sum(),
+            by_kind,
+            limit: self.longest(&request, at),
+        })
+    }
+
+    /// Of equals the first.
+    fn longest(&self, request: &Request, at: Time) -> Option<ReportedLimit> {
+        let parts = self.seen(request, at);
+        let counts =
+            self.all(&parts).filter(|(limit, ..)| Self::is_count(limit) && !limit.terms.shadow);
+        let (limit, states, _) =
+            counts.reduce(
+                |longest, other| {
+                    if other.0.window > longest.0.window { other } else { longest }
+                },
+            )?;
+        let (quota, remaining) = (limit.quota(states, at), limit.room(states, at));
+        Some(ReportedLimit {
+            name: limit.name.clone(),
+            quota,
+            remaining,
+            utilization_permille: (quota - remaining).max(0) * 1000 / quota.max(1),
+        })
+    }
+}
