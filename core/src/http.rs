@@ -39,6 +39,7 @@ impl Decision {
 struct Figures {
     limit: u64,
     remaining: u64,
+    /// A pool is one of requests, whatever the limit counts.
     burst: Option<u64>,
     /// Until the limit is full again.
     reset_after: u64,
@@ -54,15 +55,13 @@ impl Figures {
             Method::Latency => MILLISECOND,
             Method::Count | Method::Concurrency => 1,
         };
-        // Another limit's pool is a pool of requests.
-        let burst_unit = if decision.of_cascade() { unit } else { 1 };
         // The sum of two u64 in seconds fits a u64 again.
         let reset_at =
             u128::from(decision.made_at().as_nanos()) + u128::from(decision.reset_after_ns());
         Figures {
             limit: decision.limit() / unit,
             remaining: decision.remaining() / unit,
-            burst: decision.burst_remaining().map(|left| left / burst_unit),
+            burst: decision.burst_remaining(),
             reset_after: seconds(decision.reset_after_ns()),
             reset_at: reset_at.div_ceil(u128::from(SECOND)) as u64,
             retry_after: retry_after(decision),
