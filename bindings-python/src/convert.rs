@@ -7,72 +7,10 @@ use std::time::Duration;
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDelta, PyDeltaAccess, PyFloat, PyInt, PyString};
+use pyo3::types::{PyBool, PyDelta, PyDeltaAccess, PyFloat, PyInt, PyString};
 use tidegate::Timestamp;
 
 use crate::error::argument;
-
-/// A key: the UTF-8 of a `str`, or `bytes`. Borrowed from the Python object, never copied.
-pub(crate) struct Key<'a>(pub(crate) &'a [u8]);
-
-impl<'a> Key<'a> {
-    /// `name` is what a refusal calls it, made only when there is one.
-    #[inline]
-    fn read(key: Borrowed<'a, '_, PyAny>, name: impl FnOnce() -> String) -> PyResult<Key<'a>> {
-        if key.is_instance_of::<PyString>() {
-            // CPython keeps the UTF-8 of a string with the string: no copy for ASCII at all.
-            return key.extract::<&'a str>().map(|text| Key(text.as_bytes())).map_err(|_| {
-                argument(
-                    &name(),
-                    "the string has lone surrogates, which have no UTF-8",
-                    "pass bytes, for example key.encode('utf-8', 'surrogateescape')",
-                )
-            });
-        }
-        if key.is_instance_of::<PyBytes>() {
-            return Ok(Key(key.extract::<&'a [u8]>()?));
-        }
-        Err(wrong_type(&name(), "str or bytes", &key))
-    }
-}
-
-impl<'a, 'py> FromPyObject<'a, 'py> for Key<'a> {
-    type Error = PyErr;
-
-    fn extract(key: Borrowed<'a, 'py, PyAny>) -> PyResult<Key<'a>> {
-        Key::read(key, || "key".to_owned())
-    }
-}
-
-impl AsRef<[u8]> for Key<'_> {
-    fn as_ref(&self) -> &[u8] {
-        self.0
-    }
-}
-
-/// The keys of a batch. The objects are held here: who changes the collection meanwhile, in `__index__` of
-/// a cost or on another thread, does not change the batch.
-pub(crate) struct Keys<'py>(Vec<Bound<'py, PyAny>>);
-
-impl Keys<'_> {
-    /// All of them, or a refusal that tells the first that is none.
-    pub(crate) fn read(&self) -> PyResult<Vec<Key<'_>>> {
-        let named = |(index, key)| Key::read(key, || format!("keys[{index}]"));
-        self.0.iter().map(Bound::as_borrowed).enumerate().map(named).collect()
-    }
-}
-
-pub(crate) fn keys<'py>(value: &Bound<'py, PyAny>) -> PyResult<Keys<'py>> {
-    let kind = value.get_type();
-    // One key is iterable as well, but as characters or numbers it is a slip.
-    let is_one = value.is_instance_of::<PyString>()
-        || value.is_instance_of::<PyBytes>()
-        || value.is_instance_of::<PyByteArray>();
-    if is_one || !(kind.hasattr("__iter__")? || kind.hasattr("__getitem__")?) {
-        return Err(wrong_type("keys", "an iterable of str or bytes, such as a list", value));
-    }
-    value.try_iter()?.collect::<PyResult<_>>().map(Keys)
-}
 
 pub(crate) fn cost(value: &Bound<'_, PyAny>) -> PyResult<u64> {
     whole("cost", value)
@@ -111,6 +49,48 @@ pub(crate) fn duration(value: &Bound<'_, PyAny>) -> PyResult<Option<Duration>> {
 
 pub(crate) fn timeout(value: &Bound<'_, PyAny>) -> PyResult<Option<Duration>> {
     optional(value, |value| seconds("timeout", value))
+}
+
+pub(crate) fn window(value: &Bound<'_, PyAny>) -> PyResult<Option<Duration>> {
+    optional(value, |value| seconds("window", value))
+}
+
+pub(crate) fn window_ns(value: &Bound<'_, PyAny>) -> PyResult<Option<Duration>> {
+    optional(value, |value| whole("window_ns", value).map(Duration::from_nanos))
+}
+
+pub(crate) fn plan(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    text("plan", value)
+}
+
+pub(crate) fn style(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    text("style", value)
+}
+
+pub(crate) fn secret(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    text("secret", value)
+}
+
+fn text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
+    let Ok(text) = value.cast::<PyString>() else {
+        return Err(wrong_type(name, "a str", value));
+    };
+    let text = text.to_str().map(str::to_owned);
+    text.map_err(|_| {
+        argument(name, "the string has lone surrogates", "give text that has a UTF-8 form")
+    })
+}
+
+/// At most one of `name` and `name_ns`.
+pub(crate) fn at_most_one_of<T>(
+    name: &str,
+    value: Option<T>,
+    exact: Option<T>,
+) -> PyResult<Option<T>> {
+    match (value, exact) {
+        (None, None) => Ok(None),
+        (value, exact) => one_of(name, value, exact).map(Some),
+    }
 }
 
 /// Exactly one of `name` and `name_ns`.
@@ -215,7 +195,7 @@ fn from_float(name: &str, number: f64) -> PyResult<Duration> {
     })
 }
 
-fn wrong_type(name: &str, expected: &str, value: &Bound<'_, PyAny>) -> PyErr {
+pub(crate) fn wrong_type(name: &str, expected: &str, value: &Bound<'_, PyAny>) -> PyErr {
     match value.get_type().name() {
         Ok(found) => PyTypeError::new_err(format!("{name}: expected {expected}, got {found}")),
         Err(error) => error,

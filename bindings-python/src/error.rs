@@ -2,6 +2,7 @@
 //! (`tidegate/_errors.py`) so that users can read, catch, pickle and subclass them.
 
 use std::error::Error as _;
+use std::io;
 use std::path::Path;
 
 use pyo3::exceptions::PyOSError;
@@ -23,8 +24,13 @@ pub(crate) fn raise(error: tidegate::Error) -> PyErr {
         return ArgumentError::new_err((message, field, remedy));
     }
     if error.is_file() {
-        // Not the system's complaint (see `raise_of_file`): the file was read, but is not UTF-8.
-        return PolicyError::new_err((message, "file", "save the policy as UTF-8 text"));
+        return match cause(&error).map(io::Error::kind) {
+            // The file was read, but is not UTF-8.
+            Some(io::ErrorKind::InvalidData) => {
+                PolicyError::new_err((message, "file", "save the policy as UTF-8 text"))
+            }
+            _ => PyOSError::new_err(message),
+        };
     }
     Error::new_err(message)
 }
@@ -32,12 +38,16 @@ pub(crate) fn raise(error: tidegate::Error) -> PyErr {
 /// As `raise`, of a file that was to be read: with number, text and name as Python's own, so that
 /// `OSError` chooses its own subclass (`FileNotFoundError`, …) from the number.
 pub(crate) fn raise_of_file(py: Python<'_>, error: tidegate::Error, path: &Path) -> PyErr {
-    let cause = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
-    let Some(number) = cause.and_then(std::io::Error::raw_os_error) else { return raise(error) };
+    let Some(number) = cause(&error).and_then(io::Error::raw_os_error) else { return raise(error) };
     match py.import("os").and_then(|os| os.call_method1("strerror", (number,))) {
         Ok(text) => PyOSError::new_err((number, text.unbind(), path.as_os_str().to_owned())),
         Err(error) => error,
     }
+}
+
+/// What the system said of a file.
+fn cause(error: &tidegate::Error) -> Option<&io::Error> {
+    error.source().and_then(|source| source.downcast_ref())
 }
 
 /// A bad argument: `name: problem; remedy`.

@@ -39,7 +39,7 @@ impl Reservation {
     /// Decision: The answer to the reservation.
     #[getter]
     fn decision(&self) -> Decision {
-        self.decision.clone()
+        self.decision
     }
 
     /// Replace the estimate by what was really used.
@@ -97,7 +97,7 @@ impl Reservation {
 
     fn __enter__(this: Py<Self>) -> PyResult<Py<Self>> {
         let decision = &this.get().decision;
-        if decision.is_allowed() { Ok(this) } else { Err(RateLimited::new_err(decision.clone())) }
+        if decision.is_allowed() { Ok(this) } else { Err(RateLimited::new_err(*decision)) }
     }
 
     #[pyo3(signature = (kind, value, traceback, /))]
@@ -113,7 +113,7 @@ impl Reservation {
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let state = if self.open.lock().is_some() { "open" } else { "closed" };
-        Ok(format!("<Reservation {state}, {}>", self.decision.clone().into_pyobject(py)?.repr()?))
+        Ok(format!("<Reservation {state}, {}>", self.decision.into_pyobject(py)?.repr()?))
     }
 }
 
@@ -136,7 +136,13 @@ impl Admission {
     /// Decision: The answer to the request.
     #[getter]
     fn decision(&self) -> Decision {
-        self.decision.clone()
+        self.decision
+    }
+
+    /// Begin the time of its permits anew; false when they are gone.
+    fn renew(&self) -> PyResult<bool> {
+        let mut open = self.open.lock();
+        open.as_mut().map_or(Ok(false), tidegate::Admission::renew).map_err(raise)
     }
 
     /// Record the time since the admission and release the permit; once, then nothing.

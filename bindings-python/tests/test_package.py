@@ -99,3 +99,10 @@ def test_a_limiter_dies_with_its_last_reference(clock):
 def test_attributes_cannot_be_invented():
     with pytest.raises(AttributeError):
         tidegate.Limiter("5/minute").max_keys = 5
+
+
+def test_the_example_of_a_native_function():
+    names = {"tidegate": tidegate}
+    (example,) = doctest.DocTestFinder().find(tidegate.hash_secret, "hash_secret", globs=names)
+    outcome = doctest.DocTestRunner().run(example)
+    assert (outcome.attempted, outcome.failed) == (1, 0)

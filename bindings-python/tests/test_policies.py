@@ -50,11 +50,20 @@ def test_good_policy(case):
     tidegate.Limiter(case["text"]).acquire("a")
 
 
+# Examples that are about more than keys, and a request that gives all they ask for.
+REQUESTS = {
+    "plans.toml": {"key": "k1", "account": "acme", "route": "GET /v3/configs"},
+    "platform.toml": {"ip": "192.0.2.7", "user": "u1", "route": "GET /v1/documents/7"},
+}
+
+
 @pytest.mark.parametrize(
     "path", sorted((ROOT / "examples" / "policies").glob("*.*")), ids=lambda path: path.name
 )
 def test_example_policies_admit_a_first_request(path):
-    assert tidegate.Limiter.from_file(path).acquire("a")
+    limiter = tidegate.Limiter.from_file(path)
+    decision = limiter.acquire(REQUESTS.get(path.name, "a"))
+    assert decision and decision.reason == "ok"
 
 
 def test_the_position_of_a_mistake():

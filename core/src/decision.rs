@@ -1,7 +1,11 @@
 //! The answer to one request. Plain data; denial is a value.
 
+mod parts;
+
 use std::fmt;
 use std::time::Duration;
+
+pub use parts::DecisionParts;
 
 use crate::names::Name;
 use crate::rate::Method;

@@ -39,6 +39,7 @@ impl Decision {
 struct Figures {
     limit: u64,
     remaining: u64,
+    /// A pool is one of requests, whatever the limit counts.
     burst: Option<u64>,
     /// Until the limit is full again.
     reset_after: u64,

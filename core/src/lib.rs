@@ -45,9 +45,9 @@ mod watch;
 
 pub use alerts::Alert;
 pub use clock::{Clock, ManualClock};
-#[doc(hidden)]
-pub use decision::RawDecision;
 pub use decision::{Decision, Reason};
+#[doc(hidden)]
+pub use decision::{DecisionParts, RawDecision};
 pub use error::{Error, Result};
 pub use http::{Body, BodyStyle, HeaderStyle, Headers};
 pub use limiter::{Limiter, Measured, UsageLimit, UsageReport};

@@ -82,6 +82,8 @@ class RateLimited(Error):
     def __str__(self) -> str:
         decision = self.decision
         if decision.reason == "blocked":
+            if decision.retry_after_ns is None:
+                return f"blocked by {decision.name!r}; no retry helps"
             return f"the key is blocked; retry after {decision.retry_after:g} s"
         limit = f"limit {decision.name!r} ({decision.limit})"
         if decision.reason == "impossible":

@@ -5,17 +5,18 @@ from __future__ import annotations
 from tidegate import _native, _policy
 from tidegate._errors import ArgumentError
 from tidegate._measure import Measure
+from tidegate._watch import Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import timedelta
     from typing import Any, Literal
 
     from typing_extensions import Self
 
-    from tidegate._native import Decision, ManualClock
+    from tidegate._native import Decision, ManualClock, _Key
 
 
 class Limiter(_native.Limiter):
@@ -161,7 +162,7 @@ class Limiter(_native.Limiter):
         text, form = _policy.read(policy)
         self._update(text, form, now_ns)
 
-    def measure(self, key: str | bytes, cost: int = 1) -> Measure:
+    def measure(self, key: _Key, cost: int = 1) -> Measure:
         """Acquire, run a block or a function, record its latency and release its permit.
 
         Use it as `with limiter.measure(key):`, `async with limiter.measure(key):`, or as the
@@ -170,8 +171,8 @@ class Limiter(_native.Limiter):
 
         Parameters
         ----------
-        key : str or bytes
-            Who is limited.
+        key : str, bytes or mapping
+            Who is limited, as for `acquire`.
         cost : int, optional
             Units taken from every count limit.
 
@@ -180,11 +181,43 @@ class Limiter(_native.Limiter):
         RateLimited
             On entering the block or calling the function, when denied.
         """
-        _native._check_request(key, cost)
-        return Measure(self, key, cost)
+        return Measure(self, _native._check_request(key, cost), cost)
+
+    def watch(
+        self, path: str | os.PathLike[str], on_event: Callable[[_native.WatchEvent], object]
+    ) -> Watch:
+        """Put the policy of a file in force, and follow the file from then on.
+
+        When the file changes, its policy is put in force as by `update`, within a second. A file
+        that cannot be read or is wrong changes nothing. It may be written in place, replaced, or
+        reached through symbolic links that change; it may vanish and come back.
+
+        Parameters
+        ----------
+        path : str or os.PathLike
+            The file: `.toml`, `.json`, or the text of either, in UTF-8.
+        on_event : callable
+            Called with a `WatchEvent` after each change, in the watching thread. What it raises
+            goes to `sys.unraisablehook`.
+
+        Returns
+        -------
+        Watch
+            Keep it: the file is followed until it is closed, or nobody refers to it any more.
+
+        Raises
+        ------
+        OSError
+            When the file cannot be read now, or cannot be followed.
+        PolicyError
+            When its policy is wrong now. The limiter keeps the policy it has.
+        """
+        if not callable(on_event):
+            raise TypeError(f"on_event: expected a callable, got {type(on_event).__name__}")
+        return Watch(self._watch(path, on_event))
 
     async def wait_async(
-        self, key: str | bytes, cost: int = 1, *, timeout: float | timedelta | None = None
+        self, key: _Key, cost: int = 1, *, timeout: float | timedelta | None = None
     ) -> Decision:
         """As `wait`, for asyncio: other tasks run meanwhile, and no thread is used.
 
@@ -192,8 +225,8 @@ class Limiter(_native.Limiter):
 
         Parameters
         ----------
-        key : str or bytes
-            Who is limited.
+        key : str, bytes or mapping
+            Who is limited, as for `acquire`.
         cost : int, optional
             Units taken from every count limit.
         timeout : float, int or timedelta, optional

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, TypeVar
 
-    from tidegate._native import Admission, Decision, Limiter
+    from tidegate._native import Admission, Decision, Limiter, _Key
 
     _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -22,7 +22,7 @@ class Measure:
 
     _admission: Admission | None
 
-    def __init__(self, limiter: Limiter, key: str | bytes, cost: int) -> None:
+    def __init__(self, limiter: Limiter, key: _Key, cost: int) -> None:
         self._limiter = limiter
         self._key = key
         self._cost = cost
@@ -57,6 +57,18 @@ class Measure:
         traceback: TracebackType | None,
     ) -> None:
         self.__exit__(kind, value, traceback)
+
+    def renew(self) -> bool:
+        """Begin the time of the block's permits anew (`max_hold` in the policy).
+
+        For work that lasts long; call it inside the block.
+
+        Returns
+        -------
+        bool
+            False when the permits have been reclaimed, or the block is not entered.
+        """
+        return self._admission is not None and self._admission.renew()
 
     def __call__(self, function: _Function) -> _Function:
         """Measure every call of a function or coroutine function; its signature stays."""

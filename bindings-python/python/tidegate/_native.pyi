@@ -1,14 +1,17 @@
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from ipaddress import IPv4Address, IPv6Address
 from os import PathLike
 from types import TracebackType
-from typing import Any, Final, final
+from typing import Any, Final, Literal, TypeAlias, final
 
+from tidegate._errors import PolicyError
 from typing_extensions import Self, disjoint_base
 
 __all__ = [
     "VERSION",
     "Admission",
+    "Alert",
     "BucketSnapshot",
     "Decision",
     "Limiter",
@@ -17,9 +20,18 @@ __all__ = [
     "Snapshot",
     "Stats",
     "Ticket",
+    "UsageLimit",
+    "UsageReport",
+    "Watch",
+    "WatchEvent",
     "_check_request",
     "_restore_decision",
+    "hash_secret",
 ]
+
+# A key, or a request of attributes; of these only `ip` may be an address.
+_Request: TypeAlias = Mapping[str, str | bytes | IPv4Address | IPv6Address]
+_Key: TypeAlias = str | bytes | _Request
 
 VERSION: Final[str]
 
@@ -31,7 +43,8 @@ class Decision:
     longest wait, of an allowed one the tightest. Units are requests × cost for count limits,
     nanoseconds for latency limits and permits for concurrency limits.
 
-    Decisions compare by value, can be hashed and pickled, and never change.
+    Decisions compare by value, whenever they were made; they can be hashed and pickled, and
+    never change.
     """
 
     @property
@@ -60,7 +73,95 @@ class Decision:
         """int or None: `reset_after` in nanoseconds, exact; None when never."""
     @property
     def name(self) -> str:
-        """str: The name of the limit; empty for a blocked key."""
+        """str: The name of the limit, block or exemption; empty for a blocked key."""
+    @property
+    def plan(self) -> str | None:
+        """str or None: The plan that the limit belongs to; None when it belongs to none."""
+    @property
+    def method(self) -> str:
+        """str: What the limit counts: `count`, `latency` or `concurrency`."""
+    @property
+    def window(self) -> float | None:
+        """float or None: Seconds in which the limit grants its quota (of a cascade the first
+        bucket's); None for permits, blocks and exemptions.
+        """
+    @property
+    def window_ns(self) -> int | None:
+        """int or None: `window` in nanoseconds, exact."""
+    @property
+    def burst_remaining(self) -> int | None:
+        """int or None: Units left in the later buckets of a cascade, such as a pool for bursts: of
+        the limit that decides, else of the first cascade that the request met; None when it met
+        none.
+        """
+    @property
+    def shadow(self) -> str | None:
+        """str or None: The name of a limit in shadow that would have denied the request."""
+    @property
+    def message(self) -> str | None:
+        """str or None: The words that the policy has for a denial by this limit."""
+    @property
+    def closes(self) -> bool:
+        """bool: Does the policy advise to close the connection after this denial?"""
+    @property
+    def made_at(self) -> float:
+        """float: When it was made, in seconds since the Unix epoch (to about 0.2 µs)."""
+    @property
+    def made_at_ns(self) -> int:
+        """int: When it was made, in nanoseconds since the Unix epoch (exact)."""
+    @property
+    def status(self) -> int:
+        """int: The status of the HTTP response: 429 for a denial, else 200."""
+    def headers(self, style: Literal["legacy", "draft", "both"] = "legacy") -> dict[str, str]:
+        """The header fields of the HTTP response, allowed or denied, in the order to send them.
+
+        A denial that waiting ends has `Retry-After`, in whole seconds rounded up. A blocked key
+        has nothing else, an exempted request nothing at all.
+
+        Parameters
+        ----------
+        style : {"legacy", "draft", "both"}, optional
+            `X-RateLimit-Limit`, `-Remaining`, `-Reset` (Unix seconds) and `-Burst` (where there
+            is a pool); or `RateLimit-Policy` and `RateLimit` of the IETF's draft; or all of them.
+
+        Returns
+        -------
+        dict of str to str
+            Names and values, printable ASCII. Amounts of latency limits are whole milliseconds.
+
+        Raises
+        ------
+        ArgumentError
+            When there is no such style.
+        """
+    def body(self, style: Literal["error", "message", "problem"] = "error") -> str:
+        """The body of the HTTP response to a denied request: one line of JSON.
+
+        Parameters
+        ----------
+        style : {"error", "message", "problem"}, optional
+            An error with a code and details; a message and the status; or problem details of
+            RFC 9457.
+
+        Returns
+        -------
+        str
+            Empty for an allowed request.
+
+        Raises
+        ------
+        ArgumentError
+            When there is no such style.
+        """
+    def content_type(self, style: Literal["error", "message", "problem"] = "error") -> str:
+        """The `Content-Type` of `body` in this style.
+
+        Parameters, errors: as `body`.
+
+        Returns
+        -------
+        str
+        """
     def __bool__(self) -> bool: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
@@ -142,7 +243,7 @@ class Limiter:
     def name(self) -> str:
         """str: The name given to the limiter, for logs."""
     def acquire(
-        self, key: str | bytes, cost: int = 1, *, now_ns: int | None = None
+        self, key: _Key, cost: int = 1, *, now_ns: int | None = None
     ) -> Decision:
         """Decide now; never waits.
 
@@ -150,8 +251,10 @@ class Limiter:
 
         Parameters
         ----------
-        key : str or bytes
-            Who is limited; a string is its UTF-8.
+        key : str, bytes or mapping
+            Who is limited; a string is its UTF-8. A mapping is a request with attributes: `key`,
+            `account`, `ip`, `user`, `route`, `plan`, or any other that the policy names, each a
+            str or bytes, an `ip` also an address of `ipaddress`.
         cost : int, optional
             Units taken from every count limit, 0 to 2**64 - 1.
         now_ns : int, optional
@@ -165,21 +268,31 @@ class Limiter:
         Raises
         ------
         ArgumentError
-            When `cost` or `now_ns` is out of range, or `key` has lone surrogates.
+            When `cost` or `now_ns` is out of range, a string has lone surrogates, or a request
+            lacks an attribute that the policy insists on or has a wrong one; `field` names it.
+        TypeError
+            When `key` or an attribute has the wrong type.
+
+        Examples
+        --------
+        >>> limiter = tidegate.Limiter({"limit": [{"rate": "1/hour", "by": ["ip"]}]})
+        >>> request = {"ip": "203.0.113.9", "route": "GET /status"}
+        >>> bool(limiter.acquire(request)), bool(limiter.acquire(request))
+        (True, False)
         """
     def acquire_many(
-        self, keys: Iterable[str | bytes], cost: int = 1, *, now_ns: int | None = None
+        self, keys: Iterable[_Key], cost: int = 1, *, now_ns: int | None = None
     ) -> list[Decision]:
         """As `acquire` of each key in order, all at one moment: many keys in one call.
 
         Not all or nothing: each key has its own decision. A key that occurs twice is decided
         twice. All keys are looked at before the first is decided, so that a wrong one is refused
-        before anything is charged.
+        before anything is charged; a request that the policy refuses is found when it is its turn.
 
         Parameters
         ----------
-        keys : iterable of str or bytes
-            Who is limited; strings are their UTF-8. One key alone is for `acquire`.
+        keys : iterable of str, bytes or mapping
+            Who is limited, each as for `acquire`. One key alone is for `acquire`.
         cost : int, optional
             Units taken from every count limit of each key, 0 to 2**64 - 1.
         now_ns : int, optional
@@ -193,7 +306,7 @@ class Limiter:
         Raises
         ------
         ArgumentError
-            When `cost` or `now_ns` is out of range, or a key has lone surrogates (`keys[3]: ...`).
+            As `acquire`; of a string with lone surrogates, `field` is `keys[3]` or `keys[3].ip`.
         TypeError
             When `keys` is one key or no iterable, or an element is no key (`keys[3]: ...`).
 
@@ -204,17 +317,17 @@ class Limiter:
         [True, True, False]
         """
     def try_acquire(
-        self, key: str | bytes, cost: int = 1, *, now_ns: int | None = None
+        self, key: _Key, cost: int = 1, *, now_ns: int | None = None
     ) -> bool:
         """As `acquire`, only yes or no: the fastest call.
 
-        Parameters, errors: as `acquire`.
+        Parameters, errors: as `acquire`; but a request that the policy refuses is a no.
 
         Returns
         -------
         bool
         """
-    def peek(self, key: str | bytes, cost: int = 1, *, now_ns: int | None = None) -> Decision:
+    def peek(self, key: _Key, cost: int = 1, *, now_ns: int | None = None) -> Decision:
         """What `acquire` would say; changes nothing.
 
         Parameters, errors: as `acquire`.
@@ -225,7 +338,7 @@ class Limiter:
         """
     def record_latency(
         self,
-        key: str | bytes,
+        key: _Key,
         duration: float | timedelta | None = None,
         *,
         duration_ns: int | None = None,
@@ -235,7 +348,7 @@ class Limiter:
 
         Parameters
         ----------
-        key : str or bytes
+        key : str, bytes or mapping
             Whose time it was.
         duration : float, int or timedelta
             Seconds spent, not negative.
@@ -247,7 +360,7 @@ class Limiter:
         ArgumentError
             When the duration is negative, not finite or beyond 64 bits.
         """
-    def reserve(self, key: str | bytes, cost: int, *, now_ns: int | None = None) -> Reservation:
+    def reserve(self, key: _Key, cost: int, *, now_ns: int | None = None) -> Reservation:
         """Take an estimate now; settle or cancel it later.
 
         Parameters, errors: as `acquire`.
@@ -257,55 +370,171 @@ class Limiter:
         Reservation
             True when admitted. In a `with` statement a denied one raises `RateLimited`.
         """
-    def refund(self, key: str | bytes, cost: int, *, now_ns: int | None = None) -> None:
+    def refund(self, key: _Key, cost: int, *, now_ns: int | None = None) -> None:
         """Give units back to every count limit, never above its capacity.
 
         Parameters
         ----------
-        key : str or bytes
+        key : str, bytes or mapping
             Who gets them.
         cost : int
             Units, 0 to 2**64 - 1.
         """
-    def release(self, key: str | bytes, *, now_ns: int | None = None) -> None:
+    def release(self, key: _Key, *, now_ns: int | None = None) -> None:
         """Give back one permit of every concurrency limit."""
-    def reset(self, key: str | bytes, *, now_ns: int | None = None) -> None:
-        """Fill every count and latency bucket of the key and lift a block; permits stay out."""
+    def renew(self, key: _Key, *, now_ns: int | None = None) -> bool:
+        """Begin the time of the oldest permit of every concurrency limit anew (`max_hold` in the
+        policy), for work that lasts long.
+
+        Returns
+        -------
+        bool
+            False when no permit is out any more.
+        """
+    def reset(self, key: _Key, *, now_ns: int | None = None) -> None:
+        """Fill every count and latency bucket of the key and lift a block; permits stay out. Of a
+        request: all buckets and blocks of its attributes.
+        """
     def block(
         self,
-        key: str | bytes,
+        key: _Key,
         duration: float | timedelta | None = None,
         *,
         duration_ns: int | None = None,
         now_ns: int | None = None,
     ) -> None:
-        """Deny every request of the key for a while.
+        """Deny every request of the key, or with one attribute, for a while.
 
         Parameters
         ----------
-        key : str or bytes
-            Who is blocked.
+        key : str, bytes or mapping
+            Who is blocked; a mapping has one attribute, such as an `ip`.
         duration : float, int or timedelta
             Seconds from now; 0 lifts the block.
         duration_ns : int
             The same in nanoseconds, instead of `duration`.
         """
-    def penalize(self, key: str | bytes, units: int, *, now_ns: int | None = None) -> None:
+    def penalize(self, key: _Key, units: int, *, now_ns: int | None = None) -> None:
         """Charge units to every count limit, even beyond what is left.
 
         Parameters
         ----------
-        key : str or bytes
+        key : str, bytes or mapping
             Who pays.
         units : int
             Units, 0 to 2**64 - 1.
         """
-    def snapshot(self, key: str | bytes, *, now_ns: int | None = None) -> Snapshot:
-        """Every bucket of the key, in the order of the policy."""
+    def snapshot(self, key: _Key, *, now_ns: int | None = None) -> Snapshot:
+        """Every bucket of the key, in the order of the policy; of a request those of all limits that
+        count by attributes it has.
+        """
+    def assign(
+        self,
+        value: str | bytes,
+        plan: str,
+        duration: float | timedelta | None = None,
+        *,
+        duration_ns: int | None = None,
+        now_ns: int | None = None,
+    ) -> None:
+        """Give a plan to a customer: for good, or for a while.
+
+        It goes before the plan that requests name, and keeps what was used. When its time ends,
+        what was assigned for good holds again, or nothing.
+
+        Parameters
+        ----------
+        value : str or bytes
+            Whose plan it is: a value of the attribute `plan_by` of the policy (default: `key`).
+        plan : str
+            The name of a plan of the policy.
+        duration : float, int or timedelta, optional
+            Seconds from now; None is for good.
+        duration_ns : int, optional
+            The same in nanoseconds, instead of `duration`.
+        now_ns : int, optional
+            The time of the call, in nanoseconds since the Unix epoch, instead of the clock's.
+
+        Raises
+        ------
+        ArgumentError
+            When the policy has no such plan, or the duration is negative or not finite.
+        """
+    def unassign(self, value: str | bytes) -> None:
+        """Take back the plans assigned to a customer, for good and for a while.
+
+        Parameters
+        ----------
+        value : str or bytes
+            As for `assign`; one without a plan is no error.
+        """
+    def plan_of(self, request: _Key) -> str | None:
+        """The name of the plan that holds for a request now.
+
+        Parameters
+        ----------
+        request : str, bytes or mapping
+            As `key` of `acquire`.
+
+        Returns
+        -------
+        str or None
+            None where the policy has no plans, or the request meets none.
+        """
+    def usage(
+        self,
+        request: _Key,
+        window: float | timedelta | None = None,
+        *,
+        window_ns: int | None = None,
+        now_ns: int | None = None,
+    ) -> UsageReport:
+        """What a customer used, by kind of call, where the policy has `[usage]`.
+
+        Parameters
+        ----------
+        request : str, bytes or mapping
+            Whose use it is: the attribute `plan_by` of the policy (default: `key`). The others
+            say which limit the report looks at.
+        window : float, int or timedelta, optional
+            Seconds up to now; at most, and when left out, the window of `[usage]`.
+        window_ns : int, optional
+            The same in nanoseconds, instead of `window`.
+        now_ns : int, optional
+            The time of the call, in nanoseconds since the Unix epoch, instead of the clock's.
+
+        Returns
+        -------
+        UsageReport
+
+        Raises
+        ------
+        ArgumentError
+            When the policy has no `[usage]`, or the request not the attribute it is kept by.
+        """
+    def on_alert(self, listener: Callable[[Alert], object] | None) -> None:
+        """Have a function called whenever use passes one of a limit's thresholds (`alerts` in the
+        policy).
+
+        It is called with an `Alert`, in the thread whose call passed the threshold, after the
+        decision was made, and may call the limiter. What it raises goes to `sys.unraisablehook`.
+
+        Parameters
+        ----------
+        listener : callable or None
+            Takes the place of the one before; None: nobody is told.
+
+        Examples
+        --------
+        >>> limiter = tidegate.Limiter({"limit": [{"rate": "10/day", "alerts": [0.8]}]})
+        >>> limiter.on_alert(lambda alert: print(alert.threshold, alert.used, alert.request))
+        >>> decisions = [limiter.acquire("user:42") for _ in range(10)]
+        0.8 8 {'key': 'user:42'}
+        """
     def stats(self) -> Stats:
         """Counters since the creation of the limiter."""
     def wait(
-        self, key: str | bytes, cost: int = 1, *, timeout: float | timedelta | None = None
+        self, key: _Key, cost: int = 1, *, timeout: float | timedelta | None = None
     ) -> Decision:
         """Block this thread until admitted, first come first served among the waiters of a key.
 
@@ -314,7 +543,7 @@ class Limiter:
 
         Parameters
         ----------
-        key : str or bytes
+        key : str, bytes or mapping
             Who is limited.
         cost : int, optional
             Units taken from every count limit, 0 to 2**64 - 1.
@@ -334,16 +563,19 @@ class Limiter:
         """
     def _queue(
         self,
-        key: str | bytes,
+        key: _Key,
         cost: int,
         timeout: float | timedelta | None,
         notify: Callable[[], object],
     ) -> Ticket:
         """A place in the queue of the key; `notify` is called from any thread."""
-    def _admit(self, key: str | bytes, cost: int) -> Admission:
+    def _admit(self, key: _Key, cost: int) -> Admission:
         """Acquire, and remember when."""
     def _update(self, policy: str, form: str, now_ns: int | None) -> None:
         """Change the limits."""
+
+    def _watch(self, path: str | PathLike[str], on_event: Callable[[WatchEvent], object]) -> Watch:
+        """Put the policy of a file in force, and follow the file."""
 
 @final
 class Reservation:
@@ -400,6 +632,8 @@ class Admission:
     @property
     def decision(self) -> Decision:
         """Decision: The answer to the request."""
+    def renew(self) -> bool:
+        """Begin the time of its permits anew; false when they are gone."""
     def finish(self) -> None:
         """Record the time since the admission and release the permit; once, then nothing."""
 
@@ -510,15 +744,153 @@ class Stats:
     def __ne__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 
+@final
+class UsageLimit:
+    """How far a subject is with a limit."""
+
+    @property
+    def name(self) -> str:
+        """str: Name of the limit."""
+    @property
+    def quota(self) -> int:
+        """int: Its quota."""
+    @property
+    def remaining(self) -> int:
+        """int: Units left now."""
+    @property
+    def utilization(self) -> float:
+        """float: The part of the quota that is used now, 0.0 to 1.0, rounded down to thousandths."""
+    @property
+    def utilization_permille(self) -> int:
+        """int: `utilization` in thousandths, rounded down, 0 to 1000."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class UsageReport:
+    """What a customer used, from `Limiter.usage`."""
+
+    @property
+    def plan(self) -> str | None:
+        """str or None: The plan that holds now; None where the policy has none."""
+    @property
+    def window(self) -> float:
+        """float: Seconds that the report covers, up to now."""
+    @property
+    def window_ns(self) -> int:
+        """int: `window` in nanoseconds, exact."""
+    @property
+    def total(self) -> int:
+        """int: Units admitted in the window."""
+    @property
+    def by_kind(self) -> dict[str, int]:
+        """dict of str to int: Units admitted by kind of call, the largest first; calls without the
+        attribute that kinds are told by are the kind `""`. A new dict each time.
+        """
+    @property
+    def limit(self) -> UsageLimit | None:
+        """UsageLimit or None: The count limit of the longest window; None when there is none."""
+    @property
+    def utilization(self) -> float | None:
+        """float or None: The part of the limit's quota that is used now, 0.0 to 1.0; None when there
+        is no limit.
+        """
+    @property
+    def dropped(self) -> int:
+        """int: Requests of anybody that were not recorded, for want of room (`max_keys`)."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Alert:
+    """Use of a limit has passed one of its thresholds (`alerts` in the policy).
+
+    What `Limiter.on_alert` tells. Units are requests × cost (method `count`), nanoseconds
+    (`latency`) or permits (`concurrency`).
+    """
+
+    @property
+    def limit(self) -> str:
+        """str: Name of the limit."""
+    @property
+    def plan(self) -> str | None:
+        """str or None: The plan that the limit belongs to; None when it belongs to none."""
+    @property
+    def method(self) -> str:
+        """str: `count`, `latency` or `concurrency`."""
+    @property
+    def threshold(self) -> float:
+        """float: The threshold, as a part of the capacity: 0.8 for 80 %."""
+    @property
+    def threshold_permille(self) -> int:
+        """int: `threshold` in thousandths, exact."""
+    @property
+    def used(self) -> int:
+        """int: Units used."""
+    @property
+    def capacity(self) -> int:
+        """int: Most units that can be spent at once."""
+    @property
+    def request(self) -> dict[str, str | bytes]:
+        """dict of str to str or bytes: The attributes of the request that passed it (of a plain
+        key: `key`); bytes where a value is no UTF-8. A new dict each time.
+        """
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class WatchEvent:
+    """What became of a policy file that changed; what `Limiter.watch` tells."""
+
+    @property
+    def updated(self) -> bool:
+        """bool: Does the limiter go by the file as it is now? Else it goes by the policy it had."""
+    @property
+    def error(self) -> PolicyError | OSError | None:
+        """PolicyError, OSError or None: Why the file was refused; None when it was not."""
+
+@final
+class Watch:
+    """A file that is followed, for `tidegate.Watch`."""
+
+    def close(self) -> None:
+        """Follow the file no longer; waits for a function that is being told."""
+
+def hash_secret(secret: str) -> str:
+    """The line for a policy that lets requests with this secret pass (`secrets` of `[[bypass]]`).
+
+    The hash is SHA-256 without salt: it hides a secret that cannot be guessed. Take one of
+    128 random bits at least, not a word that somebody might try.
+
+    Parameters
+    ----------
+    secret : str
+        The secret; what is hashed is its UTF-8.
+
+    Returns
+    -------
+    str
+        `sha256:` and 64 hexadecimal digits.
+
+    Raises
+    ------
+    ArgumentError
+        When the secret has lone surrogates.
+
+    Examples
+    --------
+    >>> tidegate.hash_secret("open sesame")[:39]
+    'sha256:41ef4bb0b23661e66301aac36066912d'
+    """
 def _restore_decision(
-    allowed: bool,
-    reason: str,
-    limit: int,
-    remaining: int,
-    retry_after_ns: int | None,
-    reset_after_ns: int | None,
-    name: str,
+    answer: tuple[str, int, int, int, int, int, int | None, str],
+    terms: tuple[str, str, str, int, bool, str, bool],
 ) -> Decision:
     """Rebuild a pickled decision."""
-def _check_request(key: str | bytes, cost: int) -> None:
-    """Refuse a bad key or cost now, for requests that are made later."""
+def _check_request(key: _Key, cost: int) -> _Key:
+    """Refuse a bad key or cost now, for requests that are made later. Returns the key, of a mapping
+    a copy.
+    """

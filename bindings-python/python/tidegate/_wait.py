@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 
 from tidegate._native import Decision, Limiter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from tidegate._native import _Key
 
 
 class _Wakeup:
@@ -31,7 +36,7 @@ class _Wakeup:
 
 
 async def wait(
-    limiter: Limiter, key: str | bytes, cost: int, timeout: float | timedelta | None
+    limiter: Limiter, key: _Key, cost: int, timeout: float | timedelta | None
 ) -> Decision:
     loop = asyncio.get_running_loop()
     wakeup = _Wakeup(loop)

@@ -1,6 +1,8 @@
 """Checked by mypy, never run: the types that users rely on."""
 
 from datetime import timedelta
+from ipaddress import ip_address
+from types import MappingProxyType
 
 import tidegate
 from typing_extensions import assert_type
@@ -28,6 +30,49 @@ with limiter.reserve("a", 600) as reservation:
     reservation.settle(412)
 with limiter.measure("a") as admitted:
     assert_type(admitted, tidegate.Decision)
+request = {"key": "k1", "route": "GET /v3/configs"}
+assert_type(limiter.acquire(request, cost=1), tidegate.Decision)
+limiter.acquire({"ip": ip_address("::1"), "user": b"u1"})
+limiter.acquire(MappingProxyType(request))
+limiter.acquire_many(["a", request, {"key": b"k"}])
+limiter.block({"ip": "203.0.113.9"}, 60)
+assert_type(limiter.renew(request), bool)
+assert_type(limiter.plan_of(request), str | None)
+limiter.assign("acme", "pro")
+limiter.assign(b"acme", "pro", timedelta(hours=72))
+limiter.unassign("acme")
+report = limiter.usage(request, 3600, now_ns=5)
+assert_type(report, tidegate.UsageReport)
+assert_type(report.by_kind, dict[str, int])
+assert_type(report.utilization, float | None)
+assert_type(report.limit, tidegate.UsageLimit | None)
+assert_type(decision.plan, str | None)
+assert_type(decision.window, float | None)
+assert_type(decision.burst_remaining, int | None)
+assert_type(decision.closes, bool)
+assert_type(decision.made_at, float)
+assert_type(decision.headers("both"), dict[str, str])
+assert_type(decision.body(style="problem"), str)
+assert_type(decision.status, int)
+assert_type(tidegate.hash_secret("open sesame"), str)
+
+
+def on_alert(alert: tidegate.Alert) -> None:
+    assert_type(alert.threshold, float)
+    assert_type(alert.request, dict[str, str | bytes])
+
+
+def on_event(event: tidegate.WatchEvent) -> None:
+    assert_type(event.error, tidegate.PolicyError | OSError | None)
+
+
+limiter.on_alert(on_alert)
+limiter.on_alert(None)
+with limiter.watch("policy.toml", on_event) as watch:
+    assert_type(watch, tidegate.Watch)
+measure = limiter.measure(request)
+with measure:
+    assert_type(measure.renew(), bool)
 for bucket in limiter.snapshot("a").buckets:
     assert_type(bucket, tidegate.BucketSnapshot)
 
@@ -54,6 +99,11 @@ async def main() -> None:
 
 limiter.acquire(42)  # type: ignore[arg-type]
 limiter.acquire_many([42])  # type: ignore[list-item]
+limiter.acquire({"key": 42})  # type: ignore[dict-item]
+limiter.assign(request, "pro")  # type: ignore[arg-type]
+limiter.on_alert(on_event)  # type: ignore[arg-type]
+decision.headers("modern")  # type: ignore[arg-type]
+tidegate.hash_secret(b"open sesame")  # type: ignore[arg-type]
 limiter.acquire("a", 1.5)  # type: ignore[arg-type]
 limiter.acquire("a", 1, 5)  # type: ignore[call-arg]
 work("1")  # type: ignore[arg-type]
