@@ -1,6 +1,13 @@
 // The ESM face of the one instance: `import` and `require` give the same classes.
 import tidegate from './index.js'
 
-export const { Limiter, ManualClock, Reservation, PolicyError, RateLimitedError, version } =
-  tidegate
+export const {
+  Limiter,
+  ManualClock,
+  Reservation,
+  PolicyError,
+  RateLimitedError,
+  hashSecret,
+  version,
+} = tidegate
 export default tidegate

@@ -3,7 +3,9 @@
 const { fileURLToPath } = require('node:url')
 
 const { native } = require('./native.js')
-const { numbers, written, roomFor, writtenMany, plain, plainSnapshot, countsOf } = require('./decision.js')
+const { numbers, written, roomFor, writtenMany, plain } = require('./decision.js')
+const { exact } = require('./exact.js')
+const { countsOf, plainSnapshot, plainUsage, exactUsage, alertOf } = require('./reports.js')
 const { RateLimitedError, readingPolicy } = require('./errors.js')
 const { nativeOf } = require('./clock.js')
 const { Reservation } = require('./reservation.js')
@@ -21,14 +23,18 @@ function clockOf(clock) {
   return [manual, undefined]
 }
 
+function planNamed(plan) {
+  if (typeof plan !== 'string') throw wrongType('plan', 'a string', plan)
+  return plan
+}
+
 class Limiter {
   #native
   #tryAcquire
   #acquire
   #acquireMany
   #recordLatency
-  // Names of limits, in the order in which `acquire` and `acquireMany` first told them.
-  #names = []
+  #listener = null
 
   constructor(policy, options) {
     const { clock, maxKeys, onFull, store, name } = checked(options, OPTIONS)
@@ -38,7 +44,7 @@ class Limiter {
     this.#native = readingPolicy(
       () => new native.NativeLimiter(source, form, more, maxKeys, manual),
     )
-    const hot = this.#native.hot(numbers)
+    const hot = this.#native.hot(numbers, Limiter.#tellIn)
     this.#tryAcquire = hot.tryAcquire
     this.#acquire = hot.acquire
     this.#acquireMany = hot.acquireMany
@@ -61,17 +67,16 @@ class Limiter {
   }
 
   acquire(key, cost) {
-    const fresh = cost === undefined ? this.#acquire(key) : this.#acquire(key, cost)
-    if (fresh !== undefined) this.#names.push(fresh)
-    return written(this.#names)
+    if (cost === undefined) this.#acquire(key)
+    else this.#acquire(key, cost)
+    return written()
   }
 
   acquireMany(keys, cost = 1) {
     const list = keysOf(keys)
     const room = roomFor(list.length)
-    const fresh = this.#acquireMany(list, cost, room)
-    if (fresh !== undefined) this.#names.push(...fresh)
-    return writtenMany(room, list.length, this.#names)
+    this.#acquireMany(list, cost, room)
+    return writtenMany(room, list.length)
   }
 
   recordLatency(key, latencyMs) {
@@ -92,6 +97,10 @@ class Limiter {
     askAgain()
   }
 
+  renew(key) {
+    return this.#native.renew(key)
+  }
+
   reset(key) {
     this.#native.reset(key)
     askAgain()
@@ -104,12 +113,13 @@ class Limiter {
 
   penalize(key, units) {
     this.#native.penalize(key, units)
-    askAgain()
+    this.#done()
   }
 
   reserve(key, cost) {
     const reservation = this.#native.reserve(key, cost)
-    return new Reservation(reservation, plain(reservation.decision))
+    this.#tell()
+    return new Reservation(reservation, plain(reservation.decision), this.#done.bind(this))
   }
 
   update(policy) {
@@ -126,46 +136,82 @@ class Limiter {
     return countsOf(this.#native.stats(), 'nothing else')
   }
 
+  assign(value, plan, options) {
+    const { durationMs } = checked(options, { durationMs: 'number' })
+    this.#native.assign(value, planNamed(plan), durationMs)
+    askAgain()
+  }
+
+  unassign(value) {
+    this.#native.unassign(value)
+    askAgain()
+  }
+
+  planOf(request) {
+    return this.#native.planOf(request) ?? null
+  }
+
+  usage(request, options) {
+    const { windowMs } = checked(options, { windowMs: 'number' })
+    return plainUsage(this.#native.usage(request, windowMs))
+  }
+
+  onAlert(listener) {
+    if (listener !== null && typeof listener !== 'function') {
+      throw wrongType('listener', 'a function or null', listener)
+    }
+    this.#listener = listener
+    this.#native.listen(listener !== null)
+  }
+
   async wait(key, options) {
     const known = { cost: 'any', timeoutMs: 'number', signal: 'any' }
     const { cost = 1, timeoutMs, signal } = checked(options, known)
-    return wait(this.#native, key, cost, timeoutMs, signal)
+    return wait(this.#native, key, cost, timeoutMs, signal, this.#tell.bind(this))
   }
 
   async measure(key, work, options) {
     const { cost = 1 } = checked(options, { cost: 'any' })
     if (typeof work !== 'function') throw wrongType('work', 'a function', work)
     const admission = this.#native.admit(key, cost)
+    this.#tell()
     const decision = plain(admission.decision)
     if (!decision.allowed) throw new RateLimitedError(decision)
     try {
-      return await work(decision)
+      return await work(decision, { renew: () => admission.renew() })
     } finally {
       admission.finish()
-      askAgain()
+      this.#done()
     }
   }
 
   // The twins with an explicit time: nanoseconds and exact bigints throughout.
 
   tryAcquireAt(key, cost, nowNs) {
-    return this.#native.tryAcquireAt(key, cost, explicit(nowNs))
+    const allowed = this.#native.tryAcquireAt(key, cost, explicit(nowNs))
+    this.#tell()
+    return allowed
   }
 
   acquireAt(key, cost, nowNs) {
-    return this.#native.acquireAt(key, cost, explicit(nowNs))
+    const decision = this.#native.acquireAt(key, cost, explicit(nowNs))
+    this.#tell()
+    return exact(decision)
   }
 
   acquireManyAt(keys, cost, nowNs) {
-    return this.#native.acquireManyAt(keysOf(keys), cost, explicit(nowNs))
+    const decisions = this.#native.acquireManyAt(keysOf(keys), cost, explicit(nowNs))
+    this.#tell()
+    return decisions.map(exact)
   }
 
   recordLatencyAt(key, latencyNs, nowNs) {
     this.#native.recordLatencyAt(key, latencyNs, explicit(nowNs))
+    this.#tell()
   }
 
   peekAt(key, cost, nowNs) {
-    return this.#native.peek(key, cost, explicit(nowNs))
+    return exact(this.#native.peek(key, cost, explicit(nowNs)))
   }
 
   refundAt(key, cost, nowNs) {
@@ -176,6 +222,10 @@ class Limiter {
   releaseAt(key, nowNs) {
     this.#native.release(key, explicit(nowNs))
     askAgain()
+  }
+
+  renewAt(key, nowNs) {
+    return this.#native.renew(key, explicit(nowNs))
   }
 
   resetAt(key, nowNs) {
@@ -190,12 +240,13 @@ class Limiter {
 
   penalizeAt(key, units, nowNs) {
     this.#native.penalize(key, units, explicit(nowNs))
-    askAgain()
+    this.#done()
   }
 
   reserveAt(key, cost, nowNs) {
     const reservation = this.#native.reserve(key, cost, explicit(nowNs))
-    return new Reservation(reservation, reservation.decision)
+    this.#tell()
+    return new Reservation(reservation, exact(reservation.decision), this.#done.bind(this))
   }
 
   updateAt(policy, nowNs) {
@@ -207,6 +258,40 @@ class Limiter {
 
   snapshotAt(key, nowNs) {
     return this.#native.snapshot(key, explicit(nowNs))
+  }
+
+  assignAt(value, plan, durationNs, nowNs) {
+    this.#native.assignAt(value, planNamed(plan), durationNs ?? undefined, explicit(nowNs))
+    askAgain()
+  }
+
+  usageAt(request, windowNs, nowNs) {
+    return exactUsage(this.#native.usageAt(request, windowNs ?? undefined, explicit(nowNs)))
+  }
+
+  // A call is over that may have let others in, and passed thresholds.
+  #done() {
+    askAgain()
+    this.#tell()
+  }
+
+  // Tells the alerts of the call that is over. An error of the listener's is thrown where nobody waits for a decision.
+  #tell() {
+    if (this.#listener === null) return
+    for (const alert of this.#native.takeAlerts()) {
+      try {
+        this.#listener?.(alertOf(alert))
+      } catch (error) {
+        process.nextTick(() => {
+          throw error
+        })
+      }
+    }
+  }
+
+  // The same as a method of no limiter's own, for src/hot.rs.
+  static #tellIn = function () {
+    this.#tell()
   }
 }
 

@@ -1,14 +1,16 @@
 'use strict'
 
-const { askAgain } = require('./waiting.js')
 const { explicit } = require('./options.js')
 
 // An estimate that was taken, to be settled or cancelled.
 class Reservation {
   #native
+  // What its limiter does when a call is over.
+  #done
 
-  constructor(native, decision) {
+  constructor(native, decision, done) {
     this.#native = native
+    this.#done = done
     this.decision = decision
   }
 
@@ -22,17 +24,17 @@ class Reservation {
 
   cancel() {
     this.#native.cancel()
-    askAgain()
+    this.#done()
   }
 
   cancelAt(nowNs) {
     this.#native.cancel(explicit(nowNs))
-    askAgain()
+    this.#done()
   }
 
   #settled(done) {
     if (!done) throw new Error('reservation: it is already settled or cancelled')
-    askAgain()
+    this.#done()
   }
 }
 

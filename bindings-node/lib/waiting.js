@@ -17,9 +17,10 @@ let lastId = 0
 const LONGEST_TIMER = 0x7fffffff
 
 class Waiter {
-  constructor(limiter, key, cost, timeoutMs, signal, resolve, reject) {
+  constructor(limiter, key, cost, timeoutMs, signal, tell, resolve, reject) {
     this.id = freeId()
     this.ticket = limiter.queue(key, cost, timeoutMs, wakes, this.id)
+    this.tell = tell
     this.resolve = resolve
     this.reject = reject
     this.timer = undefined
@@ -42,6 +43,7 @@ class Waiter {
       const { decision, waitMs } = this.ticket.poll()
       if (decision) {
         this.finish()
+        this.tell()
         this.resolve(plain(decision))
       } else if (waitMs !== undefined) {
         this.timer = setTimeout(() => {
@@ -78,13 +80,14 @@ function askAgain() {
   }
 }
 
-function wait(limiter, key, cost, timeoutMs, signal) {
+// `tell` tells the alerts of the limiter.
+function wait(limiter, key, cost, timeoutMs, signal, tell) {
   return new Promise((resolve, reject) => {
     if (signal !== undefined && !(signal instanceof AbortSignal)) {
       throw wrongType('signal', 'an AbortSignal', signal)
     }
     if (signal?.aborted) throw signal.reason
-    new Waiter(limiter, key, cost, timeoutMs, signal, resolve, reject).ask()
+    new Waiter(limiter, key, cost, timeoutMs, signal, tell, resolve, reject).ask()
     askAgain()
   })
 }

@@ -1,8 +1,5 @@
 //! Arguments as JavaScript gives them, refused by name when they cannot be.
 
-use std::ffi::c_void;
-use std::mem::MaybeUninit;
-use std::ptr::null_mut;
 use std::time::Duration;
 
 use napi::bindgen_prelude::FromNapiValue;
@@ -13,130 +10,6 @@ use crate::refusal::Refusal;
 
 /// Number.MAX_SAFE_INTEGER: beyond it a JavaScript number no longer tells neighbours apart.
 pub(crate) const MAX_SAFE: u64 = (1 << 53) - 1;
-
-/// Keys up to this many bytes are copied to the stack, longer ones to the heap.
-const STACK_KEY: usize = 256;
-
-/// Copies a key out of JavaScript and hands its bytes to `use_it`.
-///
-/// A string gives its UTF-8 (a lone surrogate counts as U+FFFD, as in `TextEncoder`), a
-/// `Uint8Array` (so also a `Buffer`) its bytes.
-///
-/// # Safety
-/// `env` is the environment of the running call and `value` one of its values.
-#[inline]
-pub(crate) unsafe fn with_key<R>(
-    env: sys::napi_env,
-    value: sys::napi_value,
-    use_it: impl FnOnce(&[u8]) -> R,
-) -> Result<R, Refusal> {
-    let mut buffer = [MaybeUninit::<u8>::uninit(); STACK_KEY];
-    let mut length = 0;
-    // SAFETY: Node writes at most STACK_KEY bytes, a final NUL among them, and says how many.
-    let status = unsafe {
-        let start = buffer.as_mut_ptr().cast();
-        sys::napi_get_value_string_utf8(env, value, start, STACK_KEY, &mut length)
-    };
-    // A character of at most 4 bytes that does not fit is left out whole: with that much
-    // room to spare the key was copied entirely.
-    if status == sys::Status::napi_ok && length + 4 < STACK_KEY {
-        // SAFETY: the first `length` bytes were written by the call above.
-        let bytes = unsafe { std::slice::from_raw_parts(buffer.as_ptr().cast::<u8>(), length) };
-        return Ok(use_it(bytes));
-    }
-    // SAFETY: as promised by the caller.
-    let bytes = unsafe {
-        if status == sys::Status::napi_ok { long_text(env, value)? } else { bytes(env, value)? }
-    };
-    Ok(use_it(&bytes))
-}
-
-/// # Safety
-/// As `with_key`; `value` is a string.
-#[cold]
-unsafe fn long_text(env: sys::napi_env, value: sys::napi_value) -> Result<Vec<u8>, Refusal> {
-    let mut length = 0;
-    // SAFETY: without a buffer Node only measures; then it writes at most `length` bytes and a
-    // NUL into the `length + 1` bytes that were reserved, and says how many.
-    unsafe {
-        check(sys::napi_get_value_string_utf8(env, value, null_mut(), 0, &mut length), "a key")?;
-        let mut text = Vec::<u8>::with_capacity(length + 1);
-        let start = text.as_mut_ptr().cast();
-        let status = sys::napi_get_value_string_utf8(env, value, start, length + 1, &mut length);
-        check(status, "a key")?;
-        text.set_len(length);
-        Ok(text)
-    }
-}
-
-/// # Safety
-/// As `with_key`.
-unsafe fn bytes(env: sys::napi_env, value: sys::napi_value) -> Result<Vec<u8>, Refusal> {
-    let (mut kind, mut length) = (0, 0);
-    let (mut data, mut memory) = (null_mut::<c_void>(), null_mut());
-    let mut plain = false;
-    // SAFETY: all outputs are locals; Node answers "invalid argument" for other kinds of value.
-    let found = unsafe {
-        sys::napi_get_typedarray_info(
-            env,
-            value,
-            &mut kind,
-            &mut length,
-            &mut data,
-            &mut memory,
-            null_mut(),
-        ) == sys::Status::napi_ok
-            && kind == sys::TypedarrayType::uint8_array
-    };
-    if !found {
-        // SAFETY: as promised by the caller.
-        return Err(unsafe {
-            wrong_type(env, value, "key", "a string or a Uint8Array", "give who is limited")
-        });
-    }
-    // SAFETY: `memory` was written by the successful call above.
-    unsafe { check(sys::napi_is_arraybuffer(env, memory, &mut plain), "a key")? };
-    if !plain {
-        return Err(Refusal::Type(
-            "key: its bytes lie in shared memory, where another thread may change them; \
-             give a copy, such as Uint8Array.from(key)"
-                .to_owned(),
-        ));
-    }
-    if length == 0 || data.is_null() {
-        // SAFETY: as promised by the caller; `value` is a typed array.
-        return unsafe { check_memory(env, value) }.map(|()| Vec::new());
-    }
-    // SAFETY: `data` and `length` describe the array's own memory, which is not shared with
-    // other threads, and no JavaScript runs until the copy is made.
-    Ok(unsafe { std::slice::from_raw_parts(data.cast::<u8>(), length) }.to_vec())
-}
-
-/// A typed array without bytes: is it empty, or did it lose its memory (transferred to another
-/// thread, or shrunk)? Node tells both alike, the array's own methods throw in the latter case.
-///
-/// # Safety
-/// As `with_key`; `value` is a typed array.
-#[cold]
-unsafe fn check_memory(env: sys::napi_env, value: sys::napi_value) -> Result<(), Refusal> {
-    let (mut at, mut zero, mut element) = (null_mut(), null_mut(), null_mut());
-    // SAFETY: as promised by the caller; the name ends in a NUL, and there is one argument.
-    let status = unsafe {
-        check(sys::napi_create_uint32(env, 0, &mut zero), "a number")?;
-        check(sys::napi_get_named_property(env, value, c"at".as_ptr(), &mut at), "a key")?;
-        sys::napi_call_function(env, value, at, 1, &zero, &mut element)
-    };
-    if status != sys::Status::napi_pending_exception {
-        return check(status, "a key");
-    }
-    // SAFETY: as promised by the caller. What was thrown is put in clearer words below.
-    unsafe { sys::napi_get_and_clear_last_exception(env, &mut element) };
-    Err(Refusal::Type(
-        "key: the bytes of this Uint8Array are gone (its buffer was transferred or has shrunk); \
-         give one that still has them"
-            .to_owned(),
-    ))
-}
 
 /// A count of units: a whole number, or a bigint.
 ///
@@ -251,7 +124,7 @@ fn shown(number: f64) -> String {
 /// # Safety
 /// `env` is the environment of the running call and `value` one of its values.
 #[cold]
-unsafe fn wrong_type(
+pub(crate) unsafe fn wrong_type(
     env: sys::napi_env,
     value: sys::napi_value,
     name: &str,
@@ -261,7 +134,12 @@ unsafe fn wrong_type(
     let mut kind = 0;
     // SAFETY: as promised by the caller.
     unsafe { sys::napi_typeof(env, value, &mut kind) };
-    let kind = match kind {
+    Refusal::Type(format!("{name}: must be {wanted}, not {}; {remedy}", kind_of(kind)))
+}
+
+/// A kind of value, for messages.
+pub(crate) fn kind_of(kind: sys::napi_valuetype) -> &'static str {
+    match kind {
         sys::ValueType::napi_undefined => "undefined",
         sys::ValueType::napi_null => "null",
         sys::ValueType::napi_boolean => "a boolean",
@@ -271,8 +149,7 @@ unsafe fn wrong_type(
         sys::ValueType::napi_function => "a function",
         sys::ValueType::napi_bigint => "a bigint",
         _ => "an object",
-    };
-    Refusal::Type(format!("{name}: must be {wanted}, not {kind}; {remedy}"))
+    }
 }
 
 /// Turns a status of Node that is not "ok" into a refusal.
@@ -281,23 +158,6 @@ pub(crate) fn check(status: sys::napi_status, what: &str) -> Result<(), Refusal>
         return Ok(());
     }
     Err(Refusal::Internal(format!("Node refused {what} with status {status}")))
-}
-
-/// A key, for the calls that are not hot.
-pub struct Key(pub(crate) Vec<u8>);
-
-impl AsRef<[u8]> for Key {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl FromNapiValue for Key {
-    unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> napi::Result<Key> {
-        // SAFETY: napi promises a live environment and one of its values.
-        let key = unsafe { with_key(env, value, <[u8]>::to_vec) };
-        key.map(Key).map_err(|refusal| refusal.throw(Env::from_raw(env)))
-    }
 }
 
 /// A type for each named argument, so that a refusal can name it.
@@ -331,7 +191,7 @@ arguments! {
     MaxKeys = "maxKeys", units;
     /// A clock's time, or its step.
     Ms = "ms", millis;
-    /// How long a key is blocked.
+    /// How long a key is blocked, or a plan is assigned.
     DurationMs = "durationMs", millis;
     /// How long to wait at most.
     TimeoutMs = "timeoutMs", millis;
@@ -341,8 +201,12 @@ arguments! {
     NowNs = "nowNs", whole_ns;
     /// Time spent, exact.
     LatencyNs = "latencyNs", whole_ns;
-    /// How long a key is blocked, exact.
+    /// How long a key is blocked, or a plan is assigned, exact.
     DurationNs = "durationNs", whole_ns;
+    /// What a report covers.
+    WindowMs = "windowMs", millis;
+    /// What a report covers, exact.
+    WindowNs = "windowNs", whole_ns;
 }
 
 /// Nanoseconds as a bigint: a number would not hold today's date.

@@ -78,6 +78,15 @@ impl NativeAdmission {
         self.decision.into()
     }
 
+    /// Begins the time of its permits anew; false when they are no longer out.
+    #[napi(catch_unwind)]
+    pub fn renew(&mut self, env: Env) -> napi::Result<bool> {
+        match &mut self.admission {
+            Some(admission) => admission.renew().map_err(|error| Refusal::from(error).throw(env)),
+            None => Ok(false),
+        }
+    }
+
     /// Records the time since, and gives the permit back.
     #[napi(catch_unwind)]
     pub fn finish(&mut self, env: Env) -> napi::Result<()> {

@@ -12,99 +12,96 @@
 //!   stack and so not collected. When an environment ends, Node runs the finalizers after the
 //!   last JavaScript.
 //! - **One thread.** A function belongs to one environment, callbacks and finalizers run on that
-//!   environment's thread. `Rc`, `RefCell` and the numbers are touched nowhere else. The limiter
+//!   environment's thread. `Rc`, the origins and the numbers are touched nowhere else. The limiter
 //!   in it is `Send + Sync` anyway.
 //! - **The numbers stay where they are.** They lie in an `ArrayBuffer` of `numbers()`, whose
 //!   memory V8 does not move and frees only with the buffer; a strong reference keeps the buffer
 //!   until the last function is gone. Only a detached buffer could lose its memory: it is made
 //!   here for `lib/limiter.js`, which never hands it to anyone. (Those of a batch: `batch.rs`.)
-//! - **Keys are copied** before they are used (see `with_key`), and no JavaScript runs meanwhile.
+//! - **Keys and requests are copied** before they are used (see `with_subject`). A getter of a request may run then, and
+//!   make any call; so may whoever is told of an alert, after the engine's answer and before the numbers are written.
+//!   Nothing is borrowed at either time.
 //! - **No panic crosses**: each body runs in `catch_unwind`. Every Node call that can fail is
 //!   checked; after a failure an exception is thrown and null (undefined) is returned.
 
 mod batch;
 
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::ffi::{CStr, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, null_mut};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use napi::{Env, sys};
 use tidegate::{Decision, Limiter};
 
-use crate::argument::{MAX_SAFE, check, millis, span, units, with_key};
+use crate::alerts::Told;
+use crate::argument::{MAX_SAFE, check, millis, span, units};
 use crate::decision;
+use crate::origins::Origins;
 use crate::refusal::Refusal;
+use crate::subject::{Asked, ask, with_subject};
 
-/// What `acquire` writes: flags, limit, remaining, retry in ms, reset in ms, number of the name.
-const NUMBERS: usize = 6;
-/// Flags: bit 0 allowed, bits 1–3 the reason, bit 4 limit and bit 5 remaining beyond 2^53 − 1.
+/// What `acquire` writes: flags, limit, remaining, retry in ms, reset in ms, number of the origin, time in ms, low bits of
+/// retry, reset and time in ns, burst, low bits of limit, remaining and burst.
+///
+/// A double holds 53 bits. With the lowest 16 bits of the number that it was made of, it is that number again
+/// (`exactly` in `lib/decision.js`).
+const NUMBERS: usize = 10;
+/// Flags: bit 0 allowed, bits 1–3 the reason, bit 4 limit and bit 5 remaining beyond 2^53 − 1, bit 6 there is a burst.
 const REASON_SHIFT: u32 = 1;
 const BIG_LIMIT: u32 = 1 << 4;
 const BIG_REMAINING: u32 = 1 << 5;
+const HAS_BURST: u32 = 1 << 6;
 
 struct Hot {
     limiter: Limiter,
     /// `NUMBERS` doubles inside the buffer that `buffer` keeps.
     numbers: *mut f64,
     buffer: sys::napi_ref,
-    names: RefCell<Names>,
-}
-
-/// The limits' names that JavaScript knows, numbered in the order in which it got them.
-///
-/// The engine keeps one copy of a name for ever, so that a name is known by where it lies. (An
-/// equal one elsewhere would only be told twice.)
-#[derive(Default)]
-struct Names {
-    /// The last one that was asked for: mostly it is asked for again.
-    last: Option<(&'static str, usize)>,
-    numbers: HashMap<*const str, usize>,
-}
-
-impl Names {
-    /// The number of a name, and whether it is a new one.
-    fn number(&mut self, name: &'static str) -> (usize, bool) {
-        if let Some((last, number)) = self.last
-            && ptr::eq(last, name)
-        {
-            return (number, false);
-        }
-        // However many there were before: a limiter may get new names with every update.
-        let next = self.numbers.len();
-        let number = *self.numbers.entry(ptr::from_ref(name)).or_insert(next);
-        self.last = Some((name, number));
-        (number, number == next)
-    }
+    origins: Rc<Origins>,
+    told: Arc<Told>,
+    /// What tells the alerts: a function of `lib/limiter.js` that is called as a method of the limiter.
+    tell: sys::napi_ref,
 }
 
 impl Hot {
-    /// Writes a decision; its name is returned when JavaScript does not know it yet.
-    fn write(&self, decision: &Decision) -> Option<&'static str> {
-        let (numbers, fresh) = self.numbers_of(decision);
+    fn write(&self, decision: &Decision) {
         // SAFETY: the buffer holds NUMBERS doubles and lives (see the top of the file).
-        unsafe { self.numbers.cast::<[f64; NUMBERS]>().write(numbers) };
-        fresh
+        unsafe { self.numbers.cast::<[f64; NUMBERS]>().write(self.numbers_of(decision)) };
     }
 
-    /// What JavaScript makes a decision of, and its name when it does not know that yet.
-    fn numbers_of(&self, decision: &Decision) -> ([f64; NUMBERS], Option<&'static str>) {
-        let (name, is_fresh) = self.names.borrow_mut().number(decision.name());
+    /// What JavaScript makes a decision of.
+    #[inline]
+    fn numbers_of(&self, decision: &Decision) -> [f64; NUMBERS] {
+        let (limit, remaining) = (decision.limit(), decision.remaining());
+        let (retry, reset) = (decision.retry_after_ns(), decision.reset_after_ns());
+        let (made_at, burst) = (decision.made_at().as_nanos(), decision.burst_remaining());
         let mut flags = u32::from(decision.allowed()) | (decision.reason() as u32) << REASON_SHIFT;
-        flags |= if decision.limit() > MAX_SAFE { BIG_LIMIT } else { 0 };
-        flags |= if decision.remaining() > MAX_SAFE { BIG_REMAINING } else { 0 };
-        let numbers = [
+        flags |= if limit > MAX_SAFE { BIG_LIMIT } else { 0 };
+        flags |= if remaining > MAX_SAFE { BIG_REMAINING } else { 0 };
+        flags |= if burst.is_some() { HAS_BURST } else { 0 };
+        let burst = burst.unwrap_or(0);
+        [
             f64::from(flags),
-            decision.limit() as f64,
-            decision.remaining() as f64,
-            decision::millis(decision.retry_after_ns()),
-            decision::millis(decision.reset_after_ns()),
-            name as f64,
-        ];
-        (numbers, is_fresh.then_some(decision.name()))
+            limit as f64,
+            remaining as f64,
+            decision::millis(retry),
+            decision::millis(reset),
+            f64::from(self.origins.number(decision)),
+            decision::millis(made_at),
+            low_bits(retry, reset, made_at),
+            burst as f64,
+            low_bits(limit, remaining, burst),
+        ]
     }
+}
+
+/// The lowest 16 bits of each, as one number.
+#[inline]
+fn low_bits(first: u64, second: u64, third: u64) -> f64 {
+    const LOW: u64 = 0xffff;
+    (first & LOW | (second & LOW) << 16 | (third & LOW) << 32) as f64
 }
 
 const MOST_ARGUMENTS: usize = 3;
@@ -112,6 +109,7 @@ const MOST_ARGUMENTS: usize = 3;
 /// The arguments of a running callback.
 struct Call {
     env: sys::napi_env,
+    this: sys::napi_value,
     /// Missing ones are `undefined`.
     values: [sys::napi_value; MOST_ARGUMENTS],
     given: usize,
@@ -127,16 +125,39 @@ impl Call {
         unsafe { units(self.env, self.values[1], "cost") }
     }
 
-    fn with_key<R>(&self, use_it: impl FnOnce(&[u8]) -> R) -> Result<R, Refusal> {
+    fn with_subject<R>(&self, use_it: impl FnOnce(Asked<'_>) -> R) -> Result<R, Refusal> {
         // SAFETY: both belong to the running call.
-        unsafe { with_key(self.env, self.values[0], use_it) }
+        unsafe { with_subject(self.env, self.values[0], use_it) }
+    }
+
+    /// Has the alerts told that the engine had for this limiter, if any. JavaScript runs; it may make any call.
+    #[inline]
+    fn tell(&self, hot: &Hot) {
+        if hot.told.any() {
+            self.tell_all(hot);
+        }
+    }
+
+    #[cold]
+    fn tell_all(&self, hot: &Hot) {
+        let (mut tell, mut result) = (null_mut(), null_mut());
+        // SAFETY: the reference and `this` are of the environment of the running call. `tell` lets no error out; an
+        // environment that ends throws at the next call of Node.
+        unsafe {
+            if sys::napi_get_reference_value(self.env, hot.tell, &mut tell) == sys::Status::napi_ok
+            {
+                sys::napi_call_function(self.env, self.this, tell, 0, ptr::null(), &mut result);
+            }
+        }
     }
 }
 
 extern "C" fn try_acquire(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     run(env, info, |hot, call| {
         let cost = call.cost()?;
-        let allowed = call.with_key(|key| hot.limiter.try_acquire(key, cost))?;
+        let allowed =
+            call.with_subject(|asked| ask!(asked, it => hot.limiter.try_acquire(it, cost)))?;
+        call.tell(hot);
         let mut result = null_mut();
         // SAFETY: `env` is that of the running call.
         check(unsafe { sys::napi_get_boolean(env, allowed, &mut result) }, "a boolean")?;
@@ -144,15 +165,15 @@ extern "C" fn try_acquire(env: sys::napi_env, info: sys::napi_callback_info) -> 
     })
 }
 
-/// Returns `undefined`, or the name of the limit that decided when it is a new one.
 extern "C" fn acquire(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     run(env, info, |hot, call| {
         let cost = call.cost()?;
-        let decision = call.with_key(|key| hot.limiter.acquire(key, cost))??;
-        match hot.write(&decision) {
-            Some(name) => text(env, name),
-            None => Ok(null_mut()),
-        }
+        let decision =
+            call.with_subject(|asked| ask!(asked, it => hot.limiter.acquire(it, cost)))??;
+        // First: whoever is told may make calls that write numbers, too.
+        call.tell(hot);
+        hot.write(&decision);
+        Ok(null_mut())
     })
 }
 
@@ -160,7 +181,10 @@ extern "C" fn record_latency(env: sys::napi_env, info: sys::napi_callback_info) 
     run(env, info, |hot, call| {
         // SAFETY: both belong to the running call.
         let latency = unsafe { millis(env, call.values[1], "latencyMs") }?;
-        call.with_key(|key| hot.limiter.record_latency(key, span(latency)))??;
+        call.with_subject(
+            |asked| ask!(asked, it => hot.limiter.record_latency(it, span(latency))),
+        )??;
+        call.tell(hot);
         Ok(null_mut())
     })
 }
@@ -173,13 +197,14 @@ fn run(
     body: impl FnOnce(&Hot, &Call) -> Result<sys::napi_value, Refusal>,
 ) -> sys::napi_value {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let mut call = Call { env, values: [null_mut(); MOST_ARGUMENTS], given: MOST_ARGUMENTS };
+        let (values, this) = ([null_mut(); MOST_ARGUMENTS], null_mut());
+        let mut call = Call { env, this, values, given: MOST_ARGUMENTS };
         let mut data = null_mut();
         // SAFETY: Node calls with its own `env` and `info`; `values` has room for the
         // arguments that are asked for.
         let status = unsafe {
             let values = call.values.as_mut_ptr();
-            sys::napi_get_cb_info(env, info, &mut call.given, values, null_mut(), &mut data)
+            sys::napi_get_cb_info(env, info, &mut call.given, values, &mut call.this, &mut data)
         };
         check(status, "a call")?;
         // SAFETY: `data` is the strong count that `function` gave to this function object, which
@@ -214,16 +239,18 @@ pub(crate) fn numbers(env: Env) -> Result<sys::napi_value, Refusal> {
 /// Makes `{ tryAcquire, acquire, acquireMany, recordLatency }` for one limiter.
 ///
 /// # Safety
-/// `array` is a value of the running call.
+/// `array` and `tell` are values of the running call.
 pub(crate) unsafe fn functions(
     env: Env,
     limiter: &Limiter,
+    told: &Arc<Told>,
     array: sys::napi_value,
+    tell: sys::napi_value,
 ) -> Result<sys::napi_value, Refusal> {
     let env = env.raw();
-    let (mut object, mut buffer) = (null_mut(), null_mut());
+    let (mut object, mut buffer, mut tell_kept) = (null_mut(), null_mut(), null_mut());
     let (mut kind, mut length, mut data) = (0, 0, null_mut());
-    // SAFETY: `env` is that of the running call, `array` one of its values.
+    // SAFETY: `env` is that of the running call, `array` and `tell` are values of it.
     unsafe {
         let status = sys::napi_get_typedarray_info(
             env,
@@ -241,12 +268,15 @@ pub(crate) unsafe fn functions(
         check(sys::napi_create_object(env, &mut object), "an object")?;
         // A reference to the array keeps its buffer.
         check(sys::napi_create_reference(env, array, 1, &mut buffer), "a reference")?;
+        check(sys::napi_create_reference(env, tell, 1, &mut tell_kept), "a reference")?;
     }
     let hot = Rc::new(Hot {
         limiter: limiter.clone(),
         numbers: data.cast(),
         buffer,
-        names: RefCell::default(),
+        origins: Origins::here(),
+        told: Arc::clone(told),
+        tell: tell_kept,
     });
     let made = [
         (c"tryAcquire", try_acquire as Callback),
@@ -301,23 +331,16 @@ unsafe extern "C" fn finalize(env: sys::napi_env, data: *mut c_void, _hint: *mut
     give_back(env, unsafe { Rc::from_raw(data.cast::<Hot>()) });
 }
 
-/// The last one to give back lets the buffer go, too.
+/// The last one to give back lets the buffer and the function go, too.
 fn give_back(env: sys::napi_env, hot: Rc<Hot>) {
     // A panic while the limiter is dropped must not cross; there is nobody to tell.
     let _ = catch_unwind(AssertUnwindSafe(|| {
         if let Some(hot) = Rc::into_inner(hot) {
-            // SAFETY: the reference was made in this environment and is deleted this once.
-            unsafe { sys::napi_delete_reference(env, hot.buffer) };
+            // SAFETY: the references were made in this environment and are deleted this once.
+            unsafe {
+                sys::napi_delete_reference(env, hot.buffer);
+                sys::napi_delete_reference(env, hot.tell);
+            }
         }
     }));
-}
-
-fn text(env: sys::napi_env, text: &str) -> Result<sys::napi_value, Refusal> {
-    let mut value = null_mut();
-    // SAFETY: pointer and length are those of `text`, `env` is that of the running call.
-    let status = unsafe {
-        sys::napi_create_string_utf8(env, text.as_ptr().cast(), text.len() as isize, &mut value)
-    };
-    check(status, "a string")?;
-    Ok(value)
 }

@@ -3,21 +3,27 @@
 //! Each call takes an optional time at its end; answers are exact and `lib/*.js` makes them
 //! convenient.
 
+use std::sync::Arc;
+
 use napi::Env;
 use napi::bindgen_prelude::{BigInt, Unknown};
 use napi::{JsValue, sys};
 use napi_derive::napi;
 use tidegate::{Limiter, Policy, Timestamp};
 
+use crate::alerts::{NativeAlert, Told};
 use crate::argument::{
-    self, Cost, DurationMs, DurationNs, Key, LatencyNs, MaxKeys, NowNs, TimeoutMs, Units, span,
+    self, Cost, DurationMs, DurationNs, LatencyNs, MaxKeys, NowNs, TimeoutMs, Units, WindowMs,
+    WindowNs, span,
 };
 use crate::clock::NativeClock;
-use crate::decision::{ExactDecision, ExactSnapshot, ExactStats};
+use crate::decision::ExactDecision;
 use crate::held::{NativeAdmission, NativeReservation};
 use crate::hot;
 use crate::keys::Keys;
 use crate::refusal::Refusal;
+use crate::reports::{ExactSnapshot, ExactStats, ExactUsage};
+use crate::subject::{Subject, Value, ask};
 use crate::wait::{NativeTicket, WakeList};
 
 /// What a policy was given as.
@@ -57,6 +63,7 @@ pub struct NativeOptions {
 #[napi]
 pub struct NativeLimiter {
     limiter: Limiter,
+    told: Arc<Told>,
 }
 
 /// Throws what was refused.
@@ -101,15 +108,24 @@ impl NativeLimiter {
         if let Some(name) = options.name {
             builder = builder.name(&name);
         }
-        Ok(NativeLimiter { limiter: answer(env, builder.build())? })
+        let limiter = answer(env, builder.build().map_err(Refusal::option))?;
+        Ok(NativeLimiter { limiter, told: Arc::default() })
     }
 
-    /// `{ tryAcquire, acquire, acquireMany, recordLatency }`; `acquire` writes to `numbers`.
+    /// `{ tryAcquire, acquire, acquireMany, recordLatency }`; `acquire` writes to `numbers`, and `tell` is called as a
+    /// method of theirs when there are alerts.
     #[napi(catch_unwind)]
-    pub fn hot<'env>(&self, env: Env, numbers: Unknown<'env>) -> napi::Result<Unknown<'env>> {
-        // SAFETY: `numbers` is a value of this call, and so is what was made of it.
+    pub fn hot<'env>(
+        &self,
+        env: Env,
+        numbers: Unknown<'env>,
+        tell: Unknown<'env>,
+    ) -> napi::Result<Unknown<'env>> {
+        // SAFETY: `numbers` and `tell` are values of this call, and so is what was made of them.
         unsafe {
-            let functions = answer(env, hot::functions(env, &self.limiter, numbers.raw()))?;
+            let functions =
+                hot::functions(env, &self.limiter, &self.told, numbers.raw(), tell.raw());
+            let functions = answer(env, functions)?;
             Ok(Unknown::from_raw_unchecked(env.raw(), functions))
         }
     }
@@ -131,12 +147,13 @@ impl NativeLimiter {
     pub fn acquire_at(
         &self,
         env: Env,
-        key: Key,
+        key: Subject,
         cost: Cost,
         now: NowNs,
     ) -> napi::Result<ExactDecision> {
         let now = answer(env, now.timestamp())?;
-        answer(env, self.limiter.acquire_at(key, cost.0, now)).map(ExactDecision::from)
+        answer(env, ask!(key.asked(), it => self.limiter.acquire_at(it, cost.0, now)))
+            .map(ExactDecision::from)
     }
 
     /// Decides about each key of a batch.
@@ -149,15 +166,21 @@ impl NativeLimiter {
         now: NowNs,
     ) -> napi::Result<Vec<ExactDecision>> {
         let now = answer(env, now.timestamp())?;
-        let decisions = answer(env, self.limiter.acquire_many_at(keys.iter(), cost.0, now))?;
+        let decisions = answer(env, keys.acquire(&self.limiter, cost.0, Some(now)))?;
         Ok(decisions.into_iter().map(ExactDecision::from).collect())
     }
 
     /// Decides, yes or no.
     #[napi(catch_unwind)]
-    pub fn try_acquire_at(&self, env: Env, key: Key, cost: Cost, now: NowNs) -> napi::Result<bool> {
+    pub fn try_acquire_at(
+        &self,
+        env: Env,
+        key: Subject,
+        cost: Cost,
+        now: NowNs,
+    ) -> napi::Result<bool> {
         let now = answer(env, now.timestamp())?;
-        Ok(self.limiter.try_acquire_at(key, cost.0, now))
+        Ok(ask!(key.asked(), it => self.limiter.try_acquire_at(it, cost.0, now)))
     }
 
     /// Charges time.
@@ -165,12 +188,15 @@ impl NativeLimiter {
     pub fn record_latency_at(
         &self,
         env: Env,
-        key: Key,
+        key: Subject,
         latency: LatencyNs,
         now: NowNs,
     ) -> napi::Result<()> {
         let now = answer(env, now.timestamp())?;
-        answer(env, self.limiter.record_latency_at(key, span(latency.0), now))
+        answer(
+            env,
+            ask!(key.asked(), it => self.limiter.record_latency_at(it, span(latency.0), now)),
+        )
     }
 
     /// What `acquire` would say.
@@ -178,51 +204,57 @@ impl NativeLimiter {
     pub fn peek(
         &self,
         env: Env,
-        key: Key,
+        key: Subject,
         cost: Cost,
         now: Option<NowNs>,
     ) -> napi::Result<ExactDecision> {
         let decision = match time(env, now)? {
-            None => self.limiter.peek(key, cost.0),
-            Some(now) => self.limiter.peek_at(key, cost.0, now),
+            None => ask!(key.asked(), it => self.limiter.peek(it, cost.0)),
+            Some(now) => ask!(key.asked(), it => self.limiter.peek_at(it, cost.0, now)),
         };
         answer(env, decision).map(ExactDecision::from)
     }
 
     /// Gives units back.
     #[napi(catch_unwind)]
-    pub fn refund(&self, env: Env, key: Key, cost: Cost, now: Option<NowNs>) -> napi::Result<()> {
+    pub fn refund(
+        &self,
+        env: Env,
+        key: Subject,
+        cost: Cost,
+        now: Option<NowNs>,
+    ) -> napi::Result<()> {
         let done = match time(env, now)? {
-            None => self.limiter.refund(key, cost.0),
-            Some(now) => self.limiter.refund_at(key, cost.0, now),
+            None => ask!(key.asked(), it => self.limiter.refund(it, cost.0)),
+            Some(now) => ask!(key.asked(), it => self.limiter.refund_at(it, cost.0, now)),
         };
         answer(env, done)
     }
 
     /// Gives a permit back.
     #[napi(catch_unwind)]
-    pub fn release(&self, env: Env, key: Key, now: Option<NowNs>) -> napi::Result<()> {
+    pub fn release(&self, env: Env, key: Subject, now: Option<NowNs>) -> napi::Result<()> {
         let done = match time(env, now)? {
-            None => self.limiter.release(key),
-            Some(now) => self.limiter.release_at(key, now),
+            None => ask!(key.asked(), it => self.limiter.release(it)),
+            Some(now) => ask!(key.asked(), it => self.limiter.release_at(it, now)),
         };
         answer(env, done)
     }
 
     /// Fills every bucket of a key, lifts its block.
     #[napi(catch_unwind)]
-    pub fn reset(&self, env: Env, key: Key, now: Option<NowNs>) -> napi::Result<()> {
+    pub fn reset(&self, env: Env, key: Subject, now: Option<NowNs>) -> napi::Result<()> {
         let done = match time(env, now)? {
-            None => self.limiter.reset(key),
-            Some(now) => self.limiter.reset_at(key, now),
+            None => ask!(key.asked(), it => self.limiter.reset(it)),
+            Some(now) => ask!(key.asked(), it => self.limiter.reset_at(it, now)),
         };
         answer(env, done)
     }
 
     /// Denies a key for a while.
     #[napi(catch_unwind)]
-    pub fn block(&self, env: Env, key: Key, duration: DurationMs) -> napi::Result<()> {
-        answer(env, self.limiter.block(key, span(duration.0)))
+    pub fn block(&self, env: Env, key: Subject, duration: DurationMs) -> napi::Result<()> {
+        answer(env, ask!(key.asked(), it => self.limiter.block(it, span(duration.0))))
     }
 
     /// Denies a key for a while from `now` on.
@@ -230,12 +262,12 @@ impl NativeLimiter {
     pub fn block_at(
         &self,
         env: Env,
-        key: Key,
+        key: Subject,
         duration: DurationNs,
         now: NowNs,
     ) -> napi::Result<()> {
         let now = answer(env, now.timestamp())?;
-        answer(env, self.limiter.block_at(key, span(duration.0), now))
+        answer(env, ask!(key.asked(), it => self.limiter.block_at(it, span(duration.0), now)))
     }
 
     /// Charges units late.
@@ -243,13 +275,13 @@ impl NativeLimiter {
     pub fn penalize(
         &self,
         env: Env,
-        key: Key,
+        key: Subject,
         units: Units,
         now: Option<NowNs>,
     ) -> napi::Result<()> {
         let done = match time(env, now)? {
-            None => self.limiter.penalize(key, units.0),
-            Some(now) => self.limiter.penalize_at(key, units.0, now),
+            None => ask!(key.asked(), it => self.limiter.penalize(it, units.0)),
+            Some(now) => ask!(key.asked(), it => self.limiter.penalize_at(it, units.0, now)),
         };
         answer(env, done)
     }
@@ -259,35 +291,135 @@ impl NativeLimiter {
     pub fn reserve(
         &self,
         env: Env,
-        key: Key,
+        key: Subject,
         cost: Cost,
         now: Option<NowNs>,
     ) -> napi::Result<NativeReservation> {
         let reservation = match time(env, now)? {
-            None => self.limiter.reserve(key, cost.0),
-            Some(now) => self.limiter.reserve_at(key, cost.0, now),
+            None => ask!(key.asked(), it => self.limiter.reserve(it, cost.0)),
+            Some(now) => ask!(key.asked(), it => self.limiter.reserve_at(it, cost.0, now)),
         };
         answer(env, reservation).map(NativeReservation::new)
     }
 
     /// Begins a measured request.
     #[napi(catch_unwind)]
-    pub fn admit(&self, env: Env, key: Key, cost: Cost) -> napi::Result<NativeAdmission> {
-        answer(env, self.limiter.admit(key, cost.0)).map(NativeAdmission::new)
+    pub fn admit(&self, env: Env, key: Subject, cost: Cost) -> napi::Result<NativeAdmission> {
+        answer(env, ask!(key.asked(), it => self.limiter.admit(it, cost.0)))
+            .map(NativeAdmission::new)
     }
 
     /// Takes a place in a key's queue; `id` is put on `wakes` when it should be polled again.
     #[napi(catch_unwind)]
     pub fn queue(
         &self,
-        key: Key,
+        key: Subject,
         cost: Cost,
         timeout: Option<TimeoutMs>,
         wakes: &WakeList,
         id: u32,
     ) -> NativeTicket {
         let timeout = timeout.map(|timeout| argument::span(timeout.0));
-        NativeTicket::new(self.limiter.queue(key, cost.0, timeout), wakes.waker(id))
+        NativeTicket::new(
+            ask!(key.asked(), it => self.limiter.queue(it, cost.0, timeout)),
+            wakes.waker(id),
+        )
+    }
+
+    /// Begins the time of the oldest permits anew; false when none is out.
+    #[napi(catch_unwind)]
+    pub fn renew(&self, env: Env, key: Subject, now: Option<NowNs>) -> napi::Result<bool> {
+        let renewed = match time(env, now)? {
+            None => ask!(key.asked(), it => self.limiter.renew(it)),
+            Some(now) => ask!(key.asked(), it => self.limiter.renew_at(it, now)),
+        };
+        answer(env, renewed)
+    }
+
+    /// Gives a plan to a value of the attribute `plan_by`.
+    #[napi(catch_unwind)]
+    pub fn assign(
+        &self,
+        env: Env,
+        value: Value,
+        plan: String,
+        duration: Option<DurationMs>,
+    ) -> napi::Result<()> {
+        let duration = duration.map(|duration| span(duration.0));
+        answer(env, self.limiter.assign(value.0, &plan, duration))
+    }
+
+    /// The same from `now` on.
+    #[napi(catch_unwind)]
+    pub fn assign_at(
+        &self,
+        env: Env,
+        value: Value,
+        plan: String,
+        duration: Option<DurationNs>,
+        now: NowNs,
+    ) -> napi::Result<()> {
+        let now = answer(env, now.timestamp())?;
+        let duration = duration.map(|duration| span(duration.0));
+        answer(env, self.limiter.assign_at(value.0, &plan, duration, now))
+    }
+
+    /// Takes back what was assigned.
+    #[napi(catch_unwind)]
+    pub fn unassign(&self, value: Value) {
+        self.limiter.unassign(value.0);
+    }
+
+    /// The plan that holds.
+    #[napi(catch_unwind)]
+    pub fn plan_of(&self, key: Subject) -> Option<&'static str> {
+        ask!(key.asked(), it => self.limiter.plan_of(it))
+    }
+
+    /// What a subject used.
+    #[napi(catch_unwind)]
+    pub fn usage(
+        &self,
+        env: Env,
+        key: Subject,
+        window: Option<WindowMs>,
+    ) -> napi::Result<ExactUsage> {
+        let window = window.map(|window| span(window.0));
+        let report = ask!(key.asked(), it => self.limiter.usage(it, window));
+        answer(env, report).map(ExactUsage::from)
+    }
+
+    /// What a subject used until `now`.
+    #[napi(catch_unwind)]
+    pub fn usage_at(
+        &self,
+        env: Env,
+        key: Subject,
+        window: Option<WindowNs>,
+        now: NowNs,
+    ) -> napi::Result<ExactUsage> {
+        let now = answer(env, now.timestamp())?;
+        let window = window.map(|window| span(window.0));
+        let report = ask!(key.asked(), it => self.limiter.usage_at(it, window, now));
+        answer(env, report).map(ExactUsage::from)
+    }
+
+    /// From now on alerts are kept for `take_alerts`, or are not.
+    #[napi(catch_unwind)]
+    pub fn listen(&self, on: bool) {
+        if on {
+            let told = Arc::clone(&self.told);
+            self.limiter.on_alert(move |alert| told.push(alert));
+        } else {
+            self.limiter.clear_alerts();
+            self.told.take();
+        }
+    }
+
+    /// The alerts that came since the last time.
+    #[napi(catch_unwind)]
+    pub fn take_alerts(&self) -> Vec<NativeAlert> {
+        self.told.take()
     }
 
     /// Changes the limits.
@@ -310,10 +442,15 @@ impl NativeLimiter {
 
     /// Every bucket of a key.
     #[napi(catch_unwind)]
-    pub fn snapshot(&self, env: Env, key: Key, now: Option<NowNs>) -> napi::Result<ExactSnapshot> {
+    pub fn snapshot(
+        &self,
+        env: Env,
+        key: Subject,
+        now: Option<NowNs>,
+    ) -> napi::Result<ExactSnapshot> {
         let snapshot = match time(env, now)? {
-            None => self.limiter.snapshot(key),
-            Some(now) => self.limiter.snapshot_at(key, now),
+            None => ask!(key.asked(), it => self.limiter.snapshot(it)),
+            Some(now) => ask!(key.asked(), it => self.limiter.snapshot_at(it, now)),
         };
         answer(env, snapshot).map(ExactSnapshot::from)
     }
@@ -343,6 +480,12 @@ pub fn nearest(word: String, known: Vec<String>) -> Option<String> {
         .filter(|(distance, name)| *distance <= name.len().div_ceil(3))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
+}
+
+/// The line for a policy that knows a secret by its hash.
+#[napi(catch_unwind)]
+pub fn hash_secret(secret: String) -> String {
+    tidegate::hash_secret(&secret)
 }
 
 /// The version of the engine.

@@ -12,8 +12,10 @@ pub(crate) enum Refusal {
     Type(String),
     /// An argument of the right type that cannot be: a `RangeError`.
     Range(String),
-    /// What the core says of a policy, an argument or a file.
+    /// What the core says of a policy, an argument, a request or a file.
     Core(tidegate::Error),
+    /// What the core says of an option, by its name in Rust.
+    Option(tidegate::Error),
     /// Something that never happens, such as Node refusing a call that it documents to work.
     Internal(String),
 }
@@ -25,6 +27,11 @@ impl From<tidegate::Error> for Refusal {
 }
 
 impl Refusal {
+    /// Of what the core says when it is given options.
+    pub(crate) fn option(error: tidegate::Error) -> Refusal {
+        if error.is_argument() { Refusal::Option(error) } else { Refusal::Core(error) }
+    }
+
     /// A panic that was stopped at the boundary.
     pub(crate) fn panicked(payload: &(dyn Any + Send)) -> Refusal {
         let what = payload
@@ -39,8 +46,9 @@ impl Refusal {
     #[cold]
     pub(crate) fn of_key(self, index: u32) -> Refusal {
         match self {
-            Refusal::Type(text) => match text.strip_prefix("key:") {
-                Some(problem) => Refusal::Type(format!("keys[{index}]:{problem}")),
+            // `key: …`, or `key.route: …` of an attribute.
+            Refusal::Type(text) => match text.strip_prefix("key") {
+                Some(problem) => Refusal::Type(format!("keys[{index}]{problem}")),
                 None => Refusal::Type(text),
             },
             other => other,
@@ -77,10 +85,11 @@ impl Refusal {
                     make(env, sys::napi_create_error, "ERR_TIDEGATE_INTERNAL", text)
                 }
                 Refusal::Core(error) if error.is_policy() => policy(env, error),
-                Refusal::Core(error) if error.is_argument() => {
+                Refusal::Core(error) if error.is_argument() => argument(env, error),
+                Refusal::Core(error) => file(env, error),
+                Refusal::Option(error) => {
                     make(env, sys::napi_create_range_error, "ERR_OUT_OF_RANGE", &camel(error))
                 }
-                Refusal::Core(error) => file(env, error),
             }
         }
     }
@@ -98,6 +107,20 @@ fn camel(error: &tidegate::Error) -> String {
         name.push_str(others);
     }
     name + rest
+}
+
+/// What is wrong with a request or an argument; `field` is the attribute's name, or the argument's.
+///
+/// # Safety
+/// `env` is the environment of the running call.
+unsafe fn argument(env: sys::napi_env, error: &tidegate::Error) -> sys::napi_value {
+    let (maker, text) = (sys::napi_create_range_error, error.to_string());
+    // SAFETY: as promised by the caller.
+    unsafe {
+        let object = make(env, maker, "ERR_OUT_OF_RANGE", &text);
+        set(env, object, c"field", string(env, error.field()));
+        object
+    }
 }
 
 /// A plain error that carries what `lib/errors.js` makes a `PolicyError` of.

@@ -3,6 +3,7 @@
 mod parts;
 
 use std::fmt;
+use std::ptr;
 use std::time::Duration;
 
 pub use parts::DecisionParts;
@@ -187,6 +188,30 @@ impl Decision {
         let reason = Reason::Limited;
         let numbers = Numbers { reason, limit, remaining, retry_after, reset_after };
         Decision::new(terms, numbers, now)
+    }
+
+    /// Which limit it tells of, and which in shadow: two addresses that never change, the same for all decisions that
+    /// differ in nothing but numbers. For hosts that keep decisions as numbers.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn origin(&self) -> (usize, usize) {
+        (ptr::from_ref(self.terms).addr(), self.shadow.as_str().as_ptr().addr())
+    }
+
+    /// A decision of the same origin with other numbers, as its own calls give them. For hosts that keep decisions as
+    /// numbers.
+    #[doc(hidden)]
+    pub fn with_numbers(
+        self,
+        reason: Reason,
+        [limit, remaining, retry_after, reset_after]: [u64; 4],
+        made_at: Timestamp,
+        burst_remaining: Option<u64>,
+    ) -> Decision {
+        let numbers = Numbers { reason, limit, remaining, retry_after, reset_after };
+        Decision::new(self.terms, numbers, made_at.as_nanos())
+            .with_burst(burst_remaining)
+            .with_shadow(self.shadow)
     }
 
     /// May the request go on?

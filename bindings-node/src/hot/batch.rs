@@ -1,18 +1,18 @@
 //! `acquireMany`: one call into the engine's language for all keys of a batch.
 //!
-//! JavaScript gives an array for the numbers, `NUMBERS` for each key. Its memory is asked for when all keys
-//! are copied: no JavaScript runs between that and the last write, so nobody can take it away.
+//! JavaScript gives an array for the numbers, `NUMBERS` for each key. Its memory is asked for when all is decided and
+//! told: no JavaScript runs between that and the last write, so nobody can take it away or look at it.
 
 use std::ptr::null_mut;
 
 use napi::sys;
 
-use super::{NUMBERS, run, text};
+use super::{NUMBERS, run};
 use crate::argument::check;
 use crate::keys::Keys;
 use crate::refusal::Refusal;
 
-/// `(keys, cost, numbers)`; returns `undefined`, or an array of the names that are new.
+/// `(keys, cost, numbers)`
 pub(super) extern "C" fn acquire_many(
     env: sys::napi_env,
     info: sys::napi_callback_info,
@@ -21,16 +21,15 @@ pub(super) extern "C" fn acquire_many(
         let cost = call.cost()?;
         // SAFETY: all of them belong to the running call.
         let keys = unsafe { Keys::read(env, call.values[0])? };
-        // SAFETY: the same; what follows calls the engine alone, and JavaScript not before the last write.
-        let places = unsafe { places(env, call.values[2], keys.len())? };
-        let mut fresh = Vec::new();
-        for (place, decision) in places.iter_mut().zip(hot.limiter.acquire_many(keys.iter(), cost)?)
-        {
-            let (numbers, name) = hot.numbers_of(&decision);
-            *place = numbers;
-            fresh.extend(name);
+        let decisions = keys.acquire(&hot.limiter, cost, None);
+        call.tell(hot);
+        let decisions = decisions?;
+        // SAFETY: the array belongs to the running call; no JavaScript runs before the last write.
+        let places = unsafe { places(env, call.values[2], decisions.len())? };
+        for (place, decision) in places.iter_mut().zip(&decisions) {
+            *place = hot.numbers_of(decision);
         }
-        if fresh.is_empty() { Ok(null_mut()) } else { texts(env, &fresh) }
+        Ok(null_mut())
     })
 }
 
@@ -68,16 +67,4 @@ unsafe fn places<'a>(
     // SAFETY: the array has this many doubles, aligned as doubles are; it belongs to `lib/decision.js`, and
     // nothing else looks at it before this call is over.
     Ok(unsafe { std::slice::from_raw_parts_mut(data.cast(), count) })
-}
-
-fn texts(env: sys::napi_env, names: &[&str]) -> Result<sys::napi_value, Refusal> {
-    let mut array = null_mut();
-    // SAFETY: `env` is that of the running call.
-    check(unsafe { sys::napi_create_array(env, &mut array) }, "an array")?;
-    for (index, name) in (0..).zip(names) {
-        let name = text(env, name)?;
-        // SAFETY: both values were made in this call.
-        check(unsafe { sys::napi_set_element(env, array, index, name) }, "an element")?;
-    }
-    Ok(array)
 }
