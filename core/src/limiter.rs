@@ -42,7 +42,7 @@ pub use plans::{UsageLimit, UsageReport};
 ///
 /// Clones share the same state. Keys are any bytes; a request's cost is in units of the count limits.
 /// Every call has a twin with an explicit time (`…_at`). Nothing here waits, but [`Limiter::wait`];
-/// nothing does I/O or starts a thread.
+/// nothing does I/O or starts a thread, but [`Limiter::watch`].
 #[derive(Clone)]
 pub struct Limiter(Arc<Inner>);
 
@@ -154,7 +154,7 @@ impl Limiter {
     /// A denial is a value, and changes nothing.
     ///
     /// # Errors
-    /// [`Error::is_argument`] when a [`Request`] lacks an attribute that the policy insists on, or has a wrong one.
+    /// [`Error::is_argument`] when a [`Request`](crate::Request) lacks an attribute that the policy insists on, or has a wrong one.
     // Always inline: what the caller does not look at is then never made, and nothing is copied.
     #[inline(always)]
     pub fn acquire(&self, subject: impl Subject, cost: u64) -> Result<Decision> {
@@ -313,7 +313,7 @@ impl Limiter {
         Ok(())
     }
 
-    /// Every bucket of a key, or of all the records that a [`Request`] has with the attributes it gives.
+    /// Every bucket of a key, or of all the records that a [`Request`](crate::Request) has with the attributes it gives.
     ///
     /// # Errors
     /// As [`acquire`](Limiter::acquire); an attribute that is missing leaves out the limits that count by it.

@@ -175,15 +175,13 @@ impl Joint<'_> {
 /// Writes all words, provided that nothing happened to any of the records.
 #[inline]
 fn commit(scopes: &[(&Scope, u64)], looks: &[Look], before: &[u64], after: &[u64]) -> bool {
-    let mut seized = 0;
-    for ((scope, _), look) in scopes.iter().zip(looks) {
+    for (seized, ((scope, _), look)) in scopes.iter().zip(looks).enumerate() {
         if !scope.table.seize(*look) {
             for ((scope, _), look) in scopes.iter().zip(&looks[..seized]) {
                 scope.table.let_go(*look);
             }
             return false;
         }
-        seized += 1;
     }
     let (mut before, mut after) = (before, after);
     for ((scope, _), look) in scopes.iter().zip(looks) {
