@@ -186,15 +186,27 @@ impl Limiter {
             return Ok(());
         }
         drop(visit);
-        *decision = self.acquire_at_moment(&key, at, cost)?;
-        Ok(())
+        self.acquire_any(&key, at, cost, decision)
+    }
+
+    #[inline(always)]
+    fn acquire_at_moment(&self, subject: &impl Subject, at: Moment, cost: u64) -> Result<Decision> {
+        let mut decision = Decision::NONE;
+        self.acquire_any(subject, at, cost, &mut decision)?;
+        Ok(decision.moved())
     }
 
     #[inline(never)]
-    fn acquire_at_moment(&self, subject: &impl Subject, at: Moment, cost: u64) -> Result<Decision> {
-        let decision = self.decide(subject, at, cost)?;
+    fn acquire_any(
+        &self,
+        subject: &impl Subject,
+        at: Moment,
+        cost: u64,
+        decision: &mut Decision,
+    ) -> Result<()> {
+        self.decide_into(subject, at, cost, &mut Notes::default(), decision)?;
         self.count(decision.reason());
-        Ok(decision)
+        Ok(())
     }
 
     /// As [`acquire`](Limiter::acquire), only yes or no: the fastest path. A store that fails says no, and so does

@@ -38,34 +38,51 @@ impl Limiter {
         cost: u64,
         notes: &mut Notes,
     ) -> Result<Decision> {
-        let decision = self.decide_inside(&self.0.lanes.enter(), subject, at, cost, notes);
-        // Outside: whoever hears of it may call this limiter.
-        self.tell(notes, subject);
-        decision
+        let mut decision = Decision::NONE;
+        self.decide_into(subject, at, cost, notes, &mut decision)?;
+        Ok(decision)
     }
 
-    pub(super) fn decide_inside(
+    /// As [`Limiter::decide_noting`]; the answer is written where it is wanted.
+    pub(super) fn decide_into(
+        &self,
+        subject: &impl Subject,
+        at: Moment,
+        cost: u64,
+        notes: &mut Notes,
+        decision: &mut Decision,
+    ) -> Result<()> {
+        self.decide_inside(&self.0.lanes.enter(), subject, at, cost, notes, decision)?;
+        // Outside: whoever hears of it may call this limiter.
+        self.tell(notes, subject);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn decide_inside(
         &self,
         visit: &Visit<'_>,
         subject: &impl Subject,
         at: Moment,
         cost: u64,
         notes: &mut Notes,
-    ) -> Result<Decision> {
-        if let Some(decision) = self.blocked(subject, at) {
-            return Ok(decision);
+        decision: &mut Decision,
+    ) -> Result<()> {
+        if let Some(blocked) = self.blocked(subject, at) {
+            *decision = blocked;
+            return Ok(());
         }
-        let mut decision = Decision::NONE;
         let outcome =
             self.among_records(visit, subject, at, Strictness::Strict, cost, |asked| {
-                decide(asked, at, cost, notes, &mut decision);
+                decide(asked, at, cost, notes, decision);
                 decision.allowed()
             })?;
         match outcome {
-            Outcome::Done => Ok(decision),
-            Outcome::Decided(decision) => Ok(decision),
-            Outcome::Full => Ok(self.decide_full(visit, subject, at, cost)),
+            Outcome::Done => {}
+            Outcome::Decided(decided) => *decision = decided,
+            Outcome::Full => *decision = self.decide_full(visit, subject, at, cost),
         }
+        Ok(())
     }
 
     /// The decision about a subject that the store has no place for.

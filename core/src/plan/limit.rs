@@ -206,7 +206,7 @@ impl PlannedLimit {
     }
 
     /// The quota that holds now.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn quota_now(&self, words: &[u64], at: Moment) -> Units {
         if !self.grows {
             return self.quota;
@@ -215,7 +215,7 @@ impl PlannedLimit {
     }
 
     /// Most that can be spent at once now.
-    #[inline]
+    #[inline(always)]
     pub(super) fn capacity_now(&self, words: &[u64], at: Moment) -> Units {
         if !self.grows {
             return self.capacity;
