@@ -47,7 +47,7 @@ impl Identity {
 
     /// Does a key alone say all that it asks for?
     fn is_plain(&self) -> bool {
-        self.by == [KEY] && self.when.0.is_empty()
+        self.by == [KEY] && self.when.0.is_empty() && self.missing == Missing::Error
     }
 }
 
