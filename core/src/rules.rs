@@ -47,7 +47,7 @@ impl Identity {
 
     /// Does a key alone say all that it asks for?
     fn is_plain(&self) -> bool {
-        self.by == [KEY] && self.when.0.is_empty()
+        self.by == [KEY] && self.when.0.is_empty() && self.missing == Missing::Error
     }
 }
 
@@ -112,8 +112,8 @@ struct ScopeRule {
     missing: Missing,
     /// In which variants it has limits.
     variants: Vec<bool>,
-    /// Of a request that is denied because an attribute is missing.
-    terms: &'static Terms,
+    /// Of a request that is denied because an attribute is missing, by variant.
+    terms: Vec<&'static Terms>,
 }
 
 /// Requests that pass, or do not, whatever the limits say.
@@ -169,7 +169,7 @@ impl Rules {
                 needs: conditions.bits(&scope.identity.when),
                 missing: scope.identity.missing,
                 variants: scope.variants.iter().map(|limits| !limits.is_empty()).collect(),
-                terms: scope.lacking(),
+                terms: scope.lacking(&policy.plans),
             })
             .collect();
         let listed = listed(policy, &mut attributes, &mut conditions);
@@ -338,13 +338,14 @@ impl Rules {
             {
                 continue;
             }
+            let terms = || rule.terms[variant.unwrap_or(0)];
             match self.tag(given, &rule.by, hasher) {
                 Ok(tag) => parts.push(Part { scope, tag }),
                 Err(_) if strictness == Strictness::Lenient => {}
                 Err(missing) => match rule.missing {
                     Missing::Skip => {}
-                    Missing::Deny => return Ok(Some(rule.terms)),
-                    Missing::Error => return Err(self.lacks(missing, rule.terms)),
+                    Missing::Deny => return Ok(Some(terms())),
+                    Missing::Error => return Err(self.lacks(missing, terms())),
                 },
             }
         }
@@ -424,9 +425,13 @@ pub(crate) fn tag_of_attribute(hasher: &RandomState, name: &str, value: &[u8]) -
 }
 
 impl ScopeLimits<'_> {
-    fn lacking(&self) -> &'static Terms {
-        let first = self.variants.iter().flatten().next();
-        first.map_or(Terms::NO_LIMIT, |limit| Terms::of(limit, None).intern())
+    /// For each variant the terms of its first limit.
+    fn lacking(&self, plans: &[String]) -> Vec<&'static Terms> {
+        let first = |(variant, limits): (usize, &Vec<&Limit>)| {
+            let plan = plans.get(variant).map(String::as_str);
+            limits.first().map_or(Terms::NO_LIMIT, |limit| Terms::of(limit, plan).intern())
+        };
+        self.variants.iter().enumerate().map(first).collect()
     }
 }
 

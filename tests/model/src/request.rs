@@ -1,16 +1,24 @@
 //! Who asks, and for what: the attributes of a request, and what they match.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::policy::When;
 
 /// Attributes with a value each.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Request(Vec<(String, Vec<u8>)>);
 
 /// A call can be about a key, or a request.
 pub trait Subject {
     fn request(&self) -> Request;
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |(name, value): &(String, Vec<u8>)| format!("{name}={}", value.escape_ascii());
+        write!(f, "{:?}", self.0.iter().map(text).collect::<Vec<_>>().join(" "))
+    }
 }
 
 impl<T: AsRef<[u8]> + ?Sized> Subject for T {

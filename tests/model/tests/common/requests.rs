@@ -50,7 +50,7 @@ fn condition() -> impl Strategy<Value = When> {
     ]
 }
 
-fn terms() -> impl Strategy<Value = Terms> {
+fn terms() -> BoxedStrategy<Terms> {
     let missing = prop::sample::select(vec![
         Missing::Error,
         Missing::Skip,
@@ -65,39 +65,42 @@ fn terms() -> impl Strategy<Value = Terms> {
     ];
     let message = prop::option::weighted(0.3, Just("Slow down.".to_owned()));
     let shadow = prop::bool::weighted(0.15);
-    (by(), when, missing, shadow, alerts, message, any::<bool>()).prop_map(
-        |(by, when, missing, shadow, alerts, message, close)| Terms {
+    (by(), when, missing, shadow, alerts, message, any::<bool>())
+        .prop_map(|(by, when, missing, shadow, alerts, message, close)| Terms {
             plan: None,
+            missing: if by.is_empty() { Missing::Error } else { missing },
             by,
             when,
-            missing,
             shadow,
             alerts,
             message,
             close,
-        },
-    )
+        })
+        .boxed()
 }
 
 /// One to five limits of which some are of one scope.
-fn limits() -> impl Strategy<Value = Vec<Limit>> {
-    let limit = |index: usize| (policies::limit(index), terms(), any::<bool>());
+fn limits() -> BoxedStrategy<Vec<Limit>> {
+    let limit = |index: usize| (policies::limit(index).boxed(), terms(), any::<bool>());
     let limits = (limit(0), limit(1), limit(2), limit(3), 1usize..16);
-    limits.prop_map(|(first, second, third, fourth, which)| {
-        let mut scope: Option<Terms> = None;
-        let limits = [first, second, third, fourth].into_iter().enumerate();
-        let chosen = limits.filter(|(bit, _)| which >> bit & 1 == 1);
-        let with_terms = |(_, (mut limit, terms, shares)): (usize, (Limit, Terms, bool))| {
-            limit.terms = terms;
-            if let (Some(earlier), true) = (&scope, shares) {
-                let Terms { by, when, missing, .. } = earlier.clone();
-                limit.terms = Terms { by, when, missing, ..limit.terms };
-            }
-            scope = Some(limit.terms.clone());
-            limit
-        };
-        distinct(chosen.map(with_terms).collect())
-    })
+    limits
+        .prop_map(|(first, second, third, fourth, which)| {
+            let mut scope: Option<Terms> = None;
+            let limits = [first, second, third, fourth].into_iter().enumerate();
+            let chosen = limits.filter(|(bit, _)| which >> bit & 1 == 1);
+            let with_terms = |(_, (mut limit, terms, shares)): (usize, (Limit, Terms, bool))| {
+                limit.terms = terms;
+                if let (Some(earlier), true) = (&scope, shares) {
+                    let Terms { by, when, missing, .. } = earlier.clone();
+                    limit.terms = Terms { by, when, missing, ..limit.terms };
+                }
+                scope = Some(limit.terms.clone());
+                limit
+            };
+            distinct(chosen.map(with_terms).collect())
+        })
+        // Boxed, here and below: the nest of strategies is larger than a thread's stack.
+        .boxed()
 }
 
 /// Gives a name to a limit whose own is taken.
@@ -118,16 +121,24 @@ fn listed(name: &'static str) -> impl Strategy<Value = Vec<Listed>> {
 
 fn usage() -> impl Strategy<Value = Option<Usage>> {
     let window = prop::sample::select(vec![MINUTE, HOUR, DAY]);
-    let usage = (window, 1u64..30, prop::option::of(one_of(&["route", "user", "kind"])))
-        .prop_map(|(window, parts, by)| Usage { window, resolution: window.div_ceil(parts), by });
+    let usage = (
+        window,
+        prop::sample::select(vec![1u64, 2, 5, 24, 60]),
+        prop::option::of(one_of(&["route", "user", "kind"])),
+    )
+        .prop_map(|(window, parts, by)| Usage {
+            window,
+            resolution: window.div_ceil(parts),
+            by,
+        });
     prop::option::weighted(0.4, usage)
 }
 
-pub fn policy() -> impl Strategy<Value = Policy> {
+pub fn policy() -> BoxedStrategy<Policy> {
     let bits = prop::option::weighted(0.3, prop::sample::select(vec![1u32, 48, 64, 127, 128]));
     let bypass = prop::option::weighted(0.3, any::<bool>());
-    (limits(), bits, listed("exempt"), listed("block"), bypass, usage()).prop_map(
-        |(limits, ipv6_prefix, exempt, block, bypass, usage)| Policy {
+    (limits(), bits, listed("exempt"), listed("block"), bypass, usage())
+        .prop_map(|(limits, ipv6_prefix, exempt, block, bypass, usage)| Policy {
             limits,
             ipv6_prefix,
             exempt,
@@ -135,8 +146,8 @@ pub fn policy() -> impl Strategy<Value = Policy> {
             bypass: bypass.into_iter().map(dev).collect(),
             usage,
             ..Policy::default()
-        },
-    )
+        })
+        .boxed()
 }
 
 fn dev(enabled: bool) -> Bypass {
@@ -145,12 +156,12 @@ fn dev(enabled: bool) -> Bypass {
 }
 
 /// Some limits of a policy become those of plans: each has its own numbers, or none.
-pub fn planned_policy() -> impl Strategy<Value = Policy> {
-    let others = (policies::policy(), policies::policy());
+pub fn planned_policy() -> BoxedStrategy<Policy> {
+    let others = (policies::policy().boxed(), policies::policy().boxed());
     let default = prop::option::weighted(0.7, 0usize..3);
     let by = prop::option::of(one_of(&["account", "user"]));
-    (policy(), others, any::<u32>(), 1usize..4, default, by).prop_map(
-        |(policy, others, choices, count, default, plan_by)| {
+    (policy(), others, any::<u32>(), 1usize..4, default, by)
+        .prop_map(|(policy, others, choices, count, default, plan_by)| {
             let plans: Vec<String> = PLANS[..count].iter().map(|&plan| plan.to_owned()).collect();
             let rates = [&others.0, &others.1].map(|policy| policy.limits.clone());
             let (mut shared, mut own) = (Vec::new(), vec![Vec::new(); count]);
@@ -171,8 +182,8 @@ pub fn planned_policy() -> impl Strategy<Value = Policy> {
             let default_plan = default.and_then(|number| plans.get(number).cloned());
             let limits = shared.into_iter().chain(own.into_iter().flatten()).collect();
             Policy { limits, plans, default_plan, plan_by, ..policy }
-        },
-    )
+        })
+        .boxed()
 }
 
 /// The limit under a plan: named, with other rates where there are some of its method.
@@ -214,7 +225,7 @@ pub enum Call {
     Change(u8),
 }
 
-fn request() -> impl Strategy<Value = Request> {
+fn request() -> BoxedStrategy<Request> {
     let mostly = |texts| prop::option::weighted(0.9, one_of(texts));
     let ip = prop_oneof![30 => mostly(&IPS), 1 => Just(Some("nowhere".to_owned()))];
     let plan = prop_oneof![
@@ -224,8 +235,8 @@ fn request() -> impl Strategy<Value = Request> {
     ];
     let secret = prop_oneof![20 => Just(None), 1 => one_of(&[SECRET.0, "sesame"]).prop_map(Some)];
     let (key, account) = (mostly(&KEYS), mostly(&ACCOUNTS));
-    (key, account, mostly(&USERS), ip, mostly(&ROUTES), plan, secret).prop_map(
-        |(key, account, user, ip, route, plan, dev_key)| {
+    (key, account, mostly(&USERS), ip, mostly(&ROUTES), plan, secret)
+        .prop_map(|(key, account, user, ip, route, plan, dev_key)| {
             let attributes = [
                 ("key", key),
                 ("account", account),
@@ -238,16 +249,18 @@ fn request() -> impl Strategy<Value = Request> {
             let given =
                 attributes.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?)));
             Request::new(&given.collect::<Vec<_>>())
-        },
-    )
+        })
+        .boxed()
 }
 
 /// A request with nothing wrong in it.
-fn good_request() -> impl Strategy<Value = Request> {
-    request().prop_map(|request| match request.get("ip") {
-        Some(b"nowhere") => request.with("ip", IPS[0]),
-        _ => request,
-    })
+fn good_request() -> BoxedStrategy<Request> {
+    request()
+        .prop_map(|request| match request.get("ip") {
+            Some(b"nowhere") => request.with("ip", IPS[0]),
+            _ => request,
+        })
+        .boxed()
 }
 
 fn one_attribute() -> impl Strategy<Value = Request> {
@@ -258,7 +271,7 @@ fn one_attribute() -> impl Strategy<Value = Request> {
     ]
 }
 
-pub fn call() -> impl Strategy<Value = Call> {
+pub fn call() -> BoxedStrategy<Call> {
     let plan = || one_of(&["a", "b", "c", "gold"]);
     let value = || one_of(&["k", "x", "ann", "y"]);
     let method = prop::sample::select(vec![Method::Count, Method::Latency, Method::Latency]);
@@ -289,6 +302,7 @@ pub fn call() -> impl Strategy<Value = Call> {
         1 => policy().prop_map(|policy| Call::Update(Box::new(policy))),
         3 => any::<u8>().prop_map(Call::Change),
     ]
+    .boxed()
 }
 
 /// The engine's request of the same attributes.
