@@ -43,6 +43,17 @@ impl Failure {
         }
     }
 
+    /// The same of a field of an attribute.
+    #[cold]
+    pub(crate) fn of_attributes(self) -> Failure {
+        match self {
+            Failure::Argument { name, problem } => {
+                Failure::argument("attributes", format!("{name} {problem}"))
+            }
+            other => other,
+        }
+    }
+
     pub(crate) fn panic(payload: Box<dyn Any + Send>) -> Failure {
         let text = match payload.downcast_ref::<&'static str>() {
             Some(text) => Cow::Borrowed(*text),

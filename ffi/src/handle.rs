@@ -146,12 +146,13 @@ pub(crate) unsafe fn request<'a>(
 /// # Safety
 /// As [`request`], of one attribute.
 unsafe fn pair<'a>(attribute: &tidegate_attribute) -> Checked<(&'a str, &'a [u8])> {
-    const NAMES: PairNames = ("attributes", "attributes");
     let tidegate_attribute { name, value, value_len } = *attribute;
     // SAFETY: the caller's promise.
-    let (name, value) = unsafe { (text(name, NAMES.0)?, bytes(value, value_len, NAMES)?) };
-    let name = name.ok_or_else(|| Failure::argument(NAMES.0, "name is NULL; give a name"))?;
-    Ok((name, value))
+    let name = unsafe { text(name, "name") }.map_err(Failure::of_attributes)?;
+    let name = name.ok_or_else(|| Failure::argument("attributes", "name is NULL; give a name"))?;
+    // SAFETY: the caller's promise.
+    let value = unsafe { bytes(value, value_len, ("value", "value_len")) };
+    Ok((name, value.map_err(Failure::of_attributes)?))
 }
 
 /// The text of a policy.

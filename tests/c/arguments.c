@@ -60,6 +60,246 @@ static void null_limiters(void)
     CHECK(!reservation && !measure && !buckets && !ticket);
 }
 
+static const tidegate_attribute key_k[] = {{"key", "k", 1}};
+
+/* The twins that take a request, and the calls about plans and use. */
+static void null_limiters_of_requests(void)
+{
+    tidegate_decision d = TIDEGATE_DECISION_INIT;
+    tidegate_reservation *reservation = NULL;
+    tidegate_measure *measure = NULL;
+    tidegate_buckets *buckets = NULL;
+    tidegate_ticket *ticket = NULL;
+    tidegate_usage_report *report = NULL;
+    tidegate_watcher *watcher = NULL;
+    const char *plan = NULL;
+    bool renewed = false;
+    const tidegate_limiter *none = NULL;
+
+    BLAMES("limiter", tidegate_acquire_request(none, key_k, 1, 1, &d));
+    BLAMES("limiter", tidegate_acquire_request_at(none, key_k, 1, 1, T0, &d));
+    BLAMES("limiter", tidegate_peek_request(none, key_k, 1, 1, &d));
+    BLAMES("limiter", tidegate_peek_request_at(none, key_k, 1, 1, T0, &d));
+    BLAMES("limiter", tidegate_record_latency_request(none, key_k, 1, 1));
+    BLAMES("limiter", tidegate_record_latency_request_at(none, key_k, 1, 1, T0));
+    BLAMES("limiter", tidegate_refund_request(none, key_k, 1, 1));
+    BLAMES("limiter", tidegate_refund_request_at(none, key_k, 1, 1, T0));
+    BLAMES("limiter", tidegate_release_request(none, key_k, 1));
+    BLAMES("limiter", tidegate_release_request_at(none, key_k, 1, T0));
+    BLAMES("limiter", tidegate_renew_request(none, key_k, 1, &renewed));
+    BLAMES("limiter", tidegate_renew_request_at(none, key_k, 1, T0, &renewed));
+    BLAMES("limiter", tidegate_reset_request(none, key_k, 1));
+    BLAMES("limiter", tidegate_reset_request_at(none, key_k, 1, T0));
+    BLAMES("limiter", tidegate_block_request(none, key_k, 1, 1));
+    BLAMES("limiter", tidegate_block_request_at(none, key_k, 1, 1, T0));
+    BLAMES("limiter", tidegate_penalize_request(none, key_k, 1, 1));
+    BLAMES("limiter", tidegate_penalize_request_at(none, key_k, 1, 1, T0));
+    BLAMES("limiter", tidegate_snapshot_request(none, key_k, 1, &buckets));
+    BLAMES("limiter", tidegate_snapshot_request_at(none, key_k, 1, T0, &buckets));
+    BLAMES("limiter", tidegate_usage_request(none, key_k, 1, 1, &report));
+    BLAMES("limiter", tidegate_usage_request_at(none, key_k, 1, 1, T0, &report));
+    BLAMES("limiter", tidegate_reserve_request(none, key_k, 1, 1, &d, &reservation));
+    BLAMES("limiter", tidegate_reserve_request_at(none, key_k, 1, 1, T0, &d, &reservation));
+    BLAMES("limiter", tidegate_measure_begin_request(none, key_k, 1, 1, &d, &measure));
+    BLAMES("limiter", tidegate_wait_request(none, key_k, 1, 1, 0, &d));
+    BLAMES("limiter", tidegate_queue_request(none, key_k, 1, 1, 0, NULL, NULL, &ticket));
+    BLAMES("limiter", tidegate_plan_of_request(none, key_k, 1, &plan));
+    BLAMES("limiter", tidegate_renew(none, "k", 1, &renewed));
+    BLAMES("limiter", tidegate_renew_at(none, "k", 1, T0, &renewed));
+    BLAMES("limiter", tidegate_plan_of(none, "k", 1, &plan));
+    BLAMES("limiter", tidegate_usage(none, "k", 1, 1, &report));
+    BLAMES("limiter", tidegate_usage_at(none, "k", 1, 1, T0, &report));
+    BLAMES("limiter", tidegate_assign(none, "k", 1, "pro", 1));
+    BLAMES("limiter", tidegate_assign_at(none, "k", 1, "pro", 1, T0));
+    BLAMES("limiter", tidegate_unassign(none, "k", 1));
+    BLAMES("limiter", tidegate_on_alert(none, NULL, NULL));
+    BLAMES("limiter", tidegate_watch(none, "policy.toml", NULL, NULL, &watcher));
+    CHECK(!tidegate_try_acquire_request(none, key_k, 1, 1));
+    CHECK_TEXT(tidegate_last_error_field(), "limiter");
+    CHECK(!tidegate_try_acquire_request_at(none, key_k, 1, 1, T0));
+    CHECK(!reservation && !measure && !buckets && !ticket && !report && !watcher && !plan);
+}
+
+/* One thing wrong with the attributes in turn: it is named, with its place. */
+static void attributes(void)
+{
+    tidegate_attribute wrong[] = {{"key", "k", 1}, {"route", "GET /", 5}};
+    tidegate_decision d = TIDEGATE_DECISION_INIT;
+
+    BLAMES("attributes", tidegate_acquire_request(limiter, NULL, 1, 1, &d));
+    BLAMES("attribute_count", tidegate_acquire_request(limiter, wrong, SIZE_MAX, 1, &d));
+    wrong[1].name = NULL;
+    BLAMES("attributes", tidegate_acquire_request(limiter, wrong, 2, 1, &d));
+    CHECK_TEXT(tidegate_last_error(), "attributes: [1] name is NULL; give a name");
+    wrong[1].name = "\xff";
+    BLAMES("attributes", tidegate_penalize_request(limiter, wrong, 2, 1));
+    CHECK_TEXT(tidegate_last_error(), "attributes: [1] name is not UTF-8; give UTF-8 text");
+    wrong[1].name = "route";
+    wrong[1].value = NULL;
+    BLAMES("attributes", tidegate_acquire_request(limiter, wrong, 2, 1, &d));
+    CHECK_TEXT(tidegate_last_error(), "attributes: [1] value is NULL; give a valid pointer");
+    wrong[1].value = "GET /";
+    wrong[1].value_len = SIZE_MAX;
+    BLAMES("attributes", tidegate_acquire_request(limiter, wrong, 2, 1, &d));
+    CHECK(strstr(tidegate_last_error(), "attributes: [1] value_len ") != NULL);
+    CHECK(!tidegate_try_acquire_request(limiter, wrong, 2, 1));
+    wrong[1].value = NULL;
+    wrong[1].value_len = 0; /* the empty value */
+    CHECK_OK(tidegate_peek_request(limiter, wrong, 2, 1, &d));
+
+    /* No attributes: the request lacks the key that the policy counts by. */
+    BLAMES("key", tidegate_acquire_request(limiter, NULL, 0, 1, &d));
+    BLAMES("request", tidegate_block_request(limiter, NULL, 0, 1));
+}
+
+static void requests_and_plans(void)
+{
+    const uint64_t beyond = UINT64_C(1) << 62;
+    tidegate_decision d = TIDEGATE_DECISION_INIT;
+    tidegate_reservation *reservation = NULL;
+    tidegate_measure *measure = NULL;
+    tidegate_buckets *buckets = NULL;
+    tidegate_usage_report *report = NULL;
+    tidegate_usage_totals totals = TIDEGATE_USAGE_TOTALS_INIT;
+    tidegate_usage_kind kind = TIDEGATE_USAGE_KIND_INIT;
+    bool renewed = false;
+
+    BLAMES("decision", tidegate_acquire_request(limiter, key_k, 1, 1, NULL));
+    BLAMES("decision", tidegate_peek_request(limiter, key_k, 1, 1, NULL));
+    BLAMES("decision", tidegate_wait_request(limiter, key_k, 1, 1, 0, NULL));
+    BLAMES("decision", tidegate_reserve_request(limiter, key_k, 1, 1, NULL, &reservation));
+    BLAMES("reservation", tidegate_reserve_request(limiter, key_k, 1, 1, &d, NULL));
+    BLAMES("measure", tidegate_measure_begin_request(limiter, key_k, 1, 1, &d, NULL));
+    BLAMES("measure", tidegate_measure_renew(NULL, &renewed));
+    CHECK_OK(tidegate_measure_begin(limiter, "m", 1, 1, &d, &measure));
+    BLAMES("renewed", tidegate_measure_renew(measure, NULL));
+    CHECK_OK(tidegate_measure_end(measure));
+    BLAMES("buckets", tidegate_snapshot_request(limiter, key_k, 1, NULL));
+    BLAMES("ticket", tidegate_queue_request(limiter, key_k, 1, 1, 0, NULL, NULL, NULL));
+    BLAMES("renewed", tidegate_renew(limiter, "k", 1, NULL));
+    BLAMES("renewed", tidegate_renew_request_at(limiter, key_k, 1, T0, NULL));
+    BLAMES("plan", tidegate_plan_of(limiter, "k", 1, NULL));
+    BLAMES("key", tidegate_plan_of(limiter, NULL, 1, NULL));
+    BLAMES("report", tidegate_usage(limiter, "k", 1, 1, NULL));
+    BLAMES("usage", tidegate_usage(limiter, "k", 1, 1, &report));
+    BLAMES("report", tidegate_usage_get(NULL, &totals));
+    BLAMES("report", tidegate_usage_kinds_get(NULL, 0, &kind));
+    CHECK_U64(tidegate_usage_kinds_count(NULL), 0);
+    tidegate_usage_free(NULL);
+
+    BLAMES("value", tidegate_assign(limiter, NULL, 1, "pro", 1));
+    BLAMES("value_len", tidegate_assign(limiter, "v", SIZE_MAX, "pro", 1));
+    BLAMES("plan", tidegate_assign(limiter, "v", 1, NULL, 1));
+    BLAMES("plan", tidegate_assign(limiter, "v", 1, "\xff", 1));
+    BLAMES("plan", tidegate_assign_at(limiter, "v", 1, "pro", 1, T0));
+    BLAMES("value", tidegate_unassign(limiter, NULL, 1));
+
+    BLAMES("now_ns", tidegate_acquire_request_at(limiter, key_k, 1, 1, beyond, &d));
+    BLAMES("now_ns", tidegate_peek_request_at(limiter, key_k, 1, 1, beyond, &d));
+    BLAMES("now_ns", tidegate_record_latency_request_at(limiter, key_k, 1, 1, beyond));
+    BLAMES("now_ns", tidegate_refund_request_at(limiter, key_k, 1, 1, beyond));
+    BLAMES("now_ns", tidegate_release_request_at(limiter, key_k, 1, beyond));
+    BLAMES("now_ns", tidegate_renew_request_at(limiter, key_k, 1, beyond, &renewed));
+    BLAMES("now_ns", tidegate_renew_at(limiter, "k", 1, beyond, &renewed));
+    BLAMES("now_ns", tidegate_reset_request_at(limiter, key_k, 1, beyond));
+    BLAMES("now_ns", tidegate_block_request_at(limiter, key_k, 1, 1, beyond));
+    BLAMES("now_ns", tidegate_penalize_request_at(limiter, key_k, 1, 1, beyond));
+    BLAMES("now_ns", tidegate_snapshot_request_at(limiter, key_k, 1, beyond, &buckets));
+    BLAMES("now_ns", tidegate_reserve_request_at(limiter, key_k, 1, 1, beyond, &d, &reservation));
+    BLAMES("now_ns", tidegate_usage_request_at(limiter, key_k, 1, 1, beyond, &report));
+    BLAMES("now_ns", tidegate_assign_at(limiter, "v", 1, "pro", 1, beyond));
+    CHECK(!tidegate_try_acquire_request_at(limiter, key_k, 1, 1, beyond));
+    CHECK(!reservation && !buckets && !report);
+}
+
+/* All that is asked of a decision, when it is none. */
+static void blames_decision(const tidegate_decision *d)
+{
+    char text[64];
+    size_t needed = 7;
+    BLAMES("decision", tidegate_decision_headers(d, 0, text, sizeof text, &needed));
+    BLAMES("decision", tidegate_decision_body(d, 0, text, sizeof text, &needed));
+    CHECK_U64(needed, 7);
+    CHECK_U64(tidegate_decision_status(d), 0);
+    CHECK_TEXT(tidegate_decision_plan(d), "");
+    CHECK_TEXT(tidegate_decision_message(d), "");
+    CHECK(!tidegate_decision_closes(d));
+    CHECK_U64(tidegate_decision_method(d), 255);
+    CHECK_U64(tidegate_decision_window_ns(d), 0);
+}
+
+static void decisions_that_are_none(void)
+{
+    tidegate_decision d = TIDEGATE_DECISION_INIT, good = TIDEGATE_DECISION_INIT;
+    size_t size;
+    blames_decision(NULL);
+    blames_decision(&d); /* never written */
+    memset(&d, 0, sizeof d);
+    blames_decision(&d);
+    memset(&d, 0xAA, sizeof d);
+    blames_decision(&d);
+    CHECK_OK(tidegate_peek_at(limiter, "k", 1, 1, T0, &good));
+    CHECK_U64(tidegate_decision_status(&good), 200);
+    d = good;
+    d.terms = (const char *)d.terms + 8;
+    blames_decision(&d);
+    d.terms = &d;
+    blames_decision(&d);
+    d = good;
+    d.reason = 5;
+    blames_decision(&d);
+    /* One that an older caller keeps has not all that is asked for. */
+    for (size = 0; size < sizeof good; size++) {
+        d = good;
+        d.struct_size = (uint32_t)size;
+        blames_decision(&d);
+    }
+    CHECK(strstr(tidegate_last_error(), "sizeof") != NULL);
+    /* One that a newer caller keeps has. And any numbers make some headers. */
+    d = good;
+    d.struct_size = UINT32_MAX;
+    d.limit_name = NULL;
+    d.shadow_name = NULL;
+    CHECK_U64(tidegate_decision_status(&d), 200);
+    memset(&d.limit, 0xFF, 4 * sizeof d.limit);
+    d.now_ns = UINT64_MAX;
+    for (d.reason = 0; d.reason < 5; d.reason++) {
+        char text[2048];
+        size_t needed = 0;
+        CHECK_OK(tidegate_decision_headers(&d, 2, text, sizeof text, &needed));
+        CHECK(needed < sizeof text);
+        CHECK_OK(tidegate_decision_body(&d, 0, text, sizeof text, &needed));
+        CHECK(needed < sizeof text);
+    }
+}
+
+static void texts(void)
+{
+    tidegate_decision d = TIDEGATE_DECISION_INIT;
+    char text[256];
+    size_t needed = 0;
+    int32_t style = 0;
+    CHECK_OK(tidegate_peek_at(limiter, "k", 1, 1, T0, &d));
+    BLAMES("needed", tidegate_decision_headers(&d, 0, text, sizeof text, NULL));
+    BLAMES("buffer", tidegate_decision_headers(&d, 0, NULL, 1, &needed));
+    BLAMES("style", tidegate_decision_headers(&d, 3, text, sizeof text, &needed));
+    BLAMES("style", tidegate_decision_headers(&d, -1, text, sizeof text, &needed));
+    BLAMES("needed", tidegate_decision_body(&d, 0, text, sizeof text, NULL));
+    BLAMES("buffer", tidegate_decision_body(&d, 0, NULL, 1, &needed));
+    BLAMES("style", tidegate_decision_body(&d, 3, text, sizeof text, &needed));
+    BLAMES("name", tidegate_header_style(NULL, &style));
+    BLAMES("style", tidegate_header_style("both", NULL));
+    BLAMES("name", tidegate_body_style("\xff", &style));
+    BLAMES("style", tidegate_body_style("error", NULL));
+    BLAMES("secret", tidegate_hash_secret(NULL, 1, text, sizeof text, &needed));
+    BLAMES("secret_len", tidegate_hash_secret("s", SIZE_MAX, text, sizeof text, &needed));
+    BLAMES("secret", tidegate_hash_secret("\xff", 1, text, sizeof text, &needed));
+    BLAMES("needed", tidegate_hash_secret("s", 1, text, sizeof text, NULL));
+    BLAMES("path", tidegate_watch(limiter, NULL, NULL, NULL, NULL));
+    BLAMES("watcher", tidegate_watch(limiter, "policy.toml", NULL, NULL, NULL));
+    CHECK_U64(needed, 0);
+}
+
 static void null_keys(void)
 {
     tidegate_decision d = TIDEGATE_DECISION_INIT;
@@ -384,6 +624,35 @@ static void sizes_of_batched_decisions(void)
                                              &decision));
 }
 
+static void sizes_of_usage_structs(void)
+{
+    const char *policy = "[[limit]]\nrate = \"10/hour\"\n[usage]\nwindow = \"1h\"\n";
+    tidegate_limiter *used = limiter_of(policy, manual);
+    tidegate_usage_report *report = NULL;
+    tidegate_usage_totals totals;
+    tidegate_usage_kind kind;
+    CHECK(tidegate_try_acquire(used, "k", 1, 3));
+    CHECK_OK(tidegate_usage(used, "k", 1, TIDEGATE_NEVER, &report));
+    memset(&totals, 0xAA, sizeof totals);
+    totals.struct_size = 0;
+    BLAMES("totals", tidegate_usage_get(report, &totals));
+    BLAMES("totals", tidegate_usage_get(report, NULL));
+    totals.struct_size = 24;
+    CHECK_OK(tidegate_usage_get(report, &totals));
+    CHECK_U64(totals.total, 3);
+    CHECK_U64(totals.dropped, UINT64_C(0xAAAAAAAAAAAAAAAA));
+    memset(&kind, 0xAA, sizeof kind);
+    kind.struct_size = 0;
+    BLAMES("kind", tidegate_usage_kinds_get(report, 0, &kind));
+    BLAMES("kind", tidegate_usage_kinds_get(report, 0, NULL));
+    kind.struct_size = 16;
+    CHECK_OK(tidegate_usage_kinds_get(report, 0, &kind));
+    CHECK_U64(kind.units, 3);
+    CHECK_U64(kind.name_len, UINT64_C(0xAAAAAAAAAAAAAAAA));
+    tidegate_usage_free(report);
+    tidegate_limiter_free(used);
+}
+
 static void sizes_of_other_structs(void)
 {
     tidegate_counters counters;
@@ -413,6 +682,11 @@ int main(void)
     manual = clock_at(T0);
     limiter = limiter_of("10/hour", manual);
     null_limiters();
+    null_limiters_of_requests();
+    attributes();
+    requests_and_plans();
+    decisions_that_are_none();
+    texts();
     null_keys();
     null_outputs();
     times_out_of_range();
@@ -423,6 +697,7 @@ int main(void)
     sizes_of_decisions();
     batches();
     sizes_of_batched_decisions();
+    sizes_of_usage_structs();
     sizes_of_other_structs();
     /* None of the calls that failed cost anything. */
     CHECK(tidegate_try_acquire_at(limiter, "k", 1, 10, T0));

@@ -56,6 +56,8 @@ for standard in c99 c11 c++17; do
         compile "$standard" "$here/$source.c" "$programs/$source-$standard"
         run "$programs/$source-$standard"
     done
+    # A key is a request that has nothing else.
+    "$programs/vectors-$standard" keys-as-requests < "$programs/vectors.lines"
     compile "$standard" "$root/examples/c/hello.c" "$programs/hello-$standard"
     "$programs/hello-$standard" > "$programs/hello.out"
     diff "$root/examples/c/hello.out" "$programs/hello.out"

@@ -13,7 +13,7 @@ import sys
 
 NEVER = 2**64 - 1
 DECISION = {"acquire", "peek", "reserve"}
-# The arguments of each call besides its key, in the files' own names.
+# The arguments of each call besides its key or request, in the files' own names.
 ARGUMENTS = {
     "new": ["policy", "now"],
     "acquire": ["cost", "now"],
@@ -24,6 +24,7 @@ ARGUMENTS = {
     "penalize": ["units", "now"],
     "refund": ["cost", "now"],
     "release": ["now"],
+    "renew": ["now"],
     "reserve": ["id", "cost", "now"],
     "settle": ["id", "actual", "now"],
     "cancel": ["id", "now"],
@@ -31,11 +32,22 @@ ARGUMENTS = {
     "block": ["duration_ns", "now"],
     "update": ["policy", "now"],
     "snapshot": ["now"],
+    "assign": ["value", "plan", "duration_ns", "now"],
+    "unassign": ["value", "now"],
+    "plan_of": ["now"],
+    "usage": ["window_ns", "now"],
+    "alerts": ["now"],
 }
-WITHOUT_KEY = {"new", "update", "settle", "cancel"}
-TEXTS = {"policy", "id", "reason", "name", "limit_name", "method"}
+# Arguments that need not be given, and what C is given then.
+DEFAULTS = {("assign", "duration_ns"): NEVER, ("usage", "window_ns"): NEVER}
+WITHOUT_KEY = {"new", "update", "settle", "cancel", "assign", "unassign", "alerts"}
+TEXTS = {
+    "policy", "id", "reason", "name", "limit_name", "method", "plan", "shadow", "message", "value",
+}
+# Texts that are "" in C where they are null here, and a number that is the largest.
 DECISION_FIELDS = {
     "allowed", "reason", "limit", "remaining", "retry_after_ns", "reset_after_ns", "name",
+    "plan", "burst_remaining", "shadow", "message", "closes", "status",
 }
 BUCKET_FIELDS = {
     "limit", "name", "method", "quota", "capacity", "used", "remaining", "refresh_after_ns",
@@ -43,19 +55,26 @@ BUCKET_FIELDS = {
 
 
 def text(value):
-    return str(value).encode().hex()
+    return "" if value is None else str(value).encode().hex()
 
 
 def number(value):
-    if value == "never":
+    if value is None or value == "never":
         return NEVER
     if isinstance(value, float):
         raise SystemExit(f"{value}: not a whole number")
     return int(value)
 
 
-def key(step):
-    return step.pop("key_hex") if "key_hex" in step else text(step.pop("key"))
+def subject(step):
+    if "request" not in step:
+        yield f"key={step.pop('key_hex') if 'key_hex' in step else text(step.pop('key'))}"
+        return
+    request = step.pop("request")
+    yield f"attributes={len(request)}"
+    for name, value in request.items():
+        yield f"name={text(name)}"
+        yield f"value={text(value)}"
 
 
 def keys(step):
@@ -75,11 +94,56 @@ def fields(given, known):
             yield f"{name}={number(value)}"
 
 
+def http(expect):
+    for style, headers in expect.pop("headers", {}).items():
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
+        yield f"headers_{style}={text(lines)}"
+    for style, (content_type, body) in expect.pop("body", {}).items():
+        yield f"type_{style}={text(content_type)}"
+        yield f"body_{style}={text(body)}"
+
+
+def usage(expect):
+    limit, kinds = expect.pop("limit"), expect.pop("by_kind")
+    yield f"has_limit={int(limit is not None)}"
+    if limit is not None:
+        limit["limit_name"] = limit.pop("name")
+        yield from fields(limit, {"limit_name", "quota", "remaining", "utilization_permille"})
+    yield from fields(expect, {"plan", "window_ns", "total", "dropped"})
+    yield f"kinds={len(kinds)}"
+    for name, units in kinds:
+        yield f"name={text(name)}"
+        yield f"units={number(units)}"
+
+
+def alerts(expect):
+    yield f"alerts={len(expect)}"
+    for alert in expect:
+        for name, value in (
+            ("limit_name", text(alert.pop("limit"))),
+            ("threshold_permille", number(alert.pop("threshold_permille"))),
+            ("used", number(alert.pop("used"))),
+            ("capacity", number(alert.pop("capacity"))),
+        ):
+            yield f"{name}={value}"
+        if alert:
+            raise SystemExit(f"unknown fields {sorted(alert)} of an alert")
+
+
 def expectation(call, expect):
     if call == "try_acquire":
         yield f"allowed={int(expect)}"
+    elif call == "renew":
+        yield f"renewed={int(expect)}"
     elif call in DECISION:
+        yield from http(expect)
         yield from fields(expect, DECISION_FIELDS)
+    elif call == "plan_of":
+        yield from fields(expect, {"plan"})
+    elif call == "usage":
+        yield from usage(expect)
+    elif call == "alerts":
+        yield from alerts(expect)
     elif call == "acquire_many":
         yield f"decisions={len(expect)}"
         for index, decision in enumerate(expect):
@@ -99,18 +163,28 @@ def expectation(call, expect):
         raise SystemExit(f"{call}: nothing to expect of it")
 
 
+def outcome(call, expect):
+    """A refusal, which names what is wrong, or the answer."""
+    if isinstance(expect, dict) and "error" in expect:
+        error = expect.pop("error")
+        if expect or set(error) != {"field"}:
+            raise SystemExit(f"not a refusal: {sorted(expect)}, {sorted(error)}")
+        return ["expect=error", f"field={text(error['field'])}"]
+    return ["expect=1", *expectation(call, expect)]
+
+
 def step_line(index, step):
     call = step.pop("call")
     parts = [call, f"step={index}"]
     if call == "acquire_many":
         parts += keys(step)
     elif call not in WITHOUT_KEY:
-        parts.append(f"key={key(step)}")
+        parts += subject(step)
     for name in ARGUMENTS[call]:
-        value = step.pop(name)
+        value = step.pop(name) if name in step else DEFAULTS[call, name]
         parts.append(f"{name}={text(value) if name in TEXTS else number(value)}")
     if "expect" in step:
-        parts += ["expect=1", *expectation(call, step.pop("expect"))]
+        parts += outcome(call, step.pop("expect"))
     for comment in ("about", "note", "why"):
         step.pop(comment, None)
     if step:
