@@ -287,7 +287,7 @@ impl Decision {
             parts.plan.to_owned(),
             parts.method.as_str().to_owned(),
             parts.window_ns,
-            parts.cascade,
+            parts.later_quota,
             parts.message.to_owned(),
             parts.closes,
         );
@@ -298,7 +298,7 @@ impl Decision {
 /// The answer, and what the limit is.
 type Fields = (Answer, Terms);
 type Answer = (String, u64, u64, u64, u64, u64, Option<u64>, String);
-type Terms = (String, String, String, u64, bool, String, bool);
+type Terms = (String, String, String, u64, u64, String, bool);
 
 const REASONS: [Reason; 5] =
     [Reason::Ok, Reason::Limited, Reason::Blocked, Reason::Bypass, Reason::Impossible];
@@ -318,7 +318,7 @@ pub(crate) fn restore_decision(answer: Answer, terms: Terms) -> PyResult<Decisio
         burst_remaining,
         shadow,
     ) = answer;
-    let (name, plan, method, window_ns, cascade, message, closes) = terms;
+    let (name, plan, method, window_ns, later_quota, message, closes) = terms;
     let unknown =
         |field: &str| argument(field, "there is no such", "unpickle with the same version");
     let reason = REASONS.into_iter().find(|known| known.as_str() == reason);
@@ -337,7 +337,7 @@ pub(crate) fn restore_decision(answer: Answer, terms: Terms) -> PyResult<Decisio
         plan: &plan,
         method: method.ok_or_else(|| unknown("method"))?,
         window_ns,
-        cascade,
+        later_quota,
         message: &message,
         closes,
     })))

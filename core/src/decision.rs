@@ -289,12 +289,24 @@ impl Decision {
 
     /// Has the limit several buckets, of which [`window`](Decision::window) is the first one's?
     pub(crate) fn of_cascade(&self) -> bool {
-        self.terms.cascade
+        self.terms.later_quota > 0
     }
 
     /// When it was made, as a clock on the wall shows it.
     pub fn made_at(&self) -> Timestamp {
         Timestamp::clamped(self.now)
+    }
+
+    /// Quota and room of the first bucket alone, of a cascade of counts; of other limits those of the whole.
+    pub(crate) fn first_bucket(&self) -> (u64, u64) {
+        let pool = self.burst_remaining().filter(|_| self.method() == Method::Count);
+        match pool.filter(|_| self.of_cascade()) {
+            Some(pool) => (
+                self.limit.saturating_sub(self.terms.later_quota),
+                self.remaining.saturating_sub(pool),
+            ),
+            None => (self.limit, self.remaining),
+        }
     }
 
     /// Units left in the later buckets of a cascade, such as a pool for bursts: of the limit that decides, else

@@ -39,6 +39,9 @@ impl Decision {
 struct Figures {
     limit: u64,
     remaining: u64,
+    /// The same of a cascade's first bucket; what the others have is the pool.
+    first_limit: u64,
+    first_remaining: u64,
     /// A pool is one of requests, whatever the limit counts.
     burst: Option<u64>,
     /// Until the limit is full again.
@@ -58,9 +61,12 @@ impl Figures {
         // The sum of two u64 in seconds fits a u64 again.
         let reset_at =
             u128::from(decision.made_at().as_nanos()) + u128::from(decision.reset_after_ns());
+        let (first_limit, first_remaining) = decision.first_bucket();
         Figures {
             limit: decision.limit() / unit,
             remaining: decision.remaining() / unit,
+            first_limit: first_limit / unit,
+            first_remaining: first_remaining / unit,
             // A pool is one of requests, whatever the limit that the others speak of counts.
             burst: decision.burst_remaining(),
             reset_after: seconds(decision.reset_after_ns()),

@@ -32,12 +32,22 @@ pub(crate) struct Terms {
     pub(crate) method: Method,
     /// The span in which the quota is granted, in ns (of a cascade its first bucket's); 0: there is none.
     pub(crate) window: u64,
-    /// It has several buckets: no one span belongs to the sum of their quotas.
-    pub(crate) cascade: bool,
+    /// Of a cascade, the quotas after the first (no one span belongs to the sum of all); 0: it is none.
+    pub(crate) later_quota: u64,
     /// Words of its own for a denial; empty: there are none.
     pub(crate) message: Name,
     /// A denial advises to close the connection.
     pub(crate) close: bool,
+}
+
+/// What a cascade grants after its first bucket.
+fn later_quota(kind: &LimitKind) -> u64 {
+    match kind {
+        LimitKind::Rates(rates) => {
+            rates[1..].iter().fold(0, |sum, rate| rate.quota.saturating_add(sum))
+        }
+        LimitKind::Permits { .. } => 0,
+    }
 }
 
 impl Terms {
@@ -48,7 +58,7 @@ impl Terms {
         plan: Name::EMPTY,
         method: Method::Count,
         window: 0,
-        cascade: false,
+        later_quota: 0,
         message: Name::EMPTY,
         close: false,
     };
@@ -60,7 +70,7 @@ impl Terms {
             plan: plan.map_or(Name::EMPTY, Name::intern),
             method: limit.method,
             window: limit.kind.window(),
-            cascade: matches!(&limit.kind, LimitKind::Rates(rates) if rates.len() > 1),
+            later_quota: later_quota(&limit.kind),
             message: limit.message.as_deref().map_or(Name::EMPTY, Name::intern),
             close: limit.close,
         }

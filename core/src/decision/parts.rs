@@ -35,8 +35,8 @@ pub struct DecisionParts<'a> {
     pub method: Method,
     /// As [`Decision::window`]; 0: none.
     pub window_ns: u64,
-    /// Several buckets.
-    pub cascade: bool,
+    /// Of a cascade, the quotas after the first; 0: it is none.
+    pub later_quota: u64,
     /// The words for a denial, whether or not this is one; empty: none.
     pub message: &'a str,
     /// The advice for a denial, whether or not this is one.
@@ -47,7 +47,7 @@ impl Decision {
     /// Takes it apart.
     #[doc(hidden)]
     pub fn parts(&self) -> DecisionParts<'static> {
-        let Terms { name, plan, method, window, cascade, message, close } = *self.terms;
+        let Terms { name, plan, method, window, later_quota, message, close } = *self.terms;
         DecisionParts {
             reason: self.reason,
             limit: self.limit,
@@ -61,7 +61,7 @@ impl Decision {
             plan: plan.as_str(),
             method,
             window_ns: window,
-            cascade,
+            later_quota,
             message: message.as_str(),
             closes: close,
         }
@@ -75,7 +75,7 @@ impl Decision {
             plan: Name::intern(parts.plan),
             method: parts.method,
             window: parts.window_ns,
-            cascade: parts.cascade,
+            later_quota: parts.later_quota,
             message: Name::intern(parts.message),
             close: parts.closes,
         };

@@ -76,7 +76,8 @@ impl Decision {
 }
 
 fn error(decision: &Decision) -> String {
-    let Figures { limit, remaining, reset_at, retry_after, .. } = Figures::of(decision);
+    let Figures { first_limit: limit, first_remaining: remaining, reset_at, retry_after, .. } =
+        Figures::of(decision);
     let retry_after = retry_after.map_or("null".to_owned(), |seconds| seconds.to_string());
     let plan = decision.plan().map_or("null".to_owned(), json);
     format!(

@@ -67,8 +67,8 @@ impl Headers {
     }
 
     fn add_legacy(&mut self, figures: &Figures) {
-        self.add("X-RateLimit-Limit", figures.limit);
-        self.add("X-RateLimit-Remaining", figures.remaining);
+        self.add("X-RateLimit-Limit", figures.first_limit);
+        self.add("X-RateLimit-Remaining", figures.first_remaining);
         self.add("X-RateLimit-Reset", figures.reset_at);
         if let Some(burst) = figures.burst {
             self.add("X-RateLimit-Burst", burst);

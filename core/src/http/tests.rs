@@ -134,13 +134,13 @@ fn a5_the_policys_own_words_are_said_and_escaped() {
 
 #[test]
 fn p3_a_cascade_has_a_pool_for_bursts_and_no_window() {
-    let cascade = Terms { cascade: true, ..terms("minute", Method::Count, MINUTE) };
+    let cascade = Terms { later_quota: 10, ..terms("minute", Method::Count, MINUTE) };
     expect(
         decide(cascade, numbers(Reason::Ok, 70, 12, 0, DAY)).with_burst(Some(10)),
         Told {
             legacy: vec![
-                "X-RateLimit-Limit: 70",
-                "X-RateLimit-Remaining: 12",
+                "X-RateLimit-Limit: 60",
+                "X-RateLimit-Remaining: 2",
                 "X-RateLimit-Reset: 1700086400",
                 "X-RateLimit-Burst: 10",
             ],
@@ -343,18 +343,18 @@ fn any_decision() -> impl Strategy<Value = Decision> {
     // A few texts only: each is kept for the life of the process.
     let text =
         || prop_oneof![Just(""), Just("a \"b\" \\"), Just("\u{0}\r\né\u{7f}"), Just("100/minute")];
-    let terms = (text(), text(), text(), method, number(), any::<bool>());
+    let terms = (text(), text(), text(), method, number(), number());
     let numbers = (reason, number(), number(), number(), number());
     (terms, numbers, number(), proptest::option::of(number())).prop_map(
         |(terms, told, now, burst)| {
-            let (name, plan, message, method, window, cascade) = terms;
+            let (name, plan, message, method, window, later_quota) = terms;
             let [name, plan, message] = [name, plan, message].map(Name::intern);
             let terms = Box::leak(Box::new(Terms {
                 name,
                 plan,
                 method,
                 window,
-                cascade,
+                later_quota,
                 message,
                 close: false,
             }));

@@ -120,6 +120,11 @@ impl Bucket {
         fine
     }
 
+    /// The quota as it is written.
+    pub fn floor(&self) -> Units {
+        self.quota
+    }
+
     /// Of the level that the key is at, if the rate grows.
     pub fn quota(&self, state: &State, at: Time) -> Units {
         self.present(state, at).map_or(self.quota, |(bucket, _)| bucket.quota)

@@ -22,6 +22,23 @@ impl Answer {
         if self.method == Method::Latency { units / 1_000_000 } else { units }
     }
 
+    /// What a cascade's later buckets have is told as a pool of its own.
+    fn pool(&self) -> Option<Units> {
+        self.burst_remaining.filter(|_| self.of_cascade() && self.method == Method::Count)
+    }
+
+    fn first_limit(&self) -> Units {
+        if self.pool().is_some() { self.limit - self.later_quota } else { self.limit }
+    }
+
+    fn first_remaining(&self) -> Units {
+        self.remaining - self.pool().unwrap_or(0)
+    }
+
+    fn of_cascade(&self) -> bool {
+        self.later_quota > 0
+    }
+
     fn retry_seconds(&self) -> Option<Time> {
         let wait = self.retry_after.filter(|_| !self.allowed && self.reason != "impossible")?;
         Some(seconds(wait).max(1))
@@ -53,8 +70,8 @@ impl Answer {
 
     fn legacy(&self) -> Vec<Header> {
         let mut headers = vec![
-            ("X-RateLimit-Limit", self.shown(self.limit).to_string()),
-            ("X-RateLimit-Remaining", self.shown(self.remaining).to_string()),
+            ("X-RateLimit-Limit", self.shown(self.first_limit()).to_string()),
+            ("X-RateLimit-Remaining", self.shown(self.first_remaining()).to_string()),
             ("X-RateLimit-Reset", self.reset_at().to_string()),
         ];
         headers.extend(self.burst_remaining.map(|left| ("X-RateLimit-Burst", left.to_string())));
@@ -66,7 +83,7 @@ impl Answer {
         let structured = |units: Units| units.min(999_999_999_999_999);
         let (limit, left) = (structured(self.limit), structured(self.remaining));
         let second = Time::from(SECOND);
-        let window = self.window.filter(|window| !self.of_cascade && window % second == 0);
+        let window = self.window.filter(|window| !self.of_cascade() && window % second == 0);
         let window = window.map_or(String::new(), |window| format!(";w={}", window / second));
         let within = match self.reason {
             "limited" => self.retry_seconds(),
@@ -113,8 +130,8 @@ impl Answer {
             "code": "RATE_LIMIT_EXCEEDED",
             "message": self.words(),
             "details": {
-                "limit": self.shown(self.limit) as u64,
-                "remaining": self.shown(self.remaining) as u64,
+                "limit": self.shown(self.first_limit()) as u64,
+                "remaining": self.shown(self.first_remaining()) as u64,
                 "reset_at": reset_at.unwrap_or(jiff::Timestamp::MAX).to_string(),
                 "retry_after_seconds": self.retry_seconds().map(|wait| wait as u64),
                 "plan": self.plan,

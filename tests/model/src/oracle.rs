@@ -36,7 +36,8 @@ pub struct Answer {
     pub method: Method,
     /// Of the limit's first bucket.
     pub window: Option<Time>,
-    pub of_cascade: bool,
+    /// Quotas after the first, of a cascade.
+    pub later_quota: Units,
     pub made_at: Time,
 }
 
@@ -58,7 +59,7 @@ impl Answer {
             closes: false,
             method: Method::Count,
             window: None,
-            of_cascade: false,
+            later_quota: 0,
             made_at: at,
         }
     }

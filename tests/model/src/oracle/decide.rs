@@ -126,7 +126,7 @@ impl Oracle {
             burst_remaining: pool.map(|(limit, states)| limit.pool(states, at)),
             method: limit.method,
             window: limit.window,
-            of_cascade: limit.buckets.len() > 1,
+            later_quota: limit.later_quota(),
             ..answer
         };
         answer.under(&limit.terms)

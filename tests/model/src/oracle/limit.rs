@@ -48,6 +48,11 @@ impl Limit {
         matches!(self.method, Method::Concurrency(_))
     }
 
+    /// Quotas after the first, of a cascade.
+    pub(super) fn later_quota(&self) -> Units {
+        self.buckets.iter().skip(1).map(Bucket::floor).sum()
+    }
+
     pub(super) fn quota(&self, states: &[State], at: Time) -> Units {
         self.each(states).map(|(bucket, state)| bucket.quota(state, at)).sum()
     }
