@@ -188,13 +188,12 @@ impl Limiter {
     }
 
     fn reset_in(&self, subject: &impl Subject, at: Moment) -> Result<()> {
-        if self.0.blocks.any(at) {
-            subject.ask(|request| {
-                for (name, value) in request.attributes() {
-                    self.0.blocks.set(tag_of_attribute(&self.0.hasher, name, value), at, 0);
-                }
-            });
-        }
+        // Also of a block that is over: times may go back.
+        subject.ask(|request| {
+            for (name, value) in request.attributes() {
+                self.0.blocks.set(tag_of_attribute(&self.0.hasher, name, value), at, 0);
+            }
+        });
         self.change(subject, at, Strictness::Lenient, |plan, words| plan.reset(words))?;
         self.wake(subject);
         Ok(())
