@@ -517,7 +517,8 @@ impl Oracle {
             let heir = name.and_then(|name| policy.plans.iter().position(|plan| plan == name));
             let heir = heir.unwrap_or(0);
             *record = carried(record, &before.plans[record.plan], heir, &scope.plans[heir], at);
-            true
+            // One that says nothing is none, of no plan.
+            record.states != scope.plans[heir].iter().map(Limit::full).collect::<Vec<_>>()
         });
         (self.scopes, self.records) = (new, records);
         if old_policy.usage != policy.usage {
