@@ -25,6 +25,9 @@ pub struct ReportedLimit {
     pub utilization_permille: Units,
 }
 
+/// (slot, kind of call, units)
+pub(super) type Use = (Time, Vec<u8>, Units);
+
 impl Oracle {
     pub(super) fn record_use(&mut self, request: &Request, at: Time, units: Units) {
         let Some(usage) = &self.policy.usage else { return };
