@@ -1,5 +1,6 @@
 //! Requests with attributes, under the policies of the examples.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tidegate::{Decision, Limiter, ManualClock, Reason, Request, Timestamp};
@@ -186,4 +187,120 @@ fn threads_share_records() {
         // Everybody asked for more than there is.
         assert_eq!(sum(None, None, None), 600);
     }
+}
+
+#[test]
+fn p12_an_alert_tells_whose_request_it_was() {
+    let (limiter, _) = limiter("plans");
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&seen);
+    limiter.on_alert(move |alert| {
+        let attributes = alert.request.attributes();
+        let mut whose: Vec<_> =
+            attributes.map(|(name, value)| format!("{name}={}", value.escape_ascii())).collect();
+        whose.sort();
+        told.lock().unwrap().push((alert.limit, alert.plan, whose.join(" ")));
+    });
+    limiter.acquire(request("k1", "starter", "GET /v3/environments"), 56).unwrap();
+    let whose = "account=acme key=k1 plan=starter route=GET /v3/environments".to_owned();
+    assert_eq!(*seen.lock().unwrap(), [("minute", Some("starter"), whose)]);
+    limiter.clear_alerts();
+    limiter.acquire(request("k1", "starter", "GET /v3/environments"), 10).unwrap();
+    assert_eq!(seen.lock().unwrap().len(), 1, "nobody is told any more");
+}
+
+#[test]
+fn p6_a_connection_is_held_until_its_admission_is_dropped() {
+    let (limiter, clock) = limiter("plans");
+    let opens = request("k1", "starter", "WS /v3/stream");
+    let open = || limiter.admit(&opens, 1).unwrap();
+    let mut held: Vec<_> = (0..5).map(|_| open()).collect();
+    assert_eq!(open().decision().name(), "connections");
+    clock.advance(Duration::from_secs(20 * 3600));
+    assert!(held[0].renew().unwrap());
+    drop(held.pop());
+    assert!(open().decision().allowed());
+    // The renewed one stays, the others are taken back.
+    clock.advance(Duration::from_secs(12 * 3600));
+    let connections = |limiter: &Limiter| {
+        let snapshot = limiter.snapshot(&opens).unwrap();
+        snapshot.buckets.iter().find(|bucket| bucket.limit == "connections").unwrap().used
+    };
+    assert_eq!(connections(&limiter), 1);
+    drop(held);
+    assert_eq!(connections(&limiter), 0);
+}
+
+/// Records of several keys change together, whoever else changes them.
+#[test]
+fn p4_p5_all_or_nothing_among_threads() {
+    let policy = r#"
+        [[limit]]
+        name = "account"
+        by   = ["account"]
+        rate = "1000/day"
+
+        [[limit]]
+        name = "key"
+        rate = "300/day"
+    "#;
+    let clock = ManualClock::new(Timestamp::from_secs(NOON));
+    let limiter = Limiter::builder(policy).clock(clock).build().unwrap();
+    let admitted = std::thread::scope(|scope| {
+        let ask = |key: &'static str| {
+            let limiter = &limiter;
+            let request = Request::new().account("acme").key(key);
+            move || (0..400).filter(|_| limiter.acquire(&request, 1).unwrap().allowed()).count()
+        };
+        let keys = ["k0", "k1", "k2", "k3"];
+        keys.map(|key| scope.spawn(ask(key))).map(|asking| asking.join().unwrap())
+    });
+    assert_eq!(admitted.iter().sum::<usize>(), 1000);
+    for (key, count) in ["k0", "k1", "k2", "k3"].into_iter().zip(admitted) {
+        let snapshot = limiter.snapshot(Request::new().account("acme").key(key)).unwrap();
+        let used: Vec<_> = snapshot.buckets.iter().map(|bucket| bucket.used).collect();
+        assert_eq!(used, [1000, count as u64], "{key}: what was denied took nothing");
+    }
+}
+
+#[test]
+fn a2_those_who_are_not_limited_are_counted_apart() {
+    let (limiter, _) = limiter("platform");
+    let ask = |route: &str, ip: &str| {
+        limiter.acquire(Request::new().route(route).ip(ip), 1).unwrap().reason()
+    };
+    assert_eq!(ask("GET /health", "192.0.2.1"), Reason::Bypass);
+    assert_eq!(ask("GET /", "203.0.113.9"), Reason::Blocked);
+    assert_eq!(ask("GET /", "192.0.2.1"), Reason::Ok);
+    let stats = limiter.stats();
+    assert_eq!((stats.allowed, stats.bypassed, stats.blocked), (1, 1, 1));
+}
+
+/// A key is a request of one attribute, under every policy.
+#[test]
+fn a_key_and_a_request_of_it_are_the_same() {
+    let conditional = r#"[[limit]]
+        rate = "2/day"
+        [[limit]]
+        name = "elsewhere"
+        rate = "1/day"
+        when = { route = "*" }"#;
+    for policy in ["2/day", conditional] {
+        let limiter = Limiter::new(policy).unwrap();
+        assert!(limiter.try_acquire("k", 1));
+        assert!(limiter.try_acquire(Request::new().key("k").user("u"), 1));
+        assert!(!limiter.try_acquire("k", 1), "{policy}");
+        assert_eq!(limiter.stats().keys, 1, "{policy}");
+    }
+}
+
+/// Of two values the later one counts; what the policy does not mention means nothing.
+#[test]
+fn attributes_that_are_given_twice_or_for_nothing() {
+    let limiter = Limiter::new("1/day").unwrap();
+    let twice = Request::new().key("a").with("color", "red").key("b");
+    assert!(limiter.try_acquire(&twice, 1));
+    assert!(limiter.try_acquire("a", 1) && !limiter.try_acquire("b", 1));
+    let error = limiter.acquire(Request::new().account("a"), 1).unwrap_err();
+    assert!(error.is_argument() && error.field() == "key", "{error}");
 }

@@ -7,7 +7,7 @@ mod usage;
 
 use std::collections::HashMap;
 
-use crate::bucket::Mark;
+use crate::bucket::{Mark, State};
 use crate::policy::{Method, Policy, Terms};
 use crate::request::{Request, Subject};
 use crate::{Time, Units};
@@ -143,8 +143,8 @@ pub struct Oracle {
     /// Until when the operator blocks an attribute's value.
     blocks: HashMap<(String, Vec<u8>), Time>,
     assignments: HashMap<Vec<u8>, Assigned>,
-    /// (slot, kind, units) by value of `plan_by`.
-    used: HashMap<Vec<u8>, Vec<(Time, Vec<u8>, Units)>>,
+    /// By value of `plan_by`.
+    used: HashMap<Vec<u8>, Vec<usage::Use>>,
     alerts: Vec<Alert>,
     /// How many there were so far.
     lineages: usize,
@@ -262,11 +262,7 @@ impl Oracle {
     }
 
     /// Changes a subject's records; they are kept if that made any difference.
-    fn change(
-        &mut self,
-        mut parts: Vec<Part>,
-        change: impl FnMut(&Limit, &mut Vec<crate::bucket::State>, usize),
-    ) {
+    fn change(&mut self, mut parts: Vec<Part>, change: impl FnMut(&Limit, &mut Vec<State>, usize)) {
         let before: Vec<_> = parts.iter().map(|part| part.record.states.clone()).collect();
         self.change_all(&mut parts, change);
         if parts.iter().zip(before).any(|(part, before)| part.record.states != before) {
@@ -518,7 +514,8 @@ impl Oracle {
             let heir = name.and_then(|name| policy.plans.iter().position(|plan| plan == name));
             let heir = heir.unwrap_or(0);
             *record = carried(record, &before.plans[record.plan], heir, &scope.plans[heir], at);
-            true
+            // One that says nothing is none, of no plan.
+            record.states != scope.plans[heir].iter().map(Limit::full).collect::<Vec<_>>()
         });
         (self.scopes, self.records) = (new, records);
         if old_policy.usage != policy.usage {

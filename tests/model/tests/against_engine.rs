@@ -172,7 +172,7 @@ impl World {
             Op::AcquireMany(keys, cost) => self.acquire_many(keys, self.units(*cost))?,
             Op::TryAcquire(key, cost) => {
                 let cost = self.units(*cost);
-                let expected = self.oracle.acquire(&[*key], cost, self.now).allowed;
+                let expected = self.oracle.acquire([*key], cost, self.now).allowed;
                 prop_assert_eq!(self.engine.try_acquire_at([*key], cost, at), expected);
             }
             Op::Peek(key, cost) => {
@@ -181,26 +181,26 @@ impl World {
             Op::Obey(key, cost) => self.obey(*key, self.units(*cost))?,
             Op::RecordLatency(key, units) => {
                 let units = self.units(*units);
-                self.oracle.record_latency(&[*key], units, self.now);
+                self.oracle.record_latency([*key], units, self.now);
                 self.engine.record_latency_at([*key], Duration::from_nanos(units), at).unwrap();
             }
             Op::Penalize(key, units) => {
                 let units = self.units(*units);
-                self.oracle.penalize(&[*key], units, self.now);
+                self.oracle.penalize([*key], units, self.now);
                 self.engine.penalize_at([*key], units, at).unwrap();
             }
             Op::Refund(key, units) => {
                 let units = self.units(*units);
-                self.oracle.refund(&[*key], units, self.now);
+                self.oracle.refund([*key], units, self.now);
                 self.engine.refund_at([*key], units, at).unwrap();
             }
             Op::Release(key) => {
-                self.oracle.release(&[*key], self.now);
+                self.oracle.release([*key], self.now);
                 self.engine.release_at([*key], at).unwrap();
             }
             Op::Reserve(key, cost) => {
                 let cost = self.units(*cost);
-                let expected = self.oracle.reserve(&[*key], cost, self.now);
+                let expected = self.oracle.reserve([*key], cost, self.now);
                 let reserved = self.engine.reserve_at([*key], cost, at).unwrap();
                 prop_assert_eq!(decision(&reserved.decision()), model_decision(&expected.answer));
                 self.reservations.push((cost, expected, reserved));
@@ -224,7 +224,7 @@ impl World {
             }
             Op::Block(key, step) => {
                 let span = u64::try_from(self.span(*step)).unwrap_or(u64::MAX);
-                self.oracle.block(&[*key], span, self.now);
+                self.oracle.block([*key], span, self.now);
                 self.engine.block_at([*key], Duration::from_nanos(span), at).unwrap();
             }
             Op::Update(policy) => self.update(policy),
@@ -241,7 +241,7 @@ impl World {
     }
 
     fn acquire(&mut self, key: u8, cost: u64) -> Result<(), TestCaseError> {
-        let expected = self.oracle.acquire(&[key], cost, self.now);
+        let expected = self.oracle.acquire([key], cost, self.now);
         let answer = self.engine.acquire_at([key], cost, time(self.now)).unwrap();
         prop_assert_eq!(decision(&answer), model_decision(&expected), "acquire {}", cost);
         Ok(())
@@ -257,7 +257,7 @@ impl World {
     }
 
     fn peek(&self, key: u8, cost: u64) -> Result<tidegate_model::Answer, TestCaseError> {
-        let expected = self.oracle.peek(&[key], cost, self.now);
+        let expected = self.oracle.peek([key], cost, self.now);
         let answer = self.engine.peek_at([key], cost, time(self.now)).unwrap();
         prop_assert_eq!(decision(&answer), model_decision(&expected), "peek {}", cost);
         Ok(expected)
@@ -280,7 +280,7 @@ impl World {
     fn compare(&self) -> Result<(), TestCaseError> {
         for key in 0..3u8 {
             let seen = self.engine.snapshot_at([key], time(self.now)).unwrap();
-            let (blocked_for, buckets) = self.oracle.snapshot(&[key], self.now);
+            let (blocked_for, buckets) = self.oracle.snapshot([key], self.now);
             prop_assert_eq!(snapshot(&seen), model_snapshot(blocked_for, &buckets), "key {}", key);
             self.peek(key, 1)?;
         }
@@ -356,6 +356,15 @@ proptest! {
     ) {
         agree(policy, start, &ops)?;
     }
+}
+
+/// A step about requests looks at many records: half as many scripts.
+fn half() -> ProptestConfig {
+    ProptestConfig { cases: config().cases / 2, ..config() }
+}
+
+proptest! {
+    #![proptest_config(half())]
 
     #[test]
     fn they_agree_about_requests(

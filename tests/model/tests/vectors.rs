@@ -187,7 +187,10 @@ fn call(player: &mut Player, step: &Value) -> Result<Value, tidegate::Error> {
             let nanos = step.get("duration_ns").map(|_| nanos(step, "duration_ns"));
             limiter.assign(value(), plan, nanos.map(Duration::from_nanos))?.into_value()
         }
-        "unassign" => limiter.unassign(value()).into_value(),
+        "unassign" => {
+            limiter.unassign(value());
+            Value::Null
+        }
         "alerts" => std::mem::take(&mut *alerts.lock().expect("no panic")).into(),
         _ => match request(step) {
             Some(request) => call_about(player, step, &request)?,

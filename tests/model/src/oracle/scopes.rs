@@ -315,7 +315,6 @@ impl Oracle {
         }
     }
 
-    /// All permits have a `Method` of their own; what counts is the kind.
     pub(super) fn is_count(limit: &Limit) -> bool {
         limit.method == Method::Count
     }

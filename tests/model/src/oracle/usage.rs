@@ -25,6 +25,9 @@ pub struct ReportedLimit {
     pub utilization_permille: Units,
 }
 
+/// (slot, kind of call, units)
+pub(super) type Use = (Time, Vec<u8>, Units);
+
 impl Oracle {
     pub(super) fn record_use(&mut self, request: &Request, at: Time, units: Units) {
         let Some(usage) = &self.policy.usage else { return };
@@ -62,17 +65,20 @@ impl Oracle {
                 None => by_kind.push((kind, *units)),
             }
         }
+        // Sums end at the largest number.
+        let most = |units: Units| units.min(u64::MAX.into());
+        by_kind.iter_mut().for_each(|(_, units)| *units = most(*units));
         by_kind.sort_by(|(a, most), (b, least)| least.cmp(most).then(a.cmp(b)));
         Ok(Report {
             plan: self.plan_of(request.clone(), at),
             window: window.into(),
-            total: by_kind.iter().map(|(_, units)| units).sum(),
+            total: most(by_kind.iter().map(|(_, units)| units).sum()),
             by_kind,
             limit: self.longest(&request, at),
         })
     }
 
-    /// Of equals the first.
+    /// Of equals the last: limits of plans come after those of every request.
     fn longest(&self, request: &Request, at: Time) -> Option<ReportedLimit> {
         let parts = self.seen(request, at);
         let counts =
@@ -80,7 +86,7 @@ impl Oracle {
         let (limit, states, _) =
             counts.reduce(
                 |longest, other| {
-                    if other.0.window > longest.0.window { other } else { longest }
+                    if other.0.window >= longest.0.window { other } else { longest }
                 },
             )?;
         let (quota, remaining) = (limit.quota(states, at), limit.room(states, at));
