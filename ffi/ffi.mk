@@ -21,7 +21,8 @@ ifeq ($(shell uname -s),Darwin)
 C_BUILT := libtidegate.dylib
 C_SHARED := libtidegate.$(C_VERSION).dylib
 C_SONAME := libtidegate.$(C_MAJOR).dylib
-C_STATIC_LIBS := -lSystem -lc -lm
+# The frameworks tell of files that change.
+C_STATIC_LIBS := -framework CoreServices -framework CoreFoundation -lSystem -lc -lm
 else
 C_BUILT := libtidegate.so
 C_SHARED := libtidegate.so.$(C_VERSION)

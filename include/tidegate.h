@@ -54,7 +54,8 @@
  *
  * Handles (tidegate_limiter, tidegate_clock, tidegate_reservation, tidegate_measure,
  * tidegate_ticket, tidegate_buckets, tidegate_usage_report, tidegate_watcher) are made and given back
- * by calls of this header. Using one that was given back is undefined, as with free(3). Giving back NULL is a no-op.
+ * by calls of this header. Using one that was given back is undefined, as with free(3). Giving back
+ * NULL is a no-op.
  *
  * Structs that start with `struct_size` only grow at their end. The caller sets it (the INIT
  * macros do); a library that is older or newer than the header writes what fits. 0 is refused.
@@ -326,7 +327,10 @@ typedef struct tidegate_bucket {
 typedef struct tidegate_usage_totals {
     /** sizeof(tidegate_usage_totals), set by the caller; fields beyond it are not written. */
     uint32_t struct_size;
-    /** Has the subject a count limit? That of the longest window is told of below; else its numbers are 0. */
+    /**
+     * Has the subject a count limit? That of the longest window is told of below; else its
+     * numbers are 0.
+     */
     bool has_limit;
     /** Always 0. */
     uint8_t reserved[3];
@@ -334,7 +338,10 @@ typedef struct tidegate_usage_totals {
     uint64_t window_ns;
     /** Units admitted in it. */
     uint64_t total;
-    /** Requests of any subject that were not recorded, for want of room for more subjects (`max_keys`). */
+    /**
+     * Requests of any subject that were not recorded, for want of room for more subjects
+     * (`max_keys`).
+     */
     uint64_t dropped;
     /** The limit's quota. */
     uint64_t quota;

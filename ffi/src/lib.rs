@@ -25,6 +25,7 @@ mod measure;
 mod operator;
 mod options;
 mod permit;
+mod place;
 mod plan;
 mod reservation;
 mod secret;

@@ -20,7 +20,8 @@ use crate::status::tidegate_status;
 pub struct tidegate_usage_totals {
     /// sizeof(tidegate_usage_totals), set by the caller; fields beyond it are not written.
     pub struct_size: u32,
-    /// Has the subject a count limit? That of the longest window is told of below; else its numbers are 0.
+    /// Has the subject a count limit? That of the longest window is told of below; else its
+    /// numbers are 0.
     pub has_limit: bool,
     /// Always 0.
     pub reserved: [u8; 3],
@@ -28,7 +29,8 @@ pub struct tidegate_usage_totals {
     pub window_ns: u64,
     /// Units admitted in it.
     pub total: u64,
-    /// Requests of any subject that were not recorded, for want of room for more subjects (`max_keys`).
+    /// Requests of any subject that were not recorded, for want of room for more subjects
+    /// (`max_keys`).
     pub dropped: u64,
     /// The limit's quota.
     pub quota: u64,

@@ -91,3 +91,36 @@ pub unsafe extern "C" fn tidegate_watcher_free(watcher: *mut tidegate_watcher) {
         Ok(())
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CStr;
+
+    use super::*;
+    use crate::error::{tidegate_last_error, tidegate_last_error_line};
+    use crate::status::TIDEGATE_ERROR_POLICY;
+
+    #[derive(Default)]
+    struct Heard(Vec<(tidegate_status, String, u32)>);
+
+    unsafe extern "C" fn hear(status: tidegate_status, context: *mut c_void) {
+        // SAFETY: the test's own context; the text lives until the next failure of this thread.
+        let (heard, text) =
+            unsafe { (&mut *context.cast::<Heard>(), CStr::from_ptr(tidegate_last_error())) };
+        heard.0.push((status, text.to_string_lossy().into_owned(), tidegate_last_error_line()));
+    }
+
+    /// Changes of files are the engine's tests.
+    #[test]
+    fn a_listener_is_told_what_became_of_a_file() {
+        let mut heard = Heard::default();
+        let callback = Callback { tell: hear, context: (&raw mut heard).cast() };
+        let error = engine::Policy::parse("[[limit]]\nrate = \"none\"\n").unwrap_err();
+        let text = error.to_string();
+        callback.call(WatchEvent::Refused(error));
+        callback.call(WatchEvent::Updated);
+        let [(refused, why, line), (updated, ..)] = &heard.0[..] else { panic!("two events") };
+        assert_eq!((*refused, why, *line), (TIDEGATE_ERROR_POLICY, &text, 2));
+        assert_eq!(*updated, TIDEGATE_OK);
+    }
+}

@@ -186,11 +186,72 @@ static void freeing_waits_for_a_wake_under_way(void)
     tidegate_clock_free(clock);
 }
 
+/* Each thread crosses the threshold of a key of its own, again and again; meanwhile listeners come and go, and
+ * the context of the one that went is freed at once. */
+typedef struct {
+    uint64_t calls; /* atomic */
+} heard;
+
+static int go_on; /* atomic */
+
+static void hear(const tidegate_alert *alert, void *context)
+{
+    (void)alert;
+    __atomic_fetch_add(&((heard *)context)->calls, 1, __ATOMIC_RELAXED);
+}
+
+static void *cross(void *argument)
+{
+    worker *w = (worker *)argument;
+    char own[16];
+    int len = snprintf(own, sizeof own, "own %u", w->number);
+    while (__atomic_load_n(&go_on, __ATOMIC_RELAXED)) {
+        if (!tidegate_try_acquire(limiter, own, (size_t)len, 2)
+            || tidegate_reset(limiter, own, (size_t)len) != TIDEGATE_OK)
+            w->failed++;
+    }
+    return NULL;
+}
+
+static void listeners_come_and_go(void)
+{
+    tidegate_clock *clock = clock_at(T0);
+    pthread_t threads[THREADS];
+    worker workers[THREADS];
+    unsigned i, rounds;
+    heard *current = NULL;
+    limiter = limiter_of("{\"limit\": [{\"rate\": \"2/hour\", \"alerts\": [0.5]}]}", clock);
+    __atomic_store_n(&go_on, 1, __ATOMIC_RELAXED);
+    for (i = 0; i < THREADS; i++) {
+        memset(&workers[i], 0, sizeof workers[i]);
+        workers[i].number = i;
+        CHECK(pthread_create(&threads[i], NULL, cross, &workers[i]) == 0);
+    }
+    for (rounds = 0; rounds < 50; rounds++) {
+        heard *next = (heard *)calloc(1, sizeof *next);
+        CHECK_OK(tidegate_on_alert(limiter, hear, next));
+        free(current);
+        current = next;
+        while (__atomic_load_n(&current->calls, __ATOMIC_RELAXED) < THREADS)
+            sched_yield();
+    }
+    CHECK_OK(tidegate_on_alert(limiter, NULL, NULL));
+    free(current);
+    __atomic_store_n(&go_on, 0, __ATOMIC_RELAXED);
+    for (i = 0; i < THREADS; i++) {
+        CHECK(pthread_join(threads[i], NULL) == 0);
+        CHECK_U64(workers[i].failed, 0);
+    }
+    tidegate_limiter_free(limiter);
+    tidegate_clock_free(clock);
+}
+
 int main(void)
 {
     shared_and_own_keys();
     errors_of_each_thread();
     waiters();
     freeing_waits_for_a_wake_under_way();
+    listeners_come_and_go();
     return result("threads");
 }
