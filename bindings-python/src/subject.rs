@@ -16,7 +16,7 @@ use crate::error::argument;
 
 /// The UTF-8 of a `str`, or `bytes`; `None` when it is neither. `name` is what a refusal calls it, made only when
 /// there is one.
-#[inline]
+#[inline(always)]
 fn bytes<'a>(
     value: Borrowed<'a, '_, PyAny>,
     name: impl FnOnce() -> String,
@@ -61,27 +61,27 @@ impl fmt::Display for Place {
     }
 }
 
-/// A key, or a request.
+/// A key, or a request. (In a box: a subject is then as small as a key, which is nearly always what it is.)
 pub(crate) enum Subject<'a, 'py> {
     Key(&'a [u8]),
-    Request(Attributes<'py>),
+    Request(Box<Attributes<'py>>),
 }
 
 impl<'a, 'py> FromPyObject<'a, 'py> for Subject<'a, 'py> {
     type Error = PyErr;
 
-    #[inline]
+    #[inline(always)]
     fn extract(value: Borrowed<'a, 'py, PyAny>) -> PyResult<Subject<'a, 'py>> {
         Subject::read(value, Place::Alone)
     }
 }
 
 impl<'a, 'py> Subject<'a, 'py> {
-    #[inline]
+    #[inline(always)]
     fn read(value: Borrowed<'a, 'py, PyAny>, place: Place) -> PyResult<Subject<'a, 'py>> {
         match bytes(value, || place.to_string()) {
             Some(key) => key.map(Subject::Key),
-            None => Attributes::read(value, place).map(Subject::Request),
+            None => Attributes::read(value, place).map(Box::new).map(Subject::Request),
         }
     }
 }

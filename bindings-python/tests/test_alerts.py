@@ -22,7 +22,8 @@ def test_p12_a_crossing_is_told_once(limiter, clock):
     for _ in range(10):
         limiter.acquire({"key": "a", "route": "GET /"})
     limiter.acquire(b"\xff", 9, now_ns=clock.now_ns())
-    assert [(alert.threshold, alert.used) for alert in told] == [(0.5, 5), (0.8, 8), (0.5, 9), (0.8, 9)]
+    seen = [(alert.threshold, alert.used) for alert in told]
+    assert seen == [(0.5, 5), (0.8, 8), (0.5, 9), (0.8, 9)]
     alert = told[0]
     assert (alert.limit, alert.plan, alert.method, alert.capacity) == ("calls", None, "count", 10)
     assert alert.threshold_permille == 500
@@ -90,7 +91,11 @@ def test_a_listener_may_call_the_limiter(limiter):
 @pytest.mark.parametrize("raised", [ValueError("mine"), KeyboardInterrupt("mine")], ids=repr)
 def test_what_a_listener_raises_goes_to_the_hook(limiter, monkeypatch, raised):
     caught = []
-    monkeypatch.setattr(sys, "unraisablehook", lambda hook: caught.append((hook.exc_value, hook.object)))
+
+    def hook(unraisable):
+        caught.append((unraisable.exc_value, unraisable.object))
+
+    monkeypatch.setattr(sys, "unraisablehook", hook)
 
     def listener(alert):
         raise raised

@@ -86,7 +86,11 @@ def test_bad_arguments(limiter, path):
 
 def test_what_a_function_raises_goes_to_the_hook(limiter, path, monkeypatch):
     caught = queue.Queue()
-    monkeypatch.setattr(sys, "unraisablehook", lambda hook: caught.put((hook.exc_value, hook.object)))
+
+    def hook(unraisable):
+        caught.put((unraisable.exc_value, unraisable.object))
+
+    monkeypatch.setattr(sys, "unraisablehook", hook)
     raised = ValueError("mine")
 
     def on_event(event):
@@ -159,16 +163,24 @@ def test_a_watch_ends_with_its_last_reference(limiter, path):
     assert gone() is None
 
 
-def test_a_watch_that_is_open_when_the_interpreter_exits(path):
+def test_a_function_that_runs_when_the_interpreter_exits(path):
     script = f"""if True:
-        import tidegate
+        import threading, tidegate
+        entered = threading.Event()
+
+        def on_event(event):
+            entered.set()
+            for _ in range(300_000):
+                pass
+            print("told")
+
         limiter = tidegate.Limiter("1/hour")
-        watch = limiter.watch({str(path)!r}, print)
-        circle = [watch]
-        circle.append(circle)
+        watch = limiter.watch({str(path)!r}, on_event)
+        open({str(path)!r}, "a").write("# changed")
+        entered.wait()
     """
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+    assert (run.returncode, run.stdout, run.stderr) == (0, "told\n", "")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
