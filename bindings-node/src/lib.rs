@@ -21,3 +21,4 @@ mod refusal;
 mod reports;
 mod subject;
 mod wait;
+mod watch;

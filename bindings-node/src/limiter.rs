@@ -25,6 +25,7 @@ use crate::refusal::Refusal;
 use crate::reports::{ExactSnapshot, ExactStats, ExactUsage};
 use crate::subject::{Subject, Value, ask};
 use crate::wait::{NativeTicket, WakeList};
+use crate::watch::{Listener, NativeWatch};
 
 /// What a policy was given as.
 #[napi(string_enum = "lowercase")]
@@ -402,6 +403,12 @@ impl NativeLimiter {
         let window = window.map(|window| span(window.0));
         let report = ask!(key.asked(), it => self.limiter.usage_at(it, window, now));
         answer(env, report).map(ExactUsage::from)
+    }
+
+    /// Follows a policy file; `listener` is told null of an update, else why it was refused.
+    #[napi(catch_unwind)]
+    pub fn watch(&self, env: Env, path: String, listener: Listener) -> napi::Result<NativeWatch> {
+        NativeWatch::new(env, &self.limiter, &path, listener)
     }
 
     /// From now on alerts are kept for `take_alerts`, or are not.
