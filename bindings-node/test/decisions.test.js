@@ -157,6 +157,8 @@ test('headers and bodies are exact at any time, for any span', () => {
       for (const off of [0n, 1n, 127n, 128n, 129n, 499_999_999n, 999_999_999n, 123_456_789n]) {
         clock.setNs(time + off)
         const cost = off === 129n ? 3n : 1n
+        const [foreseen, exactly] = [plain.peek('a', cost), exact.peekAt('a', cost, clock.nowNs())]
+        assert.deepEqual(said(foreseen), said(exactly), `peek of ${JSON.stringify(policy)} at ${time + off}`)
         const decision = plain.acquire('a', cost)
         const twin = exact.acquireAt('a', cost, clock.nowNs())
         assert.deepEqual(said(decision), said(twin), `${JSON.stringify(policy)} at ${time + off}`)
