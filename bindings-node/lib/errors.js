@@ -43,12 +43,24 @@ function readingPolicy(call) {
   try {
     return call()
   } catch (error) {
-    if (error.code === 'ERR_TIDEGATE_POLICY') throw new PolicyError(error.message, error)
-    if (error.code === 'ERR_TIDEGATE_FILE' && error.errno !== undefined) {
-      error.code = getSystemErrorName(error.errno)
-    }
-    throw error
+    throw ofPolicy(error)
   }
 }
 
-module.exports = { PolicyError, RateLimitedError, readingPolicy }
+// An error of the native layer about a policy or its file, as users see it.
+function ofPolicy(error) {
+  if (error.code === 'ERR_TIDEGATE_POLICY') return new PolicyError(error.message, error)
+  if (error.code === 'ERR_TIDEGATE_FILE' && error.errno !== undefined) {
+    error.code = getSystemErrorName(error.errno)
+  }
+  return error
+}
+
+// Throws an error where nobody waits for an answer: it becomes an uncaught one.
+function throwLater(error) {
+  process.nextTick(() => {
+    throw error
+  })
+}
+
+module.exports = { PolicyError, RateLimitedError, readingPolicy, ofPolicy, throwLater }

@@ -6,12 +6,13 @@ const { native } = require('./native.js')
 const { numbers, written, roomFor, writtenMany, plain } = require('./decision.js')
 const { exact } = require('./exact.js')
 const { countsOf, plainSnapshot, plainUsage, exactUsage, alertOf } = require('./reports.js')
-const { RateLimitedError, readingPolicy } = require('./errors.js')
+const { RateLimitedError, readingPolicy, throwLater } = require('./errors.js')
 const { nativeOf } = require('./clock.js')
 const { Reservation } = require('./reservation.js')
 const { checked, explicit, keysOf, wrongType } = require('./options.js')
 const { PolicyFile, sourceOf } = require('./policy.js')
 const { wait, askAgain } = require('./waiting.js')
+const { Watch } = require('./watch.js')
 
 const OPTIONS = { clock: 'any', maxKeys: 'number', onFull: 'string', store: 'string', name: 'string' }
 
@@ -21,6 +22,12 @@ function clockOf(clock) {
   const manual = nativeOf(clock)
   if (manual === undefined) throw wrongType('clock', "a ManualClock, 'counter', 'system' or 'coarse'", clock)
   return [manual, undefined]
+}
+
+function fileOf(path) {
+  const file = path instanceof URL ? fileURLToPath(path) : path
+  if (typeof file !== 'string') throw wrongType('path', 'a string or a file: URL', path)
+  return file
 }
 
 function planNamed(plan) {
@@ -52,9 +59,7 @@ class Limiter {
   }
 
   static fromFile(path, options) {
-    const file = path instanceof URL ? fileURLToPath(path) : path
-    if (typeof file !== 'string') throw wrongType('path', 'a string or a file: URL', path)
-    return new this(new PolicyFile(file), options)
+    return new this(new PolicyFile(fileOf(path)), options)
   }
 
   get name() {
@@ -162,6 +167,11 @@ class Limiter {
     }
     this.#listener = listener
     this.#native.listen(listener !== null)
+  }
+
+  watch(path, listener) {
+    if (typeof listener !== 'function') throw wrongType('listener', 'a function', listener)
+    return new Watch(this.#native, fileOf(path), listener)
   }
 
   async wait(key, options) {
@@ -282,9 +292,7 @@ class Limiter {
       try {
         this.#listener?.(alertOf(alert))
       } catch (error) {
-        process.nextTick(() => {
-          throw error
-        })
+        throwLater(error)
       }
     }
   }

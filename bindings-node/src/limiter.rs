@@ -1,4 +1,4 @@
-//! Behind `Limiter`: set-up, and every call that is not hot.
+//! Behind `Limiter`: set-up, and every call about requests that is not hot (plans, reports and listeners: `plans.rs`).
 //!
 //! Each call takes an optional time at its end; answers are exact and `lib/*.js` makes them
 //! convenient.
@@ -11,10 +11,9 @@ use napi::{JsValue, sys};
 use napi_derive::napi;
 use tidegate::{Limiter, Policy, Timestamp};
 
-use crate::alerts::{NativeAlert, Told};
+use crate::alerts::Told;
 use crate::argument::{
-    self, Cost, DurationMs, DurationNs, LatencyNs, MaxKeys, NowNs, TimeoutMs, Units, WindowMs,
-    WindowNs, span,
+    self, Cost, DurationMs, DurationNs, LatencyNs, MaxKeys, NowNs, TimeoutMs, Units, span,
 };
 use crate::clock::NativeClock;
 use crate::decision::ExactDecision;
@@ -22,8 +21,8 @@ use crate::held::{NativeAdmission, NativeReservation};
 use crate::hot;
 use crate::keys::Keys;
 use crate::refusal::Refusal;
-use crate::reports::{ExactSnapshot, ExactStats, ExactUsage};
-use crate::subject::{Subject, Value, ask};
+use crate::reports::{ExactSnapshot, ExactStats};
+use crate::subject::{Subject, ask};
 use crate::wait::{NativeTicket, WakeList};
 
 /// What a policy was given as.
@@ -62,12 +61,12 @@ pub struct NativeOptions {
 /// Behind `Limiter`.
 #[napi]
 pub struct NativeLimiter {
-    limiter: Limiter,
-    told: Arc<Told>,
+    pub(crate) limiter: Limiter,
+    pub(crate) told: Arc<Told>,
 }
 
 /// Throws what was refused.
-fn answer<T, R: Into<Refusal>>(env: Env, result: Result<T, R>) -> napi::Result<T> {
+pub(crate) fn answer<T, R: Into<Refusal>>(env: Env, result: Result<T, R>) -> napi::Result<T> {
     result.map_err(|refusal| refusal.into().throw(env))
 }
 
@@ -334,92 +333,6 @@ impl NativeLimiter {
             Some(now) => ask!(key.asked(), it => self.limiter.renew_at(it, now)),
         };
         answer(env, renewed)
-    }
-
-    /// Gives a plan to a value of the attribute `plan_by`.
-    #[napi(catch_unwind)]
-    pub fn assign(
-        &self,
-        env: Env,
-        value: Value,
-        plan: String,
-        duration: Option<DurationMs>,
-    ) -> napi::Result<()> {
-        let duration = duration.map(|duration| span(duration.0));
-        answer(env, self.limiter.assign(value.0, &plan, duration))
-    }
-
-    /// The same from `now` on.
-    #[napi(catch_unwind)]
-    pub fn assign_at(
-        &self,
-        env: Env,
-        value: Value,
-        plan: String,
-        duration: Option<DurationNs>,
-        now: NowNs,
-    ) -> napi::Result<()> {
-        let now = answer(env, now.timestamp())?;
-        let duration = duration.map(|duration| span(duration.0));
-        answer(env, self.limiter.assign_at(value.0, &plan, duration, now))
-    }
-
-    /// Takes back what was assigned.
-    #[napi(catch_unwind)]
-    pub fn unassign(&self, value: Value) {
-        self.limiter.unassign(value.0);
-    }
-
-    /// The plan that holds.
-    #[napi(catch_unwind)]
-    pub fn plan_of(&self, key: Subject) -> Option<&'static str> {
-        ask!(key.asked(), it => self.limiter.plan_of(it))
-    }
-
-    /// What a subject used.
-    #[napi(catch_unwind)]
-    pub fn usage(
-        &self,
-        env: Env,
-        key: Subject,
-        window: Option<WindowMs>,
-    ) -> napi::Result<ExactUsage> {
-        let window = window.map(|window| span(window.0));
-        let report = ask!(key.asked(), it => self.limiter.usage(it, window));
-        answer(env, report).map(ExactUsage::from)
-    }
-
-    /// What a subject used until `now`.
-    #[napi(catch_unwind)]
-    pub fn usage_at(
-        &self,
-        env: Env,
-        key: Subject,
-        window: Option<WindowNs>,
-        now: NowNs,
-    ) -> napi::Result<ExactUsage> {
-        let now = answer(env, now.timestamp())?;
-        let window = window.map(|window| span(window.0));
-        let report = ask!(key.asked(), it => self.limiter.usage_at(it, window, now));
-        answer(env, report).map(ExactUsage::from)
-    }
-
-    /// From now on alerts are kept for `take_alerts`, or are not.
-    #[napi(catch_unwind)]
-    pub fn listen(&self, on: bool) {
-        if on {
-            let told = Arc::clone(&self.told);
-            self.limiter.on_alert(move |alert| told.push(alert));
-        } else {
-            self.limiter.clear_alerts();
-            self.told.take();
-        }
-    }
-
-    /// The alerts that came since the last time.
-    #[napi(catch_unwind)]
-    pub fn take_alerts(&self) -> Vec<NativeAlert> {
-        self.told.take()
     }
 
     /// Changes the limits.

@@ -71,7 +71,7 @@ impl Refusal {
 
     /// # Safety
     /// `env` is the environment of the running call.
-    unsafe fn to_js(&self, env: sys::napi_env) -> sys::napi_value {
+    pub(crate) unsafe fn to_js(&self, env: sys::napi_env) -> sys::napi_value {
         // SAFETY: as promised by the caller.
         unsafe {
             match self {
