@@ -3,6 +3,7 @@
 //! A crossing is found where a payment is made, by comparing what was used before and after; so it is told once,
 //! and again only after use has fallen below the threshold. Nobody is called while anything is locked.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -40,7 +41,8 @@ pub(crate) struct Alerts(RwLock<Option<Listener>>);
 
 impl Limiter {
     /// Calls `listener` whenever use of a limit passes one of its thresholds, in the thread whose call passed it,
-    /// after the decision is made. There is one listener; another takes its place.
+    /// after the decision is made. There is one listener; another takes its place. It may call this limiter. If it panics,
+    /// the panic ends there: what was decided is decided, and whoever asked gets the answer.
     ///
     /// ```
     /// use std::sync::{Arc, Mutex};
@@ -57,12 +59,15 @@ impl Limiter {
     /// # Ok::<(), tidegate::Error>(())
     /// ```
     pub fn on_alert(&self, listener: impl Fn(&Alert<'_, '_>) + Send + Sync + 'static) {
-        *self.alerts().0.write() = Some(Arc::new(listener));
+        let before = self.alerts().0.write().replace(Arc::new(listener));
+        // After the lock: what the listener owns may call this limiter when it goes.
+        drop(before);
     }
 
     /// Nobody wants to know any more.
     pub fn clear_alerts(&self) {
-        self.alerts().0.write().take();
+        let before = self.alerts().0.write().take();
+        drop(before);
     }
 
     pub(crate) fn tell(&self, notes: &Notes, subject: &impl Subject) {
@@ -77,7 +82,7 @@ impl Limiter {
         let Some(listener) = self.alerts().0.read().clone() else { return };
         subject.ask(|request| {
             for crossing in &notes.crossings {
-                listener(&Alert {
+                let alert = Alert {
                     limit: crossing.terms.name.as_str(),
                     plan: crossing.terms.plan.text(),
                     method: crossing.terms.method,
@@ -85,7 +90,10 @@ impl Limiter {
                     used: crossing.used,
                     capacity: crossing.capacity,
                     request,
-                });
+                };
+                // The request has paid: its receipt, and with it a permit, would be lost with the caller's stack. And
+                // it may be told of from a destructor. (The panic has been reported by the hook.)
+                let _ = catch_unwind(AssertUnwindSafe(|| listener(&alert)));
             }
         });
     }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::decision::Decision;
+use crate::decision::{Decision, Reason};
 use crate::error::Result;
 use crate::limiter::Limiter;
 use crate::plan::Payment;
@@ -70,14 +70,15 @@ impl Reservation {
     }
 
     fn settle_in(self, actual: u64, at: Moment) -> Result<()> {
-        if !self.decision.allowed() {
+        // Who was let pass uncounted has taken nothing.
+        if self.decision.reason() != Reason::Ok {
             return Ok(());
         }
         let Reservation { limiter, subject, cost, receipt, .. } = &self;
         if actual > *cost {
             return limiter.charge_late(&subject, at, Method::Count, actual - cost);
         }
-        limiter.change(&subject, at, Strictness::Strict, |plan, words| {
+        limiter.change(&subject, at, Strictness::Giving, |plan, words| {
             plan.refund_receipt(words, at, receipt, cost - actual);
         })?;
         limiter.wake(&subject);
@@ -85,9 +86,9 @@ impl Reservation {
     }
 
     fn cancel_in(self, at: Moment) -> Result<()> {
-        if self.decision.allowed() {
+        if self.decision.reason() == Reason::Ok {
             let Reservation { limiter, subject, receipt, .. } = &self;
-            limiter.change(&subject, at, Strictness::Strict, |plan, words| {
+            limiter.change(&subject, at, Strictness::Giving, |plan, words| {
                 plan.release_receipt(words, at, receipt);
             })?;
         }
@@ -118,7 +119,9 @@ impl Admission {
         decision: Decision,
         receipt: Vec<Payment>,
     ) -> Admission {
-        Admission { limiter, subject, started, decision, receipt, open: decision.allowed() }
+        // Who was let pass uncounted owes nothing.
+        let open = decision.reason() == Reason::Ok;
+        Admission { limiter, subject, started, decision, receipt, open }
     }
 
     /// The decision; when it denies, there is nothing to finish.

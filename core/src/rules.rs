@@ -154,6 +154,9 @@ pub(crate) enum Strictness {
     Strict,
     /// A limit whose attributes are missing is left out.
     Lenient,
+    /// As `Lenient`, and every record counts in which the request may have taken something before the policy or its plan
+    /// changed.
+    Giving,
 }
 
 impl Rules {
@@ -212,32 +215,46 @@ impl Rules {
     /// # Errors
     /// An `ip` that is no address.
     #[inline]
-    pub(crate) fn read<'r>(&self, request: &Request<'r>) -> Result<Given<'r>> {
+    pub(crate) fn read<'r>(
+        &self,
+        request: &Request<'r>,
+        strictness: Strictness,
+    ) -> Result<Given<'r>> {
         let mut given = Given { values: [None; MAX_ATTRIBUTES], network: [0; 16], matched: 0 };
         for (number, value) in self.known.iter().zip(request.known()) {
             if let Some(value) = value
                 && *number != NONE
             {
-                self.take(&mut given, *number, value)?;
+                self.take(&mut given, *number, value, strictness)?;
             }
         }
         for (name, value) in request.others() {
             if let Some(number) = number_of(&self.attributes, name) {
-                self.take(&mut given, number, value)?;
+                self.take(&mut given, number, value, strictness)?;
             }
         }
         Ok(given)
     }
 
     #[inline(always)]
-    fn take<'r>(&self, given: &mut Given<'r>, number: usize, value: &'r [u8]) -> Result<()> {
-        given.values[number] = Some(value);
+    fn take<'r>(
+        &self,
+        given: &mut Given<'r>,
+        number: usize,
+        value: &'r [u8],
+        strictness: Strictness,
+    ) -> Result<()> {
         let mut address = None;
         if Some(number) == self.ip {
-            let bits = address_of(value)?;
+            let bits = match address_of(value) {
+                // It was taken when the policy did not speak of it.
+                Err(_) if strictness == Strictness::Giving => return Ok(()),
+                bits => bits?,
+            };
             given.network = self.network_of(bits).to_be_bytes();
             address = Some(bits);
         }
+        given.values[number] = Some(value);
         if let Some(matcher) = &self.matchers[number] {
             given.matched |= matcher.matches(value, address);
         }
@@ -341,7 +358,7 @@ impl Rules {
             let terms = || rule.terms[variant.unwrap_or(0)];
             match self.tag(given, &rule.by, hasher) {
                 Ok(tag) => parts.push(Part { scope, tag }),
-                Err(_) if strictness == Strictness::Lenient => {}
+                Err(_) if strictness != Strictness::Strict => {}
                 Err(missing) => match rule.missing {
                     Missing::Skip => {}
                     Missing::Deny => return Ok(Some(terms())),

@@ -43,7 +43,7 @@ pub struct BucketSnapshot {
 impl Snapshot {
     pub(crate) fn new(asked: &[Asked<'_>], at: Moment) -> Snapshot {
         let mut buckets = Vec::new();
-        for Asked { plan, words } in asked {
+        for Asked { plan, words, .. } in asked {
             for limit in &plan.limits {
                 for bucket in &limit.buckets {
                     let of = bucket.of(words);

@@ -6,6 +6,10 @@
 //! the truth at one moment; then all are written and let go. Who meets a record that was changed meanwhile lets
 //! go of those it has and begins again.
 //!
+//! A key without a record gets one first, empty or with what it inherits, and then all begins anew; unless the change
+//! leaves it as it begins: then it needs none. A key that the store has no place for does the same if the caller says
+//! so (`Joint::spare`): it is asked as what it is, a key never seen, and the other records change without it.
+//!
 //! Nobody waits for a lock while it holds one, so that there is no deadlock: not with others who lock several,
 //! nor with those who lock sets of slots and then records. Somebody's change is the reason of every new beginning.
 
@@ -23,7 +27,16 @@ use crate::sync::spin;
 /// Words of all records of a request, as they are in most requests.
 const WORDS: usize = 32;
 
-type Looks = SmallVec<[Look; 4]>;
+type Looks = SmallVec<[Sight; 4]>;
+
+/// What was found of a key.
+#[derive(Clone, Copy, Debug)]
+enum Sight {
+    Record(Look),
+    /// No record, but a place for one.
+    Absent,
+    NoPlace,
+}
 
 /// A request's records in one engine, under one variant.
 pub(crate) struct Joint<'v> {
@@ -33,6 +46,17 @@ pub(crate) struct Joint<'v> {
     pub(crate) variant: Option<usize>,
     pub(crate) at: Moment,
     pub(crate) pressure: OnPressure,
+    /// Is a key that the store has no place for left out? Else nothing is done.
+    pub(crate) spare: bool,
+}
+
+/// What has become of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Made {
+    /// It was kept.
+    pub(crate) kept: bool,
+    /// But for a key that the store has no place for.
+    pub(crate) spared: bool,
 }
 
 impl Joint<'_> {
@@ -42,7 +66,7 @@ impl Joint<'_> {
         &self,
         visit: &Visit<'_>,
         mut change: impl FnMut(&mut [Asked<'_>]) -> bool,
-    ) -> Result<bool, Undone> {
+    ) -> Result<Made, Undone> {
         let (mut near, mut far, mut looks) = ([[0; WORDS]; 2], Vec::new(), Looks::new());
         let scopes = &self.scopes()[..];
         let length = scopes.iter().map(|(scope, _)| scope.table.words()).sum();
@@ -55,30 +79,18 @@ impl Joint<'_> {
         };
         loop {
             let complete = self.look(visit, scopes, [&mut *before, &mut *after], &mut looks)?;
-            if !self.change(scopes, after, &mut change) {
-                return Ok(false);
+            let kept = self.change(scopes, &looks, after, &mut change);
+            let made = || Made { kept, spared: !complete && spared(&looks) };
+            if !kept {
+                return Ok(made());
             }
-            if !complete {
-                self.make_records(visit, scopes)?;
-            } else if commit(scopes, &looks, before, after) {
-                return Ok(true);
+            if (complete || !self.make_records(visit, scopes, &looks, before, after)?)
+                && commit(scopes, &looks, before, after)
+            {
+                return Ok(made());
             }
             spin();
         }
-    }
-
-    /// Runs `look` on records as they are of keys never seen.
-    pub(crate) fn fresh(&self, look: impl FnOnce(&mut [Asked<'_>])) {
-        let scopes = &self.scopes()[..];
-        let length = scopes.iter().map(|(scope, _)| scope.table.words()).sum();
-        let mut words = vec![0; length];
-        let mut look = Some(look);
-        self.change(scopes, &mut words, &mut |asked| {
-            if let Some(look) = look.take() {
-                look(asked);
-            }
-            false
-        });
     }
 
     /// The scopes of all parts.
@@ -104,7 +116,7 @@ impl Joint<'_> {
             loop {
                 match scope.table.look(tag, before, words) {
                     Ok(look) => {
-                        looks.push(look);
+                        looks.push(Sight::Record(look));
                         break;
                     }
                     Err(Found::Moved) => return Err(Undone::Moved),
@@ -113,6 +125,15 @@ impl Joint<'_> {
                         match self.insert(visit, scope, tag, |begin| words.copy_from_slice(begin)) {
                             Inserted::Done => {
                                 complete = false;
+                                looks.push(Sight::Absent);
+                                before.copy_from_slice(words);
+                                break;
+                            }
+                            Inserted::Full if self.spare => {
+                                complete = false;
+                                looks.push(Sight::NoPlace);
+                                words.fill(0);
+                                before.fill(0);
                                 break;
                             }
                             Inserted::Again => {}
@@ -126,20 +147,36 @@ impl Joint<'_> {
         Ok(complete)
     }
 
-    /// Gives every key a record.
+    /// Gives a record to every key that needs one and has none; were there any?
     #[cold]
-    fn make_records(&self, visit: &Visit<'_>, scopes: &[(&Scope, u64)]) -> Result<(), Undone> {
-        for &(scope, tag) in scopes {
-            let variant = self.variant;
-            match self.insert(visit, scope, tag, |words| {
-                scope.under(variant, words, self.at);
-            }) {
+    fn make_records(
+        &self,
+        visit: &Visit<'_>,
+        scopes: &[(&Scope, u64)],
+        looks: &[Sight],
+        before: &[u64],
+        after: &[u64],
+    ) -> Result<bool, Undone> {
+        let (mut made, mut start) = (false, 0);
+        for (&(scope, tag), look) in scopes.iter().zip(looks) {
+            let (stamp, end) = (start, start + scope.table.words());
+            start = end;
+            // The stamp alone is no use of anything.
+            let changed = before[stamp + 1..end] != after[stamp + 1..end];
+            if !matches!(look, Sight::Absent) || !changed {
+                continue;
+            }
+            made = true;
+            let previous = Engines::previous(scope, visit);
+            let begin = |words: &mut [u64]| _ = scope.under(self.variant, words, self.at);
+            match scope.insert_begun(previous, tag, self.at, self.pressure, begin) {
                 Inserted::Done | Inserted::Again => {}
+                Inserted::Full if self.spare => {}
                 Inserted::Moved => return Err(Undone::Moved),
                 Inserted::Full => return Err(Undone::Full),
             }
         }
-        Ok(())
+        Ok(made)
     }
 
     fn insert(
@@ -157,37 +194,50 @@ impl Joint<'_> {
     fn change(
         &self,
         scopes: &[(&Scope, u64)],
+        looks: &[Sight],
         words: &mut [u64],
         change: &mut impl FnMut(&mut [Asked<'_>]) -> bool,
     ) -> bool {
         let mut asked: SmallVec<[Asked<'_>; 4]> = SmallVec::new();
         let mut rest = words;
-        for (scope, _) in scopes {
+        for ((scope, _), look) in scopes.iter().zip(looks) {
             let (words, others) = rest.split_at_mut(scope.table.words());
             rest = others;
             let (plan, words) = scope.under(self.variant, words, self.at);
-            asked.push(Asked { plan, words });
+            let met = self.variant.is_some_and(|variant| scope.has_limits(variant));
+            asked.push(Asked { plan, words, met, lasts: !matches!(look, Sight::NoPlace) });
         }
         change(&mut asked)
     }
 }
 
-/// Writes all words, provided that nothing happened to any of the records.
+#[cold]
+fn spared(looks: &[Sight]) -> bool {
+    looks.iter().any(|look| matches!(look, Sight::NoPlace))
+}
+
+/// Writes all words, provided that nothing happened to any of the records. A key without one needs none.
 #[inline]
-fn commit(scopes: &[(&Scope, u64)], looks: &[Look], before: &[u64], after: &[u64]) -> bool {
-    for (seized, ((scope, _), look)) in scopes.iter().zip(looks).enumerate() {
-        if !scope.table.seize(*look) {
-            for ((scope, _), look) in scopes.iter().zip(&looks[..seized]) {
-                scope.table.let_go(*look);
+fn commit(scopes: &[(&Scope, u64)], looks: &[Sight], before: &[u64], after: &[u64]) -> bool {
+    let records = || scopes.iter().zip(looks);
+    for (seized, ((scope, _), look)) in records().enumerate() {
+        if let Sight::Record(look) = look
+            && !scope.table.seize(*look)
+        {
+            for ((scope, _), look) in records().take(seized) {
+                if let Sight::Record(look) = look {
+                    scope.table.let_go(*look);
+                }
             }
             return false;
         }
     }
     let (mut before, mut after) = (before, after);
-    for ((scope, _), look) in scopes.iter().zip(looks) {
+    for ((scope, _), look) in records() {
         let (was, others_before) = before.split_at(scope.table.words());
         let (is, others_after) = after.split_at(scope.table.words());
         (before, after) = (others_before, others_after);
+        let Sight::Record(look) = look else { continue };
         // What stays as it was is let go as it was: nobody has to look again for its sake. (Word by word: see `look`.)
         match was.iter().zip(is).any(|(was, is)| was != is) {
             false => scope.table.let_go(*look),
@@ -230,7 +280,8 @@ mod models {
             loop {
                 let engine = self.engines.engine(&visit);
                 let pressure = OnPressure::Inherit;
-                let joint = Joint { engine, parts: &parts, variant: Some(0), at, pressure };
+                let joint =
+                    Joint { engine, parts: &parts, variant: Some(0), at, pressure, spare: false };
                 let mut allowed = false;
                 let done = joint.transact(&visit, |asked| {
                     let mut decision = Decision::NONE;
@@ -251,7 +302,8 @@ mod models {
             let parts = [Part { scope, tag: 77 }];
             let engine = self.engines.engine(&visit);
             let pressure = OnPressure::Inherit;
-            let joint = Joint { engine, parts: &parts, variant: Some(0), at, pressure };
+            let joint =
+                Joint { engine, parts: &parts, variant: Some(0), at, pressure, spare: false };
             let mut used = 0;
             let looked = joint.transact(&visit, |asked| {
                 let limit = &asked[0].plan.limits[0];

@@ -179,7 +179,14 @@ impl Scope {
         (self.variant(self.stamp(words).unwrap_or(0)), &words[1..])
     }
 
-    /// Converts a copy of a record to a variant (`None`: the one it is under), and returns the words under its plan.
+    /// Has a variant limits here?
+    #[inline]
+    pub(super) fn has_limits(&self, variant: usize) -> bool {
+        !self.variant(variant).limits.is_empty()
+    }
+
+    /// Converts a copy of a record to a variant (`None`, or one without limits here: that it is under), and returns the
+    /// words under its plan.
     pub(super) fn under<'w>(
         &self,
         variant: Option<usize>,
@@ -190,7 +197,7 @@ impl Scope {
             return (&self.plan, words);
         }
         let stamp = self.stamp(words);
-        let variant = variant.or(stamp).unwrap_or(0);
+        let variant = variant.filter(|&variant| self.has_limits(variant)).or(stamp).unwrap_or(0);
         let plan = self.variant(variant);
         if stamp.is_some_and(|stamp| stamp != variant) {
             let mut before = [0; MAX_WORDS];
@@ -249,6 +256,22 @@ impl Scope {
     ) -> Inserted {
         let judge = At { scope: self, previous, at };
         self.table.insert(tag, &judge, pressure, change)
+    }
+
+    /// Gives a key the record that it begins with, also if that is what it inherits and nothing else.
+    pub(super) fn insert_begun(
+        &self,
+        previous: Option<&Scope>,
+        tag: u64,
+        at: Moment,
+        pressure: OnPressure,
+        mut begin: impl FnMut(&mut [u64]),
+    ) -> Inserted {
+        let judge = At { scope: self, previous, at };
+        self.table.insert_if(tag, &judge, pressure, |words| {
+            begin(words);
+            true
+        })
     }
 
     /// Carries over all that `old` still has.

@@ -55,7 +55,7 @@ impl Limiter {
     fn charge(&self, subject: &impl Subject, at: Moment, method: Method, units: u64) -> Result<()> {
         match subject.as_key() {
             Some(key) if self.charge_key(key, at, method, units) => Ok(()),
-            _ => self.charge_any(subject, at, method, units),
+            _ => self.charge_any(subject, at, Strictness::Strict, method, units),
         }
     }
 
@@ -79,13 +79,14 @@ impl Limiter {
         &self,
         subject: &impl Subject,
         at: Moment,
+        strictness: Strictness,
         method: Method,
         units: u64,
     ) -> Result<()> {
         let mut notes = Notes::default();
-        self.with_records(subject, at, Strictness::Strict, |asked| {
+        self.with_records(subject, at, strictness, |asked| {
             let mut noted = Vec::new();
-            for Asked { plan, words } in asked {
+            for Asked { plan, words, .. } in asked.iter_mut().filter(|asked| asked.met) {
                 plan.charge(words, at, method, units, &mut notes);
                 noted.append(&mut notes.crossings);
             }
@@ -162,7 +163,7 @@ impl Limiter {
         let mut all = true;
         self.with_records(subject, at, Strictness::Strict, |asked| {
             all = true;
-            for Asked { plan, words } in asked {
+            for Asked { plan, words, .. } in asked {
                 all &= plan.renew(words, at, None);
             }
             true
@@ -235,10 +236,11 @@ impl Limiter {
         method: Method,
         units: u64,
     ) -> Result<()> {
-        self.charge_any(subject, at, method, units)
+        self.charge_any(subject, at, Strictness::Giving, method, units)
     }
 
-    /// A request is done: its time is charged, and its permits are given back.
+    /// A request is done: its time is charged to the limits that it meets now, and its permits are given back to those
+    /// that gave them out.
     pub(crate) fn finish(
         &self,
         subject: &impl Subject,
@@ -247,11 +249,13 @@ impl Limiter {
         receipt: &[Payment],
     ) -> Result<()> {
         let mut notes = Notes::default();
-        self.with_records(subject, at, Strictness::Strict, |asked| {
+        self.with_records(subject, at, Strictness::Giving, |asked| {
             let mut noted = Vec::new();
-            for Asked { plan, words } in asked {
-                plan.charge(words, at, Method::Latency, elapsed, &mut notes);
-                noted.append(&mut notes.crossings);
+            for Asked { plan, words, met, .. } in asked {
+                if *met {
+                    plan.charge(words, at, Method::Latency, elapsed, &mut notes);
+                    noted.append(&mut notes.crossings);
+                }
                 plan.release_receipt(words, at, receipt);
             }
             notes.crossings = noted;
@@ -270,10 +274,10 @@ impl Limiter {
         receipt: &mut [Payment],
     ) -> Result<bool> {
         let (mut all, mut renewed) = (false, receipt.to_vec());
-        self.with_records(subject, at, Strictness::Strict, |asked| {
+        self.with_records(subject, at, Strictness::Giving, |asked| {
             renewed.copy_from_slice(receipt);
             all = true;
-            for Asked { plan, words } in asked {
+            for Asked { plan, words, .. } in asked {
                 all &= plan.renew(words, at, Some(&mut renewed));
             }
             true

@@ -147,7 +147,7 @@ impl Limiter {
                 ));
             };
             subject.ask(|request| {
-                let given = rules.read(request)?;
+                let given = rules.read(request, Strictness::Strict)?;
                 let tag = rules.usage_tag(&given, &self.0.hasher).ok_or_else(|| {
                     Error::argument(
                         rules.plan_by(),
@@ -172,7 +172,7 @@ impl Limiter {
     fn longest(&self, subject: &impl Subject, at: Moment) -> Result<Option<UsageLimit>> {
         let mut longest = None;
         self.with_records(subject, at, Strictness::Lenient, |asked| {
-            let limits = asked.iter().flat_map(|Asked { plan, words }| {
+            let limits = asked.iter().flat_map(|Asked { plan, words, .. }| {
                 plan.limits.iter().map(move |limit| (limit, &**words))
             });
             let counts = limits.filter(|(limit, _)| limit.method == Method::Count && !limit.shadow);

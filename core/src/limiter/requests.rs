@@ -72,17 +72,25 @@ impl Limiter {
             *decision = blocked;
             return Ok(());
         }
-        let outcome =
-            self.among_records(visit, subject, at, Strictness::Strict, cost, |asked| {
-                decide(asked, at, cost, notes, decision);
-                decision.allowed()
-            })?;
+        let manner = Manner { units: cost, ..self.asking() };
+        let outcome = self.among_records(visit, subject, at, manner, |asked| {
+            decide(asked, at, cost, notes, decision);
+            decision.allowed()
+        })?;
         match outcome {
             Outcome::Done => {}
+            Outcome::Spared => self.saturated(),
             Outcome::Decided(decided) => *decision = decided,
-            Outcome::Full => *decision = self.decide_full(visit, subject, at, cost),
+            Outcome::Full => *decision = self.decide_full(visit, subject, at, cost)?,
         }
         Ok(())
+    }
+
+    /// How a call asks that wants a decision.
+    #[inline(always)]
+    fn asking(&self) -> Manner {
+        let spare = self.0.on_full == OnFull::Allow;
+        Manner { strictness: Strictness::Strict, spare, units: 0 }
     }
 
     /// The decision about a subject that the store has no place for.
@@ -93,17 +101,28 @@ impl Limiter {
         subject: &impl Subject,
         at: Moment,
         cost: u64,
-    ) -> Decision {
+    ) -> Result<Decision> {
         self.saturated();
-        let mut fresh = Decision::NONE;
-        self.fresh(visit, subject, at, |asked| {
-            decide(asked, at, cost, &mut Notes::default(), &mut fresh);
-        });
-        match self.0.on_full {
-            OnFull::Allow => fresh,
-            _ if !fresh.allowed() => fresh,
-            _ => fresh.turned_down(0, NOMINAL_WAIT, NOMINAL_WAIT),
+        let mut seen = Decision::NONE;
+        let mut look = |asked: &mut [Asked<'_>]| {
+            foretell(asked, at, cost, &mut seen);
+            false
+        };
+        let manner = Manner { spare: true, ..self.asking() };
+        match self.among_records(visit, subject, at, manner, &mut look)? {
+            Outcome::Done | Outcome::Spared => {}
+            Outcome::Decided(decision) => return Ok(decision),
+            // A policy about keys alone: there is no other record.
+            Outcome::Full => {
+                let plan = self.0.engines.engine(visit).plan();
+                look(&mut [Asked::new(plan, &mut [0; MAX_WORDS])]);
+            }
         }
+        Ok(match self.0.on_full {
+            OnFull::Allow => seen,
+            _ if !seen.allowed() => seen,
+            _ => seen.turned_down(0, NOMINAL_WAIT, NOMINAL_WAIT),
+        })
     }
 
     fn saturated(&self) {
@@ -122,22 +141,19 @@ impl Limiter {
             return Ok(decision);
         }
         let visit = self.0.lanes.enter();
-        let (mut decision, mut notes) = (Decision::NONE, Notes::default());
-        let outcome = self.among_records(&visit, subject, at, Strictness::Strict, 0, |asked| {
-            let mut copies: Vec<Vec<u64>> =
-                asked.iter().map(|asked| asked.words.to_vec()).collect();
-            let mut asked: Vec<Asked<'_>> = asked
-                .iter()
-                .zip(&mut copies)
-                .map(|(asked, words)| Asked { plan: asked.plan, words })
-                .collect();
-            decide(&mut asked, at, cost, &mut notes, &mut decision);
+        let mut decision = Decision::NONE;
+        let outcome = self.among_records(&visit, subject, at, self.asking(), |asked| {
+            foretell(asked, at, cost, &mut decision);
             false
         })?;
         match outcome {
             Outcome::Done => Ok(decision),
+            Outcome::Spared => {
+                self.saturated();
+                Ok(decision)
+            }
             Outcome::Decided(decision) => Ok(decision),
-            Outcome::Full => Ok(self.decide_full(&visit, subject, at, cost)),
+            Outcome::Full => self.decide_full(&visit, subject, at, cost),
         }
     }
 
@@ -159,7 +175,8 @@ impl Limiter {
         self.0.engines.engine(&self.0.lanes.enter()).is_concurrency(limit)
     }
 
-    /// Changes a subject's records. What the store has no place for has nothing to change, nor has what is exempt.
+    /// Changes a subject's records. What the store has no place for has nothing to change, nor has what is exempt (unless
+    /// it gives back).
     pub(crate) fn change(
         &self,
         subject: &impl Subject,
@@ -169,7 +186,7 @@ impl Limiter {
     ) -> Result<()> {
         self.with_records(subject, at, strictness, |asked| {
             let mut changed = false;
-            for Asked { plan, words } in asked {
+            for Asked { plan, words, .. } in asked {
                 let mut before = [0; MAX_WORDS];
                 before[..words.len()].copy_from_slice(words);
                 change(plan, words);
@@ -188,50 +205,60 @@ impl Limiter {
         change: impl FnMut(&mut [Asked<'_>]) -> bool,
     ) -> Result<()> {
         let visit = self.0.lanes.enter();
-        if let Outcome::Full = self.among_records(&visit, subject, at, strictness, 0, change)? {
-            self.saturated();
+        let manner = Manner { strictness, spare: true, units: 0 };
+        match self.among_records(&visit, subject, at, manner, change)? {
+            Outcome::Full | Outcome::Spared => self.saturated(),
+            Outcome::Done | Outcome::Decided(_) => {}
         }
         Ok(())
     }
 
-    /// The same inside. What is kept is recorded as a use of so many units, where the policy asks for a report.
+    /// The same inside.
     fn among_records(
         &self,
         visit: &Visit<'_>,
         subject: &impl Subject,
         at: Moment,
-        strictness: Strictness,
-        units: u64,
+        manner: Manner,
         mut change: impl FnMut(&mut [Asked<'_>]) -> bool,
     ) -> Result<Outcome> {
+        let Manner { strictness, spare, units } = manner;
         subject.ask(|request| {
             loop {
                 let engine = self.0.engines.engine(visit);
                 let done = match engine.rules() {
                     None => {
-                        let (tag, pressure) = (self.plain_tag(subject)?, self.pressure());
+                        let tag = match self.plain_tag(subject) {
+                            // Without a key there is no record that anything can come back to.
+                            Err(_) if strictness == Strictness::Giving => return Ok(Outcome::Done),
+                            tag => tag?,
+                        };
+                        let pressure = self.pressure();
                         let mut change = kept(&mut change);
-                        self.0.engines.transact(visit, tag, at, pressure, &mut change)
+                        let done = self.0.engines.transact(visit, tag, at, pressure, &mut change);
+                        done.map(|()| Outcome::Done)
                     }
                     Some(rules) => {
-                        let given = rules.read(request)?;
+                        let given = rules.read(request, strictness)?;
                         let mut parts = Parts::new();
                         match self.comes(rules, &given, at, strictness, &mut parts)? {
                             Comes::Decided(decision) => return Ok(Outcome::Decided(decision)),
                             Comes::To(variant) => {
                                 let pressure = self.pressure();
-                                let joint = Joint { engine, parts: &parts, variant, at, pressure };
-                                joint.transact(visit, &mut change).map(|kept| {
-                                    if kept && units > 0 {
+                                let parts = &parts[..];
+                                let joint = Joint { engine, parts, variant, at, pressure, spare };
+                                joint.transact(visit, &mut change).map(|made| {
+                                    if made.kept && units > 0 {
                                         self.record_use(engine, rules, &given, at, units);
                                     }
+                                    if made.spared { Outcome::Spared } else { Outcome::Done }
                                 })
                             }
                         }
                     }
                 };
                 match done {
-                    Ok(()) => return Ok(Outcome::Done),
+                    Ok(outcome) => return Ok(outcome),
                     Err(Undone::Full) => return Ok(Outcome::Full),
                     Err(Undone::Moved) => spin(),
                 }
@@ -253,31 +280,6 @@ impl Limiter {
         usage.record(tag, rules.kind(given), at, units);
     }
 
-    /// Runs `look` on records as they are of a subject never seen.
-    #[cold]
-    fn fresh(
-        &self,
-        visit: &Visit<'_>,
-        subject: &impl Subject,
-        at: Moment,
-        look: impl FnOnce(&mut [Asked<'_>]),
-    ) {
-        let engine = self.0.engines.engine(visit);
-        let Some(rules) = engine.rules() else {
-            return look(&mut [Asked { plan: engine.plan(), words: &mut [0; MAX_WORDS] }]);
-        };
-        subject.ask(|request| {
-            let Ok(given) = rules.read(request) else { return };
-            let mut parts = Parts::new();
-            if let Ok(Comes::To(variant)) =
-                self.comes(rules, &given, at, Strictness::Strict, &mut parts)
-            {
-                let pressure = self.pressure();
-                Joint { engine, parts: &parts, variant, at, pressure }.fresh(look);
-            }
-        });
-    }
-
     #[inline(always)]
     fn comes(
         &self,
@@ -287,17 +289,19 @@ impl Limiter {
         strictness: Strictness,
         parts: &mut Parts,
     ) -> Result<Comes> {
-        if strictness == Strictness::Strict
-            && let Some((reason, terms)) = rules.listed(given)
-        {
-            return Ok(Comes::Decided(by_rule(reason, terms, at)));
-        }
+        let listed = if strictness == Strictness::Lenient { None } else { rules.listed(given) };
         let variant = match rules.variant(given, &self.0.assignments, at) {
+            _ if let Some((reason, terms)) = listed => match strictness {
+                Strictness::Giving => None,
+                _ => return Ok(Comes::Decided(by_rule(reason, terms, at))),
+            },
             Ok(variant) => Some(variant),
-            Err(_) if strictness == Strictness::Lenient => None,
+            Err(_) if strictness != Strictness::Strict => None,
             Err(error) => return Err(error),
         };
-        Ok(match rules.meets(given, variant, &self.0.hasher, strictness, parts)? {
+        // What was taken under a plan comes back, whatever the plan is now.
+        let of = if strictness == Strictness::Giving { None } else { variant };
+        Ok(match rules.meets(given, of, &self.0.hasher, strictness, parts)? {
             None => Comes::To(variant),
             Some(terms) => Comes::Decided(by_rule(Reason::Blocked, terms, at)),
         })
@@ -324,7 +328,7 @@ impl Limiter {
         match self.0.engines.engine(&visit).rules() {
             None => self.plain_tag(subject),
             Some(rules) => subject.ask(|request| {
-                let given = rules.read(request)?;
+                let given = rules.read(request, Strictness::Strict)?;
                 let mut parts = Parts::new();
                 self.comes(rules, &given, at, Strictness::Strict, &mut parts)?;
                 Ok(parts.iter().fold(0_u64, |queue, part| queue.rotate_left(7) ^ part.tag))
@@ -388,7 +392,7 @@ impl Limiter {
         let rules = engine.rules()?;
         let at = self.moment();
         subject.ask(|request: &Request<'_>| {
-            let given = rules.read(request).ok()?;
+            let given = rules.read(request, Strictness::Strict).ok()?;
             let variant = rules.variant(&given, &self.0.assignments, at).ok()?;
             rules.plan_name(variant)
         })
@@ -403,12 +407,32 @@ fn by_rule(reason: Reason, terms: &'static Terms, at: Moment) -> Decision {
     Decision::new(terms, numbers, at.wall.as_nanos())
 }
 
+/// How a call goes about the records of its subject.
+#[derive(Clone, Copy)]
+struct Manner {
+    strictness: Strictness,
+    /// Is a record that the store has no place for left out? Else the answer is `Full`.
+    spare: bool,
+    /// What is kept is recorded as a use of so many units, where the policy asks for a report.
+    units: u64,
+}
+
 enum Outcome {
     Done,
+    /// All but a record that the store has no place for.
+    Spared,
     /// Whatever the records say.
     Decided(Decision),
     /// The store has no place for a key.
     Full,
+}
+
+/// Decides on copies.
+fn foretell(asked: &[Asked<'_>], at: Moment, cost: u64, decision: &mut Decision) {
+    let mut copies: Vec<Vec<u64>> = asked.iter().map(|asked| asked.words.to_vec()).collect();
+    let mut asked: Vec<Asked<'_>> =
+        asked.iter().zip(&mut copies).map(|(asked, words)| Asked::new(asked.plan, words)).collect();
+    decide(&mut asked, at, cost, &mut Notes::default(), decision);
 }
 
 /// A change of one record that is taken back unless it is to be kept.
@@ -417,7 +441,7 @@ fn kept<C: FnMut(&mut [Asked<'_>]) -> bool>(change: &mut C) -> impl FnMut(&Plan,
         let mut copy = [0; MAX_WORDS];
         let copy = &mut copy[..words.len()];
         copy.copy_from_slice(words);
-        if change(&mut [Asked { plan, words: copy }]) {
+        if change(&mut [Asked::new(plan, copy)]) {
             words.copy_from_slice(copy);
         }
     }

@@ -13,6 +13,16 @@ use crate::terms::Terms;
 pub(crate) struct Asked<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) words: &'a mut [u64],
+    /// Does the request meet these limits? Else it may have met them when it was admitted, and gives back.
+    pub(crate) met: bool,
+    /// Is there a place for what becomes of the words?
+    pub(crate) lasts: bool,
+}
+
+impl<'a> Asked<'a> {
+    pub(crate) fn new(plan: &'a Plan, words: &'a mut [u64]) -> Asked<'a> {
+        Asked { plan, words, met: true, lasts: true }
+    }
 }
 
 /// What is noted besides the answer. Of all attempts, the last one counts: each begins with [`Notes::clear`].
@@ -239,8 +249,12 @@ pub(crate) fn decide(
         return;
     }
     let mut tally = Tally::NONE;
-    for Asked { plan, words } in asked {
-        tally.pay(plan, words, at, cost, notes);
+    for Asked { plan, words, lasts, .. } in asked {
+        match lasts {
+            true => tally.pay(plan, words, at, cost, notes),
+            // What is not kept is nothing to give back, nor to tell of.
+            false => tally.pay(plan, words, at, cost, &mut Notes::default()),
+        }
     }
     *decision = tally.admission(at);
 }

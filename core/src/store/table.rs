@@ -296,6 +296,24 @@ impl Table {
         on_pressure: OnPressure,
         mut change: impl FnMut(&mut [u64]),
     ) -> Inserted {
+        let mut before = [0; MAX_WORDS];
+        self.insert_if(tag, judge, on_pressure, |words| {
+            let before = &mut before[..words.len()];
+            before.copy_from_slice(words);
+            change(words);
+            // A denied newcomer leaves no trace.
+            words != before
+        })
+    }
+
+    /// The same; whether the record is inserted, `change` says.
+    pub(crate) fn insert_if(
+        &self,
+        tag: u64,
+        judge: &impl Judge,
+        on_pressure: OnPressure,
+        mut change: impl FnMut(&mut [u64]) -> bool,
+    ) -> Inserted {
         let mut tries = 0;
         loop {
             match self.try_insert(tag, judge, on_pressure, &mut change, tries >= TRIES) {
@@ -316,7 +334,7 @@ impl Table {
         tag: u64,
         judge: &impl Judge,
         on_pressure: OnPressure,
-        change: &mut impl FnMut(&mut [u64]),
+        change: &mut impl FnMut(&mut [u64]) -> bool,
         alone: bool,
     ) -> Result<Inserted, NoPlace> {
         let (sets, locks) = self.lock_sets_of(tag, judge, alone);
@@ -328,13 +346,10 @@ impl Table {
             return Ok(Inserted::Again);
         }
         let place = self.place(sets, tag, judge, on_pressure, &locks)?;
-        let (mut words, mut before) = ([0; MAX_WORDS], [0; MAX_WORDS]);
+        let mut words = [0; MAX_WORDS];
         let words = &mut words[..self.words];
         self.inherit(sets, &place, judge, words);
-        before[..self.words].copy_from_slice(words);
-        change(words);
-        // A denied newcomer leaves no trace.
-        if words[..] != before[..self.words] {
+        if change(words) {
             if !self.settle(sets, tag, words, place, judge, &locks) {
                 return Err(NoPlace::Busy);
             }
