@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::lanes::{Lanes, Seen, Visit};
 use crate::plan::{Ancestry, Plan};
 use crate::policy::Policy;
-use crate::rules::{self, Rules};
+use crate::rules::{self, Rules, ScopeLimits};
 use crate::store::{Found, Inserted, OnPressure};
 use crate::sync::{AtomicPtr, AtomicU64, Mutex, Ordering, spin};
 use crate::time::Timestamp;
@@ -50,6 +50,24 @@ impl<F: FnMut(&Plan, &mut [u64])> Change for F {
     }
 }
 
+/// For each new scope the number of the old one whose records it takes over: of the same identity, else one that counts by
+/// the same and has most limits in common. None is taken over twice.
+fn predecessors(limits: &[ScopeLimits<'_>], before: &Engine) -> Vec<Option<usize>> {
+    let mut free: Vec<(usize, &Scope)> = before.scopes().enumerate().collect();
+    let mut found = vec![None; limits.len()];
+    for (limits, found) in limits.iter().zip(&mut found) {
+        let same = free.iter().position(|(_, old)| old.is(&limits.identity));
+        *found = same.map(|index| free.swap_remove(index).0);
+    }
+    for (limits, found) in limits.iter().zip(&mut found).filter(|(_, found)| found.is_none()) {
+        let akin = free.iter().enumerate();
+        let akin = akin.map(|(index, (_, old))| (old.in_common(limits), index));
+        let most = akin.filter(|(common, _)| *common > 0).max_by_key(|(common, _)| *common);
+        *found = most.map(|(_, index)| free.swap_remove(index).0);
+    }
+    found
+}
+
 impl Engine {
     fn new(
         policy: &Policy,
@@ -62,11 +80,13 @@ impl Engine {
         let number = before.map_or(0, |before| before.number + 1);
         let mut ancestry = Ancestry { number, count: 0, before: Vec::new() };
         let mut scopes = Vec::with_capacity(limits.len());
-        for limits in &limits {
-            let old = before.and_then(|before| before.scope_like(&limits.identity));
+        let follows = before.map_or_else(Vec::new, |before| predecessors(&limits, before));
+        for (index, limits) in limits.iter().enumerate() {
+            let follows = follows.get(index).copied().flatten();
+            let old = before.zip(follows).map(|(before, number)| before.scope(number));
             ancestry.before = old.map_or_else(Vec::new, |old| old.plans().collect());
             let frame = Frame { plans: &policy.plans, max_keys, plain, since };
-            scopes.push(Scope::new(limits, &frame, old, &mut ancestry)?);
+            scopes.push(Scope::new(limits, &frame, old.zip(follows), &mut ancestry)?);
         }
         if scopes.is_empty() {
             return Err(Error::policy("limit", None, "there are no limits", "write at least one"));
@@ -88,10 +108,6 @@ impl Engine {
     #[inline]
     fn scope(&self, number: usize) -> &Scope {
         if number == 0 { &self.first } else { &self.others[number - 1] }
-    }
-
-    fn scope_like(&self, identity: &rules::Identity) -> Option<&Scope> {
-        self.scopes().find(|scope| scope.is(identity))
     }
 
     fn evictions(&self) -> u64 {
@@ -317,7 +333,7 @@ impl Engines {
             old.table.freeze();
         }
         for scope in new.scopes() {
-            let Some(old) = old.scopes().find(|old| scope.follows(old)) else { continue };
+            let Some(old) = scope.follows.map(|number| old.scope(number)) else { continue };
             scope.table.follow(&old.table);
             // Relaxed: published by the store to `current`.
             scope.previous.store(std::ptr::from_ref(old).cast_mut(), Ordering::Relaxed);

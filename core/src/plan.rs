@@ -164,11 +164,13 @@ impl Plan {
                 }
             })
             .collect();
+        let name = plan.map_or(Name::EMPTY, Name::intern);
+        // First from the plan of the same name: limits without a name of their own go on by their order.
+        ancestry.before.sort_by_key(|before| before.name != name);
         continue_limits(&mut limits, here, &ancestry.before);
         let watched = limits.iter().any(|limit| limit.shadow || !limit.alerts.is_empty());
         // The way for records of one word takes no notes.
         let words = if watched { words.max(2) } else { words };
-        let name = plan.map_or(Name::EMPTY, Name::intern);
         let number = (ancestry.number << 8) | here.len() as u64;
         Plan { lone: Lone::of(&limits), limits, words, number, name, watched }
     }
@@ -392,6 +394,22 @@ impl Plan {
                 bucket.of_mut(words)[..bucket.bucket.words()].fill(0);
             }
         }
+    }
+
+    /// Is this limit one of its own, by method and name?
+    pub(crate) fn has(&self, limit: &Limit) -> bool {
+        let same = |own: &PlannedLimit| {
+            own.method == limit.method && own.terms.name.as_str() == limit.name
+        };
+        self.limits.iter().any(same)
+    }
+
+    /// How much of what `old` counts it can hold: limits that go on, then their capacities.
+    pub(crate) fn holds_of(&self, old: &Plan) -> (usize, u128) {
+        let goes_on =
+            |own: &&PlannedLimit| old.limits.iter().any(|limit| limit.lineage == own.lineage);
+        let going_on = || self.limits.iter().filter(goes_on);
+        (going_on().count(), going_on().map(|limit| u128::from(limit.capacity)).sum())
     }
 
     /// Are there limits in shadow, or thresholds to tell of?

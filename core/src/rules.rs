@@ -45,6 +45,11 @@ impl Identity {
         Identity { by: limit.by.clone(), when: limit.when.clone(), missing: limit.missing }
     }
 
+    /// Do its limits count by the same attributes?
+    pub(crate) fn counts_as(&self, other: &Identity) -> bool {
+        self.by == other.by
+    }
+
     /// Does a key alone say all that it asks for?
     fn is_plain(&self) -> bool {
         self.by == [KEY] && self.when.0.is_empty() && self.missing == Missing::Error

@@ -304,3 +304,64 @@ fn attributes_that_are_given_twice_or_for_nothing() {
     let error = limiter.acquire(Request::new().account("a"), 1).unwrap_err();
     assert!(error.is_argument() && error.field() == "key", "{error}");
 }
+
+/// What a limit called `all` of this request has left after an update.
+fn left_after(before: &str, request: &Request<'_>, used: u64, after: &str) -> Vec<u64> {
+    let clock = ManualClock::new(Timestamp::from_secs(NOON));
+    let limiter = Limiter::builder(before).clock(clock).build().unwrap();
+    assert!(limiter.acquire(request, used).unwrap().allowed());
+    limiter.update(after).unwrap();
+    let plans = ["", "a", "b"].map(|plan| request.clone().plan(plan));
+    let left = plans.iter().filter_map(|request| limiter.peek(request, 0).ok());
+    left.map(|decision| decision.remaining()).collect()
+}
+
+/// D13: conditions, and what becomes of a missing attribute, may change; use stays.
+#[test]
+fn d13_a_limit_goes_on_under_other_conditions() {
+    let limit = |more: &str| format!("[[limit]]\nname = 'all'\nrate = '100/day'\n{more}");
+    let (one, two) = ("when = { route = 'GET /a' }", "when = { route = ['GET /a', 'GET /b'] }");
+    let request = Request::new().key("k").route("GET /a");
+    for (before, after) in [(one, two), (two, one), ("", one), (one, ""), (one, "missing = 'skip'")]
+    {
+        let left = left_after(&limit(before), &request, 60, &limit(after));
+        assert!(left.iter().all(|left| *left == 40), "{before} {after}: {left:?}");
+    }
+}
+
+/// D13, P2: plans may come and go; whoever used a limit has used it under every plan that knows it.
+#[test]
+fn d13_plans_come_and_go() {
+    let all = |quota: u64| {
+        format!("[[limit]]\nname = 'all'\nalgorithm = 'fixed_window'\nrate = '{quota}/day'\n")
+    };
+    let plan =
+        |name: &str, quota| all(quota).replace("[[limit]]", &format!("[[plan.{name}.limit]]"));
+    let request = Request::new().key("k");
+    let both = plan("a", 10) + &plan("b", 1000);
+    let left = left_after(&all(1000), &request, 900, &both);
+    assert_eq!(left[left.len() - 1], 100, "under b: {left:?}");
+    let left = left_after(&both, &request.clone().plan("b"), 900, &plan("b", 1000));
+    assert_eq!(left, [100]);
+    let left = left_after(&both, &request.clone().plan("b"), 900, &all(1000));
+    assert_eq!(left, [100, 100, 100]);
+    let c = plan("a", 10) + &plan("c", 2000);
+    let limiter = Limiter::new(both.as_str()).unwrap();
+    assert!(limiter.acquire(request.clone().plan("b"), 900).unwrap().allowed());
+    limiter.update(c.as_str()).unwrap();
+    assert_eq!(limiter.peek(request.clone().plan("c"), 0).unwrap().remaining(), 1100);
+}
+
+/// Limits without names of their own go on by their order, plan by plan.
+#[test]
+fn d13_limits_of_plans_without_names_go_on() {
+    let policy = |a: &str, b: &str| {
+        format!("[[plan.a.limit]]\nrate = '{a}'\n[[plan.b.limit]]\nrate = '{b}'\n")
+    };
+    let limiter = Limiter::new(policy("100/day", "500/day").as_str()).unwrap();
+    let request = Request::new().key("k").plan("b");
+    assert!(limiter.acquire(&request, 450).unwrap().allowed());
+    limiter.update(policy("200/day", "600/day").as_str()).unwrap();
+    let left = limiter.peek(&request, 0).unwrap().remaining();
+    assert!((50..=51).contains(&left), "{left}");
+}

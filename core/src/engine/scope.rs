@@ -25,6 +25,8 @@ pub(crate) struct Scope {
     pub(super) previous: AtomicPtr<Scope>,
     /// The time at which it takes over.
     pub(super) since: Moment,
+    /// The number of the old engine's scope that it takes over from.
+    pub(super) follows: Option<usize>,
     /// What the variants of the previous scope are called here.
     heirs: Vec<usize>,
 }
@@ -99,9 +101,11 @@ impl Scope {
     pub(super) fn new(
         limits: &ScopeLimits<'_>,
         frame: &Frame<'_>,
-        before: Option<&Scope>,
+        before: Option<(&Scope, usize)>,
         ancestry: &mut Ancestry<'_>,
     ) -> Result<Scope> {
+        let follows = before.map(|(_, number)| number);
+        let before = before.map(|(before, _)| before);
         let Frame { plans, max_keys, plain, since } = *frame;
         let mut made: Vec<Plan> = Vec::new();
         for (variant, limits) in limits.variants.iter().enumerate() {
@@ -138,6 +142,7 @@ impl Scope {
             identity: limits.identity.clone(),
             previous: AtomicPtr::new(std::ptr::null_mut()),
             since,
+            follows,
             heirs,
         })
     }
@@ -146,8 +151,13 @@ impl Scope {
         self.identity == *identity
     }
 
-    pub(super) fn follows(&self, old: &Scope) -> bool {
-        self.identity == old.identity
+    /// How many limits may go on in these, which count by the same?
+    pub(super) fn in_common(&self, limits: &ScopeLimits<'_>) -> usize {
+        if !self.identity.counts_as(&limits.identity) {
+            return 0;
+        }
+        let new = limits.variants.iter().flatten();
+        new.filter(|limit| self.plans().any(|plan| plan.has(limit))).count()
     }
 
     /// The plans of all variants.
@@ -281,8 +291,14 @@ impl Scope {
     }
 }
 
-/// For each variant of `before` the one of the same plan, else the first.
+/// For each variant of `before` the one of the same plan; else the one whose limits hold most of what it may hold, so that
+/// as little as can be is forgotten.
 fn heirs(before: &Scope, plans: &[Plan]) -> Vec<usize> {
-    let heir = |old: &Plan| plans.iter().position(|plan| plan.name == old.name).unwrap_or(0);
+    let heir = |old: &Plan| {
+        let same = plans.iter().position(|plan| plan.name == old.name);
+        // The first of equals.
+        let widest = || (0..plans.len()).rev().max_by_key(|&plan| plans[plan].holds_of(old));
+        same.or_else(widest).unwrap_or(0)
+    };
     before.plans().map(heir).collect()
 }
