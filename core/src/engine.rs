@@ -57,13 +57,14 @@ fn predecessors(limits: &[ScopeLimits<'_>], before: &Engine) -> Vec<Option<usize
     let mut found = vec![None; limits.len()];
     for (limits, found) in limits.iter().zip(&mut found) {
         let same = free.iter().position(|(_, old)| old.is(&limits.identity));
-        *found = same.map(|index| free.swap_remove(index).0);
+        *found = same.map(|index| free.remove(index).0);
     }
     for (limits, found) in limits.iter().zip(&mut found).filter(|(_, found)| found.is_none()) {
-        let akin = free.iter().enumerate();
+        let akin = free.iter().enumerate().rev();
         let akin = akin.map(|(index, (_, old))| (old.in_common(limits), index));
+        // The first of equals: of those the last one is taken, and they come from behind.
         let most = akin.filter(|(common, _)| *common > 0).max_by_key(|(common, _)| *common);
-        *found = most.map(|(_, index)| free.swap_remove(index).0);
+        *found = most.map(|(_, index)| free.remove(index).0);
     }
     found
 }

@@ -208,7 +208,7 @@ impl Plan {
     #[cold]
     fn reason(&self, words: &[u64], at: Moment, cost: Units) -> Reason {
         let mut limits = self.limits.iter().filter(|limit| !limit.shadow);
-        match limits.any(|limit| limit.wait(words, at, cost) == NEVER) {
+        match limits.any(|limit| limit.never_fits(words, at, cost)) {
             true => Reason::Impossible,
             false => Reason::Limited,
         }

@@ -127,6 +127,14 @@ impl PlannedLimit {
         }
     }
 
+    /// Does no waiting help?
+    #[inline]
+    pub(super) fn never_fits(&self, words: &[u64], at: Moment, cost: Units) -> bool {
+        self.wanted(cost) > self.capacity_now(words, at)
+            // A rate that grew may shrink before there is room.
+            || (self.grows && self.wait(words, at, cost) == NEVER)
+    }
+
     /// Nanoseconds until the request passes this limit.
     pub(super) fn wait(&self, words: &[u64], at: Moment, cost: Units) -> u64 {
         let wanted = self.wanted(cost);

@@ -125,6 +125,10 @@ impl Bucket {
         self.quota
     }
 
+    pub fn floor_capacity(&self) -> Units {
+        self.capacity
+    }
+
     /// Of the level that the key is at, if the rate grows.
     pub fn quota(&self, state: &State, at: Time) -> Units {
         self.present(state, at).map_or(self.quota, |(bucket, _)| bucket.quota)

@@ -12,7 +12,9 @@ use crate::policy::{Method, Policy, Terms};
 use crate::request::{Request, Subject};
 use crate::{Time, Units};
 use limit::Limit;
-use scopes::{Comes, Identity, Insists, Part, Record, Scope, carried, go_on, scopes};
+use scopes::{
+    Comes, Identity, Insists, Part, Record, Scope, carried, go_on, heir, predecessors, scopes,
+};
 
 pub use scopes::Refused;
 pub use usage::{Report, ReportedLimit};
@@ -171,9 +173,10 @@ impl Oracle {
     /// Limits of a policy; those that go on from `old` have their lineage, all others one that there never was.
     fn planned(&mut self, policy: &Policy, old: &[Scope]) -> Vec<Scope> {
         let mut scopes = scopes(policy, &mut self.lineages);
-        for scope in &mut scopes {
-            let before = old.iter().find(|old| old.identity == scope.identity);
-            go_on(scope, before.map_or(&[], |old| &old.plans));
+        let follows = predecessors(&scopes, old);
+        for (scope, follows) in scopes.iter_mut().zip(follows) {
+            let before = follows.map(|number| &old[number]);
+            go_on(scope, &policy.plans, before, &self.policy.plans);
         }
         scopes
     }
@@ -504,19 +507,23 @@ impl Oracle {
         let new = self.planned(policy, &old);
         let old_policy = std::mem::replace(&mut self.policy, policy.clone());
         let mut records = std::mem::take(&mut self.records);
-        records.retain(|(identity, _), record| {
-            let Some(scope) = new.iter().find(|scope| scope.identity == *identity) else {
-                return false;
+        let follows = predecessors(&new, &old);
+        let mut carried_over = HashMap::new();
+        for ((identity, key), record) in records.drain() {
+            let number = old.iter().position(|scope| scope.identity == identity).expect("had one");
+            let Some(index) = follows.iter().position(|follows| *follows == Some(number)) else {
+                continue;
             };
-            let before = old.iter().find(|scope| scope.identity == *identity).expect("it had one");
-            // Of a plan that is no more, the first one takes the records.
+            let (scope, before) = (&new[index], &old[number].plans[record.plan]);
             let name = old_policy.plans.get(record.plan);
-            let heir = name.and_then(|name| policy.plans.iter().position(|plan| plan == name));
-            let heir = heir.unwrap_or(0);
-            *record = carried(record, &before.plans[record.plan], heir, &scope.plans[heir], at);
+            let heir = heir(name, before, scope, &policy.plans);
+            let record = carried(&record, before, heir, &scope.plans[heir], at);
             // One that says nothing is none, of no plan.
-            record.states != scope.plans[heir].iter().map(Limit::full).collect::<Vec<_>>()
-        });
+            if record.states != scope.plans[heir].iter().map(Limit::full).collect::<Vec<_>>() {
+                carried_over.insert((scope.identity.clone(), key), record);
+            }
+        }
+        let records = carried_over;
         (self.scopes, self.records) = (new, records);
         if old_policy.usage != policy.usage {
             self.used.clear();

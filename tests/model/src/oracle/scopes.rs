@@ -97,14 +97,75 @@ pub(super) fn scopes(policy: &Policy, lineages: &mut usize) -> Vec<Scope> {
     scopes
 }
 
+/// For each new scope the old one whose records it takes over: the same one; else, in order, the one that counts by the
+/// same and knows most of its limits.
+pub(super) fn predecessors(new: &[Scope], old: &[Scope]) -> Vec<Option<usize>> {
+    let mut follows: Vec<Option<usize>> =
+        new.iter().map(|scope| old.iter().position(|old| old.identity == scope.identity)).collect();
+    for (number, scope) in new.iter().enumerate() {
+        if follows[number].is_some() {
+            continue;
+        }
+        let mut best: Option<(usize, usize)> = None;
+        for (index, candidate) in old.iter().enumerate() {
+            let taken = follows.contains(&Some(index));
+            if taken || candidate.identity.by != scope.identity.by {
+                continue;
+            }
+            let knows = |limit: &&Limit| {
+                let mut theirs = candidate.plans.iter().flatten();
+                theirs.any(|old| old.same_method(limit) && old.name == limit.name)
+            };
+            let common = scope.plans.iter().flatten().filter(knows).count();
+            if common > best.map_or(0, |(most, _)| most) {
+                best = Some((common, index));
+            }
+        }
+        follows[number] = best.map(|(_, index)| index);
+    }
+    follows
+}
+
+/// The plan that goes on with the records of an old one: of the same name, else the one that knows most of its
+/// limits, and grants most by them.
+pub(super) fn heir(name: Option<&String>, old: &[Limit], scope: &Scope, plans: &[String]) -> usize {
+    let same = match name {
+        Some(name) => plans.iter().position(|plan| plan == name),
+        None => plans.is_empty().then_some(0),
+    };
+    same.unwrap_or_else(|| {
+        let holds = |limits: &Vec<Limit>| {
+            let known = |limit: &&Limit| old.iter().any(|old| old.lineage == limit.lineage);
+            let known: Vec<&Limit> = limits.iter().filter(known).collect();
+            let buckets = known.iter().flat_map(|limit| &limit.buckets);
+            (known.len(), buckets.map(|bucket| bucket.floor_capacity()).sum::<crate::Units>())
+        };
+        let mut best = 0;
+        for number in 1..scope.plans.len() {
+            if holds(&scope.plans[number]) > holds(&scope.plans[best]) {
+                best = number;
+            }
+        }
+        best
+    })
+}
+
 /// A limit goes on from the one of the same method and name, of an earlier plan or of the policy before; one that no
-/// policy named from the first such one that is left.
-pub(super) fn go_on(new: &mut Scope, old: &[Vec<Limit>]) {
+/// policy named from the first such one that is left, of the plan of the same name before others.
+pub(super) fn go_on(new: &mut Scope, plans: &[String], old: Option<&Scope>, old_plans: &[String]) {
+    let mut old: Vec<(Option<&String>, &Vec<Limit>)> = old.map_or_else(Vec::new, |old| {
+        old.plans
+            .iter()
+            .enumerate()
+            .map(|(number, limits)| (old_plans.get(number), limits))
+            .collect()
+    });
     let same = |limit: &Limit, other: &Limit| limit.same_method(other) && limit.name == other.name;
     for number in 0..new.plans.len() {
         let (here, rest) = new.plans.split_at_mut(number);
+        old.sort_by_key(|(name, _)| *name != plans.get(number));
         let mut left: Vec<&Limit> = Vec::new();
-        for limit in old.iter().flatten() {
+        for limit in old.iter().flat_map(|(_, limits)| *limits) {
             if left.iter().all(|known| known.lineage != limit.lineage) {
                 left.push(limit);
             }
