@@ -273,26 +273,27 @@ impl Oracle {
         }
     }
 
-    pub fn try_settle(
-        &mut self,
-        reservation: &Reservation,
-        actual: u64,
-        at: Time,
-    ) -> Result<(), Refused> {
-        if !reservation.answer.allowed {
-            return Ok(());
+    /// The records in which a request may have taken something, whatever has changed since.
+    fn givers(&self, request: &Request, at: Time) -> Vec<Part> {
+        match self.comes(request, at, Insists::Giving) {
+            Ok(Comes::To(parts)) => parts,
+            _ => panic!("what comes back is refused by nothing"),
         }
-        let difference = Units::from(actual) - reservation.cost;
-        if difference > 0 {
-            return self.charge_late(&reservation.subject, at, Method::Count, difference);
-        }
-        let parts = self.parts(reservation.subject.clone(), at)?;
-        self.give_back(reservation, parts, at, -difference, Self::is_count);
-        Ok(())
     }
 
     pub fn settle(&mut self, reservation: &Reservation, actual: u64, at: Time) {
-        self.try_settle(reservation, actual, at).expect("a good request");
+        // Who was let pass uncounted has taken nothing.
+        if reservation.answer.reason != "ok" {
+            return;
+        }
+        let mut parts = self.givers(&reservation.subject, at);
+        let difference = Units::from(actual) - reservation.cost;
+        if difference > 0 {
+            parts.retain(|part| part.met);
+            self.charge(parts, at, Method::Count, difference);
+        } else {
+            self.give_back(reservation, parts, at, -difference, Self::is_count);
+        }
     }
 
     /// Gives back what a reservation paid to some of its limits, the last payer first.
@@ -325,17 +326,12 @@ impl Oracle {
         });
     }
 
-    pub fn try_cancel(&mut self, reservation: &Reservation, at: Time) -> Result<(), Refused> {
-        if reservation.answer.allowed {
-            let parts = self.parts(reservation.subject.clone(), at)?;
-            self.give_back(reservation, parts, at, 1, Limit::is_concurrency);
-            self.try_settle(reservation, 0, at)?;
-        }
-        Ok(())
-    }
-
     pub fn cancel(&mut self, reservation: &Reservation, at: Time) {
-        self.try_cancel(reservation, at).expect("a good request");
+        if reservation.answer.reason == "ok" {
+            let parts = self.givers(&reservation.subject, at);
+            self.give_back(reservation, parts, at, 1, Limit::is_concurrency);
+            self.settle(reservation, 0, at);
+        }
     }
 
     fn charge_late(
@@ -345,10 +341,14 @@ impl Oracle {
         method: Method,
         units: Units,
     ) -> Result<(), Refused> {
-        let mut parts = self.parts(subject.clone(), at)?;
-        if units == 0 {
-            return Ok(());
+        let parts = self.parts(subject.clone(), at)?;
+        if units > 0 {
+            self.charge(parts, at, method, units);
         }
+        Ok(())
+    }
+
+    fn charge(&mut self, mut parts: Vec<Part>, at: Time, method: Method, units: Units) {
         let mut alerts = Vec::new();
         self.change_all(&mut parts, |limit, states, plan| {
             if limit.method == method {
@@ -360,7 +360,6 @@ impl Oracle {
         });
         self.keep(parts);
         self.alerts.extend(alerts);
-        Ok(())
     }
 
     pub fn record_latency(&mut self, subject: impl Subject, latency: u64, at: Time) {

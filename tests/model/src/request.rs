@@ -41,10 +41,14 @@ impl Request {
 
     /// With another attribute, or another value.
     pub fn with(&self, name: &str, value: &str) -> Request {
-        let mut others = self.0.clone();
-        others.retain(|(known, _)| known != name);
-        others.push((name.to_owned(), value.as_bytes().to_owned()));
-        Request(others)
+        let mut others = self.without(name);
+        others.0.push((name.to_owned(), value.as_bytes().to_owned()));
+        others
+    }
+
+    pub fn without(&self, name: &str) -> Request {
+        let others = self.0.iter().filter(|(known, _)| known != name);
+        Request(others.cloned().collect())
     }
 
     pub fn attributes(&self) -> &[(String, Vec<u8>)] {

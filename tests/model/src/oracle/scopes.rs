@@ -47,6 +47,8 @@ pub(super) struct Part {
     pub(super) scope: usize,
     pub(super) key: (Identity, Vec<Vec<u8>>),
     pub(super) record: Record,
+    /// Does the request meet these limits? Else it may have met them when it was admitted, and gives back.
+    pub(super) met: bool,
 }
 
 /// A call that is refused for want of an attribute, or for a wrong one.
@@ -68,6 +70,8 @@ pub(super) enum Insists {
     Yes,
     /// Looks at what there is.
     No,
+    /// On nothing: what was taken comes back, whatever plan, exemption or policy holds by now.
+    Giving,
 }
 
 pub(super) enum Comes {
@@ -277,23 +281,32 @@ impl Oracle {
         at: Time,
         insists: Insists,
     ) -> Result<Comes, Refused> {
-        self.read(request)?;
-        if insists == Insists::Yes
-            && let Some((reason, name)) = self.listed(request)
-        {
+        let readable = match (self.read(request), insists) {
+            (Ok(()), _) => request.clone(),
+            // It was admitted by a policy that did not read this.
+            (Err(refused), Insists::Giving) => request.without(&refused.field),
+            (Err(refused), _) => return Err(refused),
+        };
+        let request = &readable;
+        let listed = self.listed(request);
+        if let (Insists::Yes, Some((reason, name))) = (insists, listed) {
             let wait = if reason == "blocked" { None } else { Some(0) };
             return Ok(Comes::Decided(Box::new(Answer::without_limit(reason, name, wait, at))));
         }
         let plan = match self.plan_number(request, at) {
             Err(refused) if insists == Insists::Yes => return Err(refused),
+            // Who is exempt by now meets no limits.
+            _ if insists == Insists::Giving && listed.is_some() => None,
             plan => plan.ok(),
         };
         let mut parts = Vec::new();
         for (scope, Scope { identity, plans }) in self.scopes.iter().enumerate() {
-            let met = plan.is_none_or(|plan| !plans[plan].is_empty());
-            if !met || !request.meets(&identity.when) {
+            let there = plan.is_none_or(|plan| !plans[plan].is_empty());
+            if !request.meets(&identity.when) || !(there || insists == Insists::Giving) {
                 continue;
             }
+            // A plan that has no limits here leaves the record under the one that it is under.
+            let plan = plan.filter(|_| there);
             let bits = self.policy.ipv6_prefix.unwrap_or(64);
             let mut key = Vec::new();
             let lacks = identity.by.iter().find(|name| match request.key_part(name, bits) {
@@ -305,7 +318,7 @@ impl Oracle {
             });
             match (lacks, identity.missing) {
                 (None, _) => parts.push(self.part(scope, key, plan, at)),
-                _ if insists == Insists::No => {}
+                _ if insists != Insists::Yes => {}
                 (_, Missing::Skip) => {}
                 (Some(name), Missing::Error) => return Err(Refused::new(name)),
                 (_, Missing::Deny) => {
@@ -326,7 +339,7 @@ impl Oracle {
 
     fn part(&self, scope: usize, key: Vec<Vec<u8>>, plan: Option<usize>, at: Time) -> Part {
         let Scope { identity, plans } = &self.scopes[scope];
-        let key = (identity.clone(), key);
+        let (key, met) = ((identity.clone(), key), plan.is_some());
         let record = match (self.records.get(&key), plan) {
             (Some(record), Some(plan)) if record.plan != plan => {
                 carried(record, &plans[record.plan], plan, &plans[plan], at)
@@ -337,7 +350,7 @@ impl Oracle {
                 Record { plan, states: plans[plan].iter().map(Limit::full).collect() }
             }
         };
-        Part { scope, key, record }
+        Part { scope, key, record, met }
     }
 
     pub(super) fn limits(&self, part: &Part) -> &[Limit] {
@@ -370,9 +383,14 @@ impl Oracle {
         }
     }
 
+    /// A key without a record that has used nothing gets none: nothing is under the request's plan.
     pub(super) fn keep(&mut self, parts: Vec<Part>) {
-        for Part { key, record, .. } in parts {
-            self.records.insert(key, record);
+        for part in parts {
+            let full = self.limits(&part).iter().map(Limit::full);
+            if self.records.contains_key(&part.key) || !full.eq(part.record.states.iter().cloned())
+            {
+                self.records.insert(part.key, part.record);
+            }
         }
     }
 
