@@ -269,7 +269,8 @@ impl Decision {
         self.name.as_str()
     }
 
-    /// The plan that the limit belongs to, when it belongs to one.
+    /// The plan of the request, also when the limit is one of every request; `None` when no limit answers, or the
+    /// policy has no plans.
     #[inline]
     pub fn plan(&self) -> Option<&'static str> {
         self.terms.plan.text()
