@@ -118,7 +118,8 @@ struct ScopeRule {
     /// In which variants it has limits.
     variants: Vec<bool>,
     /// Of a request that is denied because an attribute is missing, by variant.
-    terms: Vec<&'static Terms>,
+    /// `None`: it has none but in shadow, which deny nobody.
+    terms: Vec<Option<&'static Terms>>,
 }
 
 /// Requests that pass, or do not, whatever the limits say.
@@ -327,7 +328,7 @@ impl Rules {
         match name {
             Some(name) => Error::argument(
                 PLAN,
-                format!("there is no plan {:?}", String::from_utf8_lossy(name)),
+                format!("there is no plan {}", shown(name)),
                 match known.is_empty() {
                     true => "use a policy with plans".to_owned(),
                     false => format!("give one of {known}"),
@@ -360,14 +361,15 @@ impl Rules {
             {
                 continue;
             }
-            let terms = || rule.terms[variant.unwrap_or(0)];
+            let terms = rule.terms[variant.unwrap_or(0)];
             match self.tag(given, &rule.by, hasher) {
                 Ok(tag) => parts.push(Part { scope, tag }),
                 Err(_) if strictness != Strictness::Strict => {}
                 Err(missing) => match rule.missing {
                     Missing::Skip => {}
-                    Missing::Deny => return Ok(Some(terms())),
-                    Missing::Error => return Err(self.lacks(missing, terms())),
+                    Missing::Deny if terms.is_none() => {}
+                    Missing::Deny => return Ok(terms),
+                    Missing::Error => return Err(self.lacks(missing, terms)),
                 },
             }
         }
@@ -400,11 +402,12 @@ impl Rules {
     }
 
     #[cold]
-    fn lacks(&self, attribute: usize, terms: &Terms) -> Error {
+    fn lacks(&self, attribute: usize, terms: Option<&Terms>) -> Error {
         let name = &self.attributes[attribute];
+        let limit = terms.map_or("", |terms| terms.name.as_str());
         Error::argument(
             name,
-            format!("the request has none, and limit {:?} counts by it", terms.name.as_str()),
+            format!("the request has none, and limit {limit:?} counts by it"),
             "give it, or set `missing = \"skip\"` or `\"deny\"` for that limit",
         )
     }
@@ -434,7 +437,7 @@ pub(crate) fn tag_of(hasher: &RandomState, value: &[u8]) -> u64 {
     store::tag(state.finish())
 }
 
-/// The tag of an attribute's value, for blocks: of `key` that of the key alone.
+/// The tag of an attribute's value, for blocks: of `key` that of the key alone, of an address whatever way it is written.
 pub(crate) fn tag_of_attribute(hasher: &RandomState, name: &str, value: &[u8]) -> u64 {
     if name == KEY {
         return tag_of(hasher, value);
@@ -442,16 +445,20 @@ pub(crate) fn tag_of_attribute(hasher: &RandomState, name: &str, value: &[u8]) -
     let mut state = hasher.build_hasher();
     state.write_u64(name.len() as u64);
     state.write(name.as_bytes());
-    state.write(value);
+    match if name == IP { parse_address(value) } else { None } {
+        Some(address) => state.write_u128(address),
+        None => state.write(value),
+    }
     store::tag(state.finish())
 }
 
 impl ScopeLimits<'_> {
-    /// For each variant the terms of its first limit.
-    fn lacking(&self, plans: &[String]) -> Vec<&'static Terms> {
+    /// For each variant the terms of its first limit that may deny.
+    fn lacking(&self, plans: &[String]) -> Vec<Option<&'static Terms>> {
         let first = |(variant, limits): (usize, &Vec<&Limit>)| {
             let plan = plans.get(variant).map(String::as_str);
-            limits.first().map_or(Terms::NO_LIMIT, |limit| Terms::of(limit, plan).intern())
+            let first = limits.iter().find(|limit| !limit.shadow);
+            first.map(|limit| Terms::of(limit, plan).intern())
         };
         self.variants.iter().enumerate().map(first).collect()
     }
@@ -529,19 +536,32 @@ fn mask(prefix: u8) -> u128 {
     !u128::MAX.checked_shr(u32::from(prefix)).unwrap_or(0)
 }
 
+/// A value as an error shows it: requests may bring anything.
+fn shown(value: &[u8]) -> String {
+    const MOST: usize = 48;
+    let short = String::from_utf8_lossy(&value[..value.len().min(MOST)]);
+    let rest = if value.len() > MOST { "…" } else { "" };
+    format!("{short:?}{rest}")
+}
+
 /// An address as an IPv6 one, IPv4 mapped into it.
 fn address_of(value: &[u8]) -> Result<u128> {
+    parse_address(value).ok_or_else(|| {
+        Error::argument(
+            IP,
+            format!("{} is not an address", shown(value)),
+            "give an IPv4 or IPv6 address without a port, such as \"203.0.113.9\"",
+        )
+    })
+}
+
+fn parse_address(value: &[u8]) -> Option<u128> {
     let text = str::from_utf8(value).unwrap_or("").trim();
     // A zone (`fe80::1%eth0`) is this machine's business, brackets are a URL's.
     let text = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     let text = text.split_once('%').map_or(text, |(address, _)| address);
-    match text.parse::<IpAddr>() {
-        Ok(IpAddr::V4(address)) => Ok(address.to_ipv6_mapped().to_bits()),
-        Ok(IpAddr::V6(address)) => Ok(Ipv6Addr::to_bits(address)),
-        Err(_) => Err(Error::argument(
-            IP,
-            format!("{:?} is not an address", String::from_utf8_lossy(value)),
-            "give an IPv4 or IPv6 address without a port, such as \"203.0.113.9\"",
-        )),
+    match text.parse::<IpAddr>().ok()? {
+        IpAddr::V4(address) => Some(address.to_ipv6_mapped().to_bits()),
+        IpAddr::V6(address) => Some(Ipv6Addr::to_bits(address)),
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::clock::Moment;
-use crate::decision::{Decision, Reason};
+use crate::decision::{Decision, NEVER};
 use crate::error::Result;
 use crate::limiter::Limiter;
 use crate::request::Kept;
@@ -196,8 +196,7 @@ impl Ticket {
     /// The head asks for a decision. `left`: ns until the deadline.
     fn ask(&self, at: Moment, left: Option<u64>) -> Result<Turn> {
         let decision = self.limiter.decide(&&self.subject, at, self.cost)?;
-        let is_over =
-            decision.allowed() || decision.reason() == Reason::Impossible || left == Some(0);
+        let is_over = decision.allowed() || decision.retry_after_ns() == NEVER || left == Some(0);
         if is_over || self.is_hopeless(&decision, left) {
             return Ok(Turn::Done(decision));
         }
@@ -208,7 +207,7 @@ impl Ticket {
     /// Somebody is before us: what can be known already is that it is hopeless.
     fn queued(&self, at: Moment, left: Option<u64>) -> Result<Turn> {
         let foreseen = self.limiter.denied_in_queue(&&self.subject, at, self.cost)?;
-        if foreseen.reason() == Reason::Impossible
+        if foreseen.retry_after_ns() == NEVER
             || left == Some(0)
             || self.is_hopeless(&foreseen, left)
         {

@@ -1,5 +1,6 @@
 //! Requests with attributes while things change: plans, policies, crowded stores, listeners that misbehave.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tidegate::{Limiter, ManualClock, OnFull, Reason, Request, Timestamp};
@@ -195,10 +196,10 @@ fn a_listener_may_panic_and_call() {
         {"name": "time", "rate": "10s/day", "alerts": [0.1]},
         {"name": "rooms", "method": "concurrency", "quota": 1}]}"#;
     let (limiter, clock) = limiter(policy, 100, OnFull::Inherit);
-    let calls = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let calls = std::sync::Arc::new(AtomicU64::new(0));
     let (counted, inner) = (calls.clone(), limiter.clone());
     limiter.on_alert(move |alert| {
-        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        counted.fetch_add(1, Ordering::Relaxed);
         inner.snapshot(alert.request).unwrap();
         assert!(inner.acquire("somebody else", 0).unwrap().allowed());
         inner.release("somebody else").unwrap();
@@ -215,8 +216,209 @@ fn a_listener_may_panic_and_call() {
     }));
     drop(std::panic::take_hook());
     assert!(caught.is_err());
-    assert_eq!(calls.load(std::sync::atomic::Ordering::Relaxed), 3);
+    assert_eq!(calls.load(Ordering::Relaxed), 3);
     let decision = limiter.acquire("k", 0).unwrap();
     assert!(decision.allowed());
     assert_eq!(limiter.stats().allowed, 2 + 3);
+}
+
+/// Threads that hold permits and pay, while the policy goes to and fro between keys alone, plans and conditions, and plans
+/// are assigned: never more permits are out than there are, none is lost, and what was paid is paid once.
+#[test]
+fn threads_and_updates() {
+    let room = r#"{"name": "rooms", "method": "concurrency", "quota": 2}"#;
+    let paid = r#"{"name": "paid", "rate": "300/day", "algorithm": "fixed_window"}"#;
+    let shared = r#"{"name": "shared", "rate": "100000/day", "by": ["account"]}"#;
+    let policies = [
+        format!(r#"{{"limit": [{room}, {paid}]}}"#),
+        format!(r#"{{"limit": [{paid}, {room}, {shared}]}}"#),
+        format!(
+            r#"{{"default_plan": "a", "plan": {{"a": {{"limit": [{room}, {paid}, {shared}]}},
+                "b": {{"limit": [{shared}, {paid}, {room},
+                    {{"name": "more", "rate": "100000/day"}}]}}}}}}"#
+        ),
+        format!(
+            r#"{{"default_plan": "b", "plan": {{"b": {{"limit": [{paid}, {room}]}}}}, "limit": [
+                {{"name": "read", "rate": "99999/day", "when": {{"route": "GET /*"}}}}]}}"#
+        ),
+    ];
+    for (round, max_keys) in [1000, 1000, 8].into_iter().enumerate() {
+        let (limiter, _) = limiter(&policies[round], max_keys, OnFull::Inherit);
+        let keys: Vec<String> = (0..6).map(|key| format!("k{key}")).collect();
+        let out: Vec<AtomicU64> = keys.iter().map(|_| AtomicU64::new(0)).collect();
+        let admitted: Vec<AtomicU64> = keys.iter().map(|_| AtomicU64::new(0)).collect();
+        let work = |thread: u64| {
+            let mut held = Vec::new();
+            let mut state = thread + 11 * round as u64 + 1;
+            for _ in 0..3000 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let pick = (state >> 33) as usize;
+                if held.len() > pick % 4 {
+                    let (key, admission): (usize, tidegate::Admission) =
+                        held.swap_remove(pick % held.len());
+                    out[key].fetch_sub(1, Ordering::SeqCst);
+                    admission.finish().unwrap();
+                    continue;
+                }
+                let key = pick / 7 % keys.len();
+                let request = Request::new().key(&keys[key]).account(["x", "y"][key % 2]);
+                let request = request.route(["GET /1", "PUT /1"][pick / 64 % 2]);
+                let admission = limiter.admit(&request, 1).unwrap();
+                if admission.decision().allowed() {
+                    assert!(out[key].fetch_add(1, Ordering::SeqCst) < 2, "permits of {key}");
+                    admitted[key].fetch_add(1, Ordering::SeqCst);
+                    held.push((key, admission));
+                }
+            }
+            for (key, admission) in held {
+                out[key].fetch_sub(1, Ordering::SeqCst);
+                admission.finish().unwrap();
+            }
+        };
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..3).map(|thread| scope.spawn(move || work(thread))).collect();
+            let mut turn = round;
+            while !workers.iter().all(|worker| worker.is_finished()) {
+                turn += 1;
+                limiter.update(&*policies[turn % policies.len()]).unwrap();
+                let _ = limiter.assign(&keys[turn % 6], ["a", "b"][turn / 6 % 2], None);
+                std::thread::yield_now();
+            }
+        });
+        limiter.update(&*policies[1]).unwrap();
+        for (key, admitted) in keys.iter().zip(&admitted) {
+            let request = Request::new().key(key).account("x");
+            assert_eq!(used(&limiter, &request, "rooms"), 0, "{key}");
+            let (paid, admitted) =
+                (used(&limiter, &request, "paid"), admitted.load(Ordering::SeqCst));
+            match max_keys {
+                1000 => assert_eq!(paid, admitted, "{key}"),
+                // Others' use may have been inherited.
+                _ => assert!(paid >= admitted && admitted <= 300, "{key}: {paid} of {admitted}"),
+            }
+        }
+    }
+}
+
+/// Keys under different plans in one crowded table: an eviction does not reset who has more limits than the flood.
+#[test]
+fn a_flood_of_a_smaller_plan_resets_nobody() {
+    let policy = r#"{"plan": {
+        "large": {"limit": [{"name": "two", "rate": "5000/day", "algorithm": "fixed_window"},
+                            {"name": "one", "rate": "90/day", "algorithm": "fixed_window"}]},
+        "small": {"limit": [{"name": "two", "rate": "2000/day", "algorithm": "fixed_window"}]}}}"#;
+    let (limiter, _) = limiter(policy, 12, OnFull::Inherit);
+    let names: Vec<String> = (0..4).map(|victim| format!("victim {victim}")).collect();
+    let victims = names.iter().map(|name| Request::new().key(name).plan("large"));
+    for victim in victims.clone() {
+        assert!(limiter.acquire(&victim, 90).unwrap().allowed());
+    }
+    for number in 0..600 {
+        let key = format!("flood {number}");
+        limiter.acquire(Request::new().key(&key).plan("small"), 1).unwrap();
+        if number % 40 == 39 {
+            for victim in victims.clone() {
+                assert!(!limiter.acquire(&victim, 1).unwrap().allowed(), "{victim:?} {number}");
+            }
+        }
+    }
+}
+
+/// A denial leaves no trace, also of what it would have converted.
+#[test]
+fn a_denial_under_another_plan_converts_nothing() {
+    let policy = r#"{"plan": {
+        "large": {"limit": [{"name": "one", "rate": "100/day", "algorithm": "fixed_window"},
+                            {"name": "two", "rate": "1000/day", "algorithm": "sliding_window"}]},
+        "small": {"limit": [{"name": "one", "rate": "5/day", "algorithm": "fixed_window"}]}}}"#;
+    let (limiter, _) = limiter(policy, 100, OnFull::Inherit);
+    let [large, small] = ["large", "small"].map(|plan| Request::new().key("k").plan(plan));
+    assert!(limiter.acquire(&large, 80).unwrap().allowed());
+    let before = limiter.snapshot(&large).unwrap();
+    assert!(!limiter.acquire(&small, 1).unwrap().allowed());
+    assert!(!limiter.try_acquire(&small, 1));
+    assert!(!limiter.peek(&small, 0).unwrap().allowed());
+    limiter.refund(&small, 0).unwrap();
+    limiter.release(&small).unwrap();
+    limiter.record_latency(&small, Duration::from_secs(1)).unwrap();
+    limiter.renew(&small).unwrap();
+    limiter.snapshot(&small).unwrap();
+    assert_eq!(limiter.snapshot(&large).unwrap(), before);
+}
+
+/// Nobody waits for what does not come.
+#[test]
+fn who_is_listed_does_not_wait() {
+    let policy = r#"{"limit": [{"rate": "1/day", "by": ["account"], "missing": "deny"}],
+        "block": [{"name": "abuse", "when": {"key": "bad"}}]}"#;
+    let (limiter, _) = limiter(policy, 100, OnFull::Inherit);
+    for request in [Request::new().key("bad").account("a"), Request::new().key("good")] {
+        let decision = limiter.wait(&request, 1, None).unwrap();
+        assert_eq!((decision.reason(), decision.allowed()), (Reason::Blocked, false));
+        let mut second = [limiter.queue(&request, 1, None), limiter.queue(&request, 1, None)];
+        let waker = std::task::Waker::noop();
+        assert!(matches!(second[1].poll(waker).unwrap(), tidegate::Turn::Done(_)));
+        assert!(matches!(second[0].poll(waker).unwrap(), tidegate::Turn::Done(_)));
+    }
+}
+
+/// A limit in shadow denies nobody, not for want of an attribute either.
+#[test]
+fn a_shadow_does_not_insist() {
+    let policy = r#"{"limit": [{"name": "key", "rate": "9/day"},
+        {"name": "try", "rate": "1/day", "by": ["user"], "missing": "deny", "shadow": true}]}"#;
+    let (limiter, _) = limiter(policy, 100, OnFull::Inherit);
+    let decision = limiter.acquire("k", 1).unwrap();
+    assert_eq!((decision.allowed(), decision.name()), (true, "key"));
+}
+
+/// An address is blocked however it is written.
+#[test]
+fn a_blocked_address_has_many_forms() {
+    let (limiter, _) =
+        limiter(r#"{"limit": [{"rate": "9/day", "by": ["ip"]}]}"#, 100, OnFull::Inherit);
+    for (blocked, forms) in [
+        (
+            "203.0.113.9",
+            &["203.0.113.9", "::ffff:203.0.113.9", " 203.0.113.9", "::FFFF:cb00:7109"][..],
+        ),
+        ("2001:db8::1", &["2001:db8::1", "2001:DB8:0::1", "[2001:db8::1]", "2001:db8::1%eth0"]),
+    ] {
+        limiter.block(Request::new().ip(blocked), Duration::from_secs(9)).unwrap();
+        for form in forms {
+            let decision = limiter.acquire(Request::new().ip(form), 1).unwrap();
+            assert_eq!(decision.reason(), Reason::Blocked, "{form}");
+        }
+        limiter.block(Request::new().ip(forms[1]), Duration::ZERO).unwrap();
+        assert!(limiter.acquire(Request::new().ip(blocked), 1).unwrap().allowed());
+    }
+    // What is no address is blocked as it is written.
+    limiter.update("9/day").unwrap();
+    limiter.block(Request::new().ip("unix:7"), Duration::from_secs(9)).unwrap();
+    assert!(!limiter.acquire(Request::new().key("k").ip("unix:7"), 1).unwrap().allowed());
+    assert!(limiter.acquire(Request::new().key("k").ip("unix:8"), 1).unwrap().allowed());
+}
+
+/// Values of any size and kind; an error stays short, whatever was sent.
+#[test]
+fn unusual_values() {
+    let policy = r#"{"default_plan": "a", "plan": {"a": {"limit": [{"rate": "2/day", "by": ["key", "user"]}]}},
+        "limit": [{"name": "all", "rate": "9/day", "by": [], "when": {"user": "ab*", "key": "*"}}]}"#;
+    let (limiter, _) = limiter(policy, 100, OnFull::Inherit);
+    let long = vec![b'x'; 1 << 20];
+    let values: [&[u8]; 5] = [b"", b"\xff\xfe", b"\0", &long, b"ab\xff"];
+    for (index, value) in values.iter().enumerate() {
+        let request = Request::new().key(value).user(value);
+        for _ in 0..2 {
+            assert!(limiter.acquire(&request, 1).unwrap().allowed(), "{index}");
+        }
+        assert!(!limiter.acquire(&request, 1).unwrap().allowed(), "{index}");
+        let error = limiter.acquire(request.plan(value), 1).unwrap_err().to_string();
+        assert!(error.len() < 400, "{} bytes", error.len());
+    }
+    limiter.update(r#"{"limit": [{"rate": "2/day", "by": ["ip"]}]}"#).unwrap();
+    for value in values {
+        let error = limiter.acquire(Request::new().ip(value), 1).unwrap_err().to_string();
+        assert!(error.len() < 400 && error.contains("ip"), "{} bytes", error.len());
+    }
 }

@@ -246,6 +246,14 @@ impl Scope {
         let Some(ours) = self.stamp(into) else {
             return into.copy_from_slice(from);
         };
+        if theirs != ours && self.holds_more(theirs, ours) {
+            // The record that dominates both is one that can.
+            let mut wider = [0; MAX_WORDS];
+            let wider = &mut wider[..from.len()];
+            wider.copy_from_slice(from);
+            self.merge(wider, into, at);
+            return into.copy_from_slice(wider);
+        }
         let mut converted = [0; MAX_WORDS];
         let converted = &mut converted[..from.len()];
         if theirs == ours {
@@ -254,6 +262,13 @@ impl Scope {
             self.carry_from(self.view(from), ours, converted, at);
         }
         self.variant(ours).merge(&mut into[1..], &converted[1..], at);
+    }
+
+    /// Is less forgotten when records of the other variant are converted to this one than the other way?
+    fn holds_more(&self, variant: usize, other: usize) -> bool {
+        let [plan, other] = [variant, other].map(|number| self.variant(number));
+        let holds = |plan: &Plan, other: &Plan| (plan.limits.len(), plan.holds_of(other));
+        holds(plan, other) > holds(other, plan)
     }
 
     pub(super) fn insert(

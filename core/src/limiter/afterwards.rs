@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Limiter;
 use crate::clock::Moment;
 use crate::error::Result;
-use crate::plan::{Asked, Notes, Payment, Plan};
+use crate::plan::{Notes, Payment, Plan};
 use crate::rate::Method;
 use crate::request::Subject;
 use crate::rules::{Strictness, tag_of_attribute};
@@ -86,12 +86,15 @@ impl Limiter {
         let mut notes = Notes::default();
         self.with_records(subject, at, strictness, |asked| {
             let mut noted = Vec::new();
-            for Asked { plan, words, .. } in asked.iter_mut().filter(|asked| asked.met) {
-                plan.charge(words, at, method, units, &mut notes);
+            let mut changed = false;
+            for asked in asked.iter_mut().filter(|asked| asked.met) {
+                changed |=
+                    asked.alter(|plan, words| plan.charge(words, at, method, units, &mut notes));
                 noted.append(&mut notes.crossings);
             }
             notes.crossings = noted;
-            units > 0
+            // A record that another plan has, and to which this one charges nothing, stays as it is.
+            changed
         })?;
         self.tell(&notes, subject);
         Ok(())
@@ -160,13 +163,13 @@ impl Limiter {
     }
 
     fn renew_in(&self, subject: &impl Subject, at: Moment) -> Result<bool> {
-        let mut all = true;
+        let (mut all, mut changed) = (true, false);
         self.with_records(subject, at, Strictness::Strict, |asked| {
-            all = true;
-            for Asked { plan, words, .. } in asked {
-                all &= plan.renew(words, at, None);
+            (all, changed) = (true, false);
+            for asked in asked {
+                changed |= asked.alter(|plan, words| all &= plan.renew(words, at, None));
             }
-            true
+            changed
         })?;
         Ok(all)
     }
@@ -251,15 +254,19 @@ impl Limiter {
         let mut notes = Notes::default();
         self.with_records(subject, at, Strictness::Giving, |asked| {
             let mut noted = Vec::new();
-            for Asked { plan, words, met, .. } in asked {
-                if *met {
-                    plan.charge(words, at, Method::Latency, elapsed, &mut notes);
-                    noted.append(&mut notes.crossings);
-                }
-                plan.release_receipt(words, at, receipt);
+            let mut changed = false;
+            for asked in asked {
+                let met = asked.met;
+                changed |= asked.alter(|plan, words| {
+                    if met {
+                        plan.charge(words, at, Method::Latency, elapsed, &mut notes);
+                        noted.append(&mut notes.crossings);
+                    }
+                    plan.release_receipt(words, at, receipt);
+                });
             }
             notes.crossings = noted;
-            true
+            changed
         })?;
         self.wake(subject);
         self.tell(&notes, subject);
@@ -277,10 +284,13 @@ impl Limiter {
         self.with_records(subject, at, Strictness::Giving, |asked| {
             renewed.copy_from_slice(receipt);
             all = true;
-            for Asked { plan, words, .. } in asked {
-                all &= plan.renew(words, at, Some(&mut renewed));
+            let mut changed = false;
+            for asked in asked {
+                changed |= asked.alter(|plan, words| {
+                    all &= plan.renew(words, at, Some(&mut renewed));
+                });
             }
-            true
+            changed
         })?;
         receipt.copy_from_slice(&renewed);
         Ok(all)

@@ -186,11 +186,8 @@ impl Limiter {
     ) -> Result<()> {
         self.with_records(subject, at, strictness, |asked| {
             let mut changed = false;
-            for Asked { plan, words, .. } in asked {
-                let mut before = [0; MAX_WORDS];
-                before[..words.len()].copy_from_slice(words);
-                change(plan, words);
-                changed |= before[..words.len()] != **words;
+            for asked in asked {
+                changed |= asked.alter(&mut change);
             }
             changed
         })

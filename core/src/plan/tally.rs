@@ -7,6 +7,7 @@ use crate::clock::Moment;
 use crate::decision::{Decision, NEVER, Numbers, Reason};
 use crate::names::Name;
 use crate::rate::Method;
+use crate::store::MAX_WORDS;
 use crate::terms::Terms;
 
 /// One record of a request, under its plan.
@@ -22,6 +23,15 @@ pub(crate) struct Asked<'a> {
 impl<'a> Asked<'a> {
     pub(crate) fn new(plan: &'a Plan, words: &'a mut [u64]) -> Asked<'a> {
         Asked { plan, words, met: true, lasts: true }
+    }
+
+    /// Makes a change; has it changed anything?
+    pub(crate) fn alter(&mut self, change: impl FnOnce(&Plan, &mut [u64])) -> bool {
+        let mut before = [0; MAX_WORDS];
+        let before = &mut before[..self.words.len()];
+        before.copy_from_slice(self.words);
+        change(self.plan, self.words);
+        before != self.words
     }
 }
 

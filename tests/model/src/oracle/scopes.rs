@@ -322,7 +322,11 @@ impl Oracle {
                 (_, Missing::Skip) => {}
                 (Some(name), Missing::Error) => return Err(Refused::new(name)),
                 (_, Missing::Deny) => {
-                    let limit = &plans[plan.expect("insisted on")][0];
+                    // Those in shadow deny nobody.
+                    let limits = &plans[plan.expect("insisted on")];
+                    let Some(limit) = limits.iter().find(|limit| !limit.terms.shadow) else {
+                        continue;
+                    };
                     let answer = Answer::without_limit("blocked", &limit.name, None, at);
                     let answer =
                         Answer { plan: self.plan_name(plan), ..answer }.under(&limit.terms);
