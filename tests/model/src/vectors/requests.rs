@@ -335,7 +335,8 @@ fn what_was_taken() -> Script {
     // Whoever has no plan is charged nothing late.
     script.settle("b", 9).snapshot_about(&free);
     script.update(&exempt).cancel("c").snapshot_about(&free);
-    script.reserve_about("d", &paid, 5).cancel("d").snapshot_about(&free);
+    // Whoever was let pass uncounted owes nothing, also when it is exempt no more.
+    script.reserve_about("d", &paid, 5).update(&changing()).settle("d", 8).snapshot_about(&free);
     script
 }
 
