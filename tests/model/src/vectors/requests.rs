@@ -28,6 +28,7 @@ pub fn all() -> Vec<Script> {
         plan_changes(),
         updates(),
         reservations(),
+        what_was_taken(),
         leases(),
         usage(),
     ]
@@ -313,6 +314,29 @@ fn reservations() -> Script {
     script.snapshot_about(&free).after(MINUTE).settle("e", 2).snapshot_about(&free);
     script.reserve_about("f", &paid, 7).update(&changing()).settle("f", 1).snapshot_about(&paid);
     script.reserve_about("g", &paid, 3).update(&changing()).cancel("g").snapshot_about(&paid);
+    script
+}
+
+fn what_was_taken() -> Script {
+    let about = "What was taken comes back under a policy without the plan, or that exempts the request by now";
+    let mut script = Script::toml("request-gives-back", about, &changing(), START);
+    let (paid, free) = (asker("paid").with("user", "ann"), asker("free"));
+    let poorer = {
+        let mut policy = changing();
+        policy.limits.retain(|limit| limit.terms.plan.as_deref() != Some("paid"));
+        policy.plans.retain(|plan| plan != "paid");
+        policy
+    };
+    let when = vec![("user".to_owned(), vec!["ann".to_owned()])];
+    let exempt = vec![Listed { name: "staff".to_owned(), when }];
+    let exempt = Policy { exempt, ..changing() };
+    script.reserve_about("a", &paid, 4).reserve_about("b", &paid, 3).reserve_about("c", &paid, 2);
+    script.update(&poorer).snapshot_about(&free).settle("a", 1).snapshot_about(&free);
+    // Whoever has no plan is charged nothing late.
+    script.settle("b", 9).snapshot_about(&free);
+    script.update(&exempt).cancel("c").snapshot_about(&free);
+    // Whoever was let pass uncounted owes nothing, also when it is exempt no more.
+    script.reserve_about("d", &paid, 5).update(&changing()).settle("d", 8).snapshot_about(&free);
     script
 }
 
