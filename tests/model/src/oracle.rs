@@ -350,6 +350,7 @@ impl Oracle {
 
     fn charge(&mut self, mut parts: Vec<Part>, at: Time, method: Method, units: Units) {
         let mut alerts = Vec::new();
+        let before: Vec<_> = parts.iter().map(|part| part.record.states.clone()).collect();
         self.change_all(&mut parts, |limit, states, plan| {
             if limit.method == method {
                 let before = limit.used(states, at);
@@ -358,7 +359,10 @@ impl Oracle {
                 alerts.extend(self.crossings((limit, plan), capacity, before, used));
             }
         });
-        self.keep(parts);
+        // Where nothing changes, a record stays under the plan that it is under.
+        if parts.iter().zip(before).any(|(part, before)| part.record.states != before) {
+            self.keep(parts);
+        }
         self.alerts.extend(alerts);
     }
 
@@ -392,14 +396,13 @@ impl Oracle {
 
     /// Begins the time of the oldest permits anew; false when one is out no more.
     pub fn renew(&mut self, subject: impl Subject, at: Time) -> bool {
-        let mut parts = self.parts(subject, at).expect("a good request");
+        let parts = self.parts(subject, at).expect("a good request");
         let mut all = true;
-        self.change_all(&mut parts, |limit, states, _| {
+        self.change(parts, |limit, states, _| {
             if limit.is_concurrency() {
                 all &= limit.buckets[0].renew(&mut states[0], at, None).is_some();
             }
         });
-        self.keep(parts);
         all
     }
 
