@@ -365,7 +365,7 @@ mod tests {
     fn kinds_beyond_64_are_other() {
         let usage = Usage::new(100, 10, 100);
         for number in 0..70 {
-            usage.record(7, &format!("GET /{number:02}"), at(1_000), 2);
+            usage.record(7, format!("GET /{number:02}"), at(1_000), 2);
         }
         usage.record(7, "GET /63", at(1_000), 1);
         usage.record(7, "GET /64", at(1_000), 1);
@@ -384,7 +384,7 @@ mod tests {
         let usage = Usage::new(100, 10, 100);
         usage.record(7, "other", at(1_000), 1);
         for number in 0..65 {
-            usage.record(7, &number.to_string(), at(1_000), 2);
+            usage.record(7, number.to_string(), at(1_000), 2);
         }
         let report = usage.report(7, at(1_000), 100);
         assert_eq!(report.len(), 65);
@@ -394,8 +394,8 @@ mod tests {
     #[test]
     fn long_names_take_no_memory() {
         let usage = Usage::new(100, 10, 100);
-        usage.record(7, &"x".repeat(MAX_NAME + 1), at(1_000), 1);
-        usage.record(7, &"y".repeat(MAX_NAME), at(1_000), 1);
+        usage.record(7, "x".repeat(MAX_NAME + 1), at(1_000), 1);
+        usage.record(7, "y".repeat(MAX_NAME), at(1_000), 1);
         assert_eq!(usage.said(7, 1_000, 100), format!("other 1, {} 1", "y".repeat(MAX_NAME)));
     }
 
