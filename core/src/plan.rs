@@ -294,7 +294,6 @@ impl Plan {
         units: Units,
         notes: &mut Notes,
     ) {
-        notes.clear();
         for limit in self.of_method(method) {
             match limit.alerts.is_empty() {
                 true => limit.charge(words, at, units),

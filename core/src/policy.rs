@@ -142,7 +142,6 @@ pub(crate) use conditions::{Condition, Conditions, Pattern, Segment};
 /// gcra counts at most one unit a nanosecond; 32 buckets in all limits
 /// that one request can meet; 64 plans; 1 MiB of text.
 #[derive(Clone, Debug)]
-#[allow(dead_code)]
 pub struct Policy {
     /// First those of every request, then those of each plan in the order of the plans, with what it inherits.
     pub(crate) limits: Vec<Limit>,
@@ -164,7 +163,6 @@ pub struct Policy {
 
 /// A named rate, a named cascade of rates, or a number of permits.
 #[derive(Clone, Debug)]
-#[allow(dead_code)]
 pub(crate) struct Limit {
     pub(crate) name: String,
     /// Did the policy name it? If not, the name is the text of its rate, or its method.
@@ -190,7 +188,6 @@ pub(crate) struct Limit {
 }
 
 #[derive(Clone, Debug)]
-#[allow(dead_code)]
 pub(crate) enum LimitKind {
     /// One rate, or several of which the first with room pays. Never empty.
     Rates(Vec<Rate>),
@@ -212,7 +209,6 @@ pub(crate) enum Missing {
 
 /// Requests that pass uncounted.
 #[derive(Clone, Debug)]
-#[allow(dead_code)]
 pub(crate) struct Exemption {
     pub(crate) name: String,
     pub(crate) when: Conditions,
@@ -220,7 +216,6 @@ pub(crate) struct Exemption {
 
 /// Requests that carry a secret pass uncounted.
 #[derive(Clone, Debug)]
-#[allow(dead_code)]
 pub(crate) struct Bypass {
     pub(crate) name: String,
     /// The attribute that holds the secret.
@@ -232,7 +227,6 @@ pub(crate) struct Bypass {
 
 /// Requests that are denied.
 #[derive(Clone, Debug)]
-#[allow(dead_code)]
 pub(crate) struct Blocked {
     pub(crate) name: String,
     pub(crate) when: Conditions,
@@ -240,7 +234,6 @@ pub(crate) struct Blocked {
 
 /// A report of what was used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(dead_code)]
 pub(crate) struct Usage {
     /// Nanoseconds that it covers.
     pub(crate) window: u64,
@@ -310,10 +303,15 @@ impl Policy {
     pub fn from_file(path: impl AsRef<Path>) -> Result<Policy> {
         let path = path.as_ref();
         let text = std::fs::read_to_string(path).map_err(|source| Error::file(path, source))?;
+        Policy::from_text_of(path, &text)
+    }
+
+    /// As [`Policy::from_file`], of a text that was read already.
+    pub(crate) fn from_text_of(path: &Path, text: &str) -> Result<Policy> {
         let parsed = match path.extension().and_then(|extension| extension.to_str()) {
-            Some("toml") => parse::toml(&text),
-            Some("json") => parse::json(&text),
-            _ => parse::any(&text),
+            Some("toml") => parse::toml(text),
+            Some("json") => parse::json(text),
+            _ => parse::any(text),
         };
         parsed.map_err(|error| error.in_file(path))
     }

@@ -78,7 +78,6 @@ pub(crate) enum Algorithm {
 
 /// One bucket of a limit: `quota` units per `period`. Units are requests × cost, or nanoseconds.
 #[derive(Clone, Debug)]
-#[allow(dead_code)]
 pub(crate) struct Rate {
     /// Shown in snapshots: its own name, else the text of the rate (`100/minute`).
     pub(crate) name: String,

@@ -119,7 +119,6 @@ impl Leases {
 
     /// Moves one permit to the newest generation: that of the mark, else the oldest. Returns the new mark; none when
     /// there was none to move.
-    #[allow(dead_code)] // until a call asks for it
     pub(crate) fn renew(&self, words: &mut [u64], at: Moment, mark: Option<u64>) -> Option<u64> {
         let mut held = self.see(words, at);
         if held.refund(1, mark) == 0 {

@@ -85,14 +85,12 @@ impl Limiter {
     ) -> Result<()> {
         let mut notes = Notes::default();
         self.with_records(subject, at, strictness, |asked| {
-            let mut noted = Vec::new();
+            notes.clear();
             let mut changed = false;
             for asked in asked.iter_mut().filter(|asked| asked.met) {
                 changed |=
                     asked.alter(|plan, words| plan.charge(words, at, method, units, &mut notes));
-                noted.append(&mut notes.crossings);
             }
-            notes.crossings = noted;
             // A record that another plan has, and to which this one charges nothing, stays as it is.
             changed
         })?;
@@ -253,19 +251,17 @@ impl Limiter {
     ) -> Result<()> {
         let mut notes = Notes::default();
         self.with_records(subject, at, Strictness::Giving, |asked| {
-            let mut noted = Vec::new();
+            notes.clear();
             let mut changed = false;
             for asked in asked {
                 let met = asked.met;
                 changed |= asked.alter(|plan, words| {
                     if met {
                         plan.charge(words, at, Method::Latency, elapsed, &mut notes);
-                        noted.append(&mut notes.crossings);
                     }
                     plan.release_receipt(words, at, receipt);
                 });
             }
-            notes.crossings = noted;
             changed
         })?;
         self.wake(subject);

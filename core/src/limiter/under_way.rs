@@ -9,7 +9,7 @@ use super::{Limiter, Measured};
 use crate::clock::Moment;
 use crate::decision::Decision;
 use crate::error::Result;
-use crate::plan::Notes;
+use crate::plan::{Notes, Payment};
 use crate::request::{Kept, Subject};
 use crate::reservation::{Admission, Reservation};
 use crate::time::Timestamp;
@@ -38,12 +38,22 @@ impl Limiter {
     }
 
     fn reserve_in(&self, subject: &impl Subject, at: Moment, cost: u64) -> Result<Reservation> {
+        let (decision, receipt) = self.acquire_with_receipt(subject, at, cost)?;
+        let subject = Kept::new(subject);
+        Ok(Reservation { limiter: self.clone(), subject, cost, decision, receipt })
+    }
+
+    /// Decides and counts; who paid what, for what comes back later.
+    fn acquire_with_receipt(
+        &self,
+        subject: &impl Subject,
+        at: Moment,
+        cost: u64,
+    ) -> Result<(Decision, Vec<Payment>)> {
         let mut notes = Notes::with_receipt();
         let decision = self.decide_noting(subject, at, cost, &mut notes)?;
         self.count(decision.reason());
-        let receipt = notes.receipt.unwrap_or_default();
-        let subject = Kept::new(subject);
-        Ok(Reservation { limiter: self.clone(), subject, cost, decision, receipt })
+        Ok((decision, notes.receipt.unwrap_or_default()))
     }
 
     /// Decides now; the [`Admission`], when finished or dropped, charges the time since to the
@@ -53,10 +63,7 @@ impl Limiter {
     /// As [`acquire`](Limiter::acquire).
     pub fn admit(&self, subject: impl Subject, cost: u64) -> Result<Admission> {
         let at = self.moment();
-        let mut notes = Notes::with_receipt();
-        let decision = self.decide_noting(&subject, at, cost, &mut notes)?;
-        self.count(decision.reason());
-        let receipt = notes.receipt.unwrap_or_default();
+        let (decision, receipt) = self.acquire_with_receipt(&subject, at, cost)?;
         Ok(Admission::new(self.clone(), Kept::new(&subject), at.now, decision, receipt))
     }
 

@@ -61,7 +61,7 @@ impl Follower {
         }
         self.seen = Some(seen);
         Some(match found {
-            Ok(text) => parse(&self.path, &text),
+            Ok(text) => Policy::from_text_of(&self.path, &text),
             Err(source) => Err(Error::file(&self.path, source)),
         })
     }
@@ -133,16 +133,6 @@ pub(super) fn is_write(event: &notify::Event) -> bool {
         EventKind::Access(access) => access == AccessKind::Close(AccessMode::Write),
         _ => true,
     }
-}
-
-/// As [`Policy::from_file`], of a text that was read already: it must be the one that is compared with the next.
-fn parse(path: &Path, text: &str) -> Result<Policy> {
-    let parsed = match path.extension().and_then(|extension| extension.to_str()) {
-        Some("toml") => Policy::from_toml(text),
-        Some("json") => Policy::from_json(text),
-        _ => Policy::parse(text),
-    };
-    parsed.map_err(|error| error.in_file(path))
 }
 
 fn cannot_watch(path: &Path, why: notify::Error) -> Error {
