@@ -1,0 +1,230 @@
+"""Real clients against the service in C: what it admits, what it tells, what it charges, and who goes away."""
+
+import http.client
+import json
+import pathlib
+import queue
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+from concurrent.futures import ThreadPoolExecutor
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SERVICE = ROOT / ".build" / "c-service" / "service"
+CLIENTS = 50
+# Long beside what a client in Python takes for itself.
+WORK_MS = 500
+ADMITTED = 250
+REQUESTS = 2000
+# How often a test looks for what comes by itself.
+POLLS = 3000
+
+POLICY = f"""
+[[limit]]
+name = "requests"
+cascade = ["{ADMITTED - 50}/day", "50/week"]
+algorithm = "fixed_window"
+
+[[limit]]
+name = "time"
+method = "latency"
+rate = "20h/day"
+algorithm = "fixed_window"
+
+[[limit]]
+name = "connections"
+method = "concurrency"
+quota = 1000
+"""
+
+
+def daily(quota: int) -> str:
+    return f'[[limit]]\nname = "requests"\nrate = "{quota}/day"\nalgorithm = "fixed_window"\n'
+
+
+class Service:
+    """A running service and its policy file."""
+
+    def __init__(self, policy: str, *options: str) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.policy = pathlib.Path(self.folder.name, "policy.toml")
+        self.policy.write_text(policy)
+        self.log = tempfile.TemporaryFile("w+")
+        arguments = [SERVICE, "--port", "0", "--policy", self.policy, *options]
+        self.process = subprocess.Popen(
+            arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=self.log, text=True
+        )
+        line = self.process.stdout.readline()
+        self.port = int(re.fullmatch(r"listening on port (\d+)\n", line)[1])
+
+    def __enter__(self) -> "Service":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait()
+        self.process.stdout.close()
+        self.log.close()
+        self.folder.cleanup()
+        assert status == 0, status
+
+    def client(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port)
+
+    def get(self, path: str, application: str | None = "acme", client=None):
+        headers = {} if application is None else {"X-Application": application}
+        connection = client or self.client()
+        connection.request("GET", path, headers=headers)
+        response = connection.getresponse()
+        body = response.read()
+        if client is None:
+            connection.close()
+        return response, body
+
+    def limits(self, application: str = "acme") -> dict:
+        return {
+            (bucket["limit"], bucket["bucket"]): bucket
+            for bucket in json.loads(self.get("/limits", application)[1])
+        }
+
+    def wait_for(self, words: str) -> None:
+        for _ in range(POLLS):
+            if words in self.logged():
+                return
+            time.sleep(0.01)
+        raise AssertionError(f"{words!r} is not in the log: {self.logged()}")
+
+    def logged(self) -> str:
+        self.log.seek(0)
+        return self.log.read()
+
+
+class Concurrent(unittest.TestCase):
+    def test_many_clients(self) -> None:
+        with Service(POLICY) as service:
+            free: queue.SimpleQueue[http.client.HTTPConnection] = queue.SimpleQueue()
+            for _ in range(CLIENTS):
+                client = service.client()
+                client.connect()
+                self.addCleanup(client.close)
+                free.put(client)
+
+            def one(_: int):
+                client = free.get()
+                begin = time.monotonic()
+                response, body = service.get(f"/data?ms={WORK_MS}", client=client)
+                span = time.monotonic() - begin
+                free.put(client)
+                return response, body, span
+
+            with ThreadPoolExecutor(CLIENTS) as pool:
+                answers = list(pool.map(one, range(REQUESTS)))
+            passed = [answer for answer in answers if answer[0].status == 200]
+            denied = [answer for answer in answers if answer[0].status == 429]
+            self.assertEqual((len(passed), len(denied)), (ADMITTED, REQUESTS - ADMITTED))
+
+            for response, body, _ in answers:
+                self.assertRegex(response.headers["X-RateLimit-Remaining"], r"^\d+$")
+                self.assertRegex(response.headers["X-RateLimit-Reset"], r"^\d+$")
+                self.assertIn("RateLimit", response.headers)
+                self.assertIn("RateLimit-Policy", response.headers)
+                self.assertEqual("Retry-After" in response.headers, response.status == 429)
+            for response, body, _ in denied:
+                retry_after = int(response.headers["Retry-After"])
+                self.assertTrue(1 <= retry_after <= 86_400, retry_after)
+                error = json.loads(body)["error"]
+                self.assertEqual(error["code"], "RATE_LIMIT_EXCEEDED")
+                self.assertEqual(error["details"]["remaining"], 0)
+                self.assertEqual(error["details"]["retry_after_seconds"], retry_after)
+
+            limits = service.limits()
+            self.assertEqual(limits["requests", f"{ADMITTED - 50}/day"]["used"], ADMITTED - 50)
+            self.assertEqual(limits["requests", "50/week"]["used"], 50)
+            self.assertEqual(limits["connections", "connections"]["used"], 0)
+            measured = sum(span for _, _, span in passed)
+            charged = limits["time", "20h/day"]["used"] / 1e9
+            self.assertAlmostEqual(charged / measured, 1, delta=0.02)
+
+    def test_clients_that_go_away(self) -> None:
+        gone, work = 500, 100
+        policy = POLICY.replace(f'"{ADMITTED - 50}/day"', '"1000/day"')
+        with Service(policy) as service:
+            request = f"GET /data?ms={work} HTTP/1.1\r\nHost: a\r\nX-Application: acme\r\n\r\n"
+
+            def leave(_: int) -> None:
+                with socket.create_connection(("127.0.0.1", service.port)) as client:
+                    client.sendall(request.encode())
+
+            with ThreadPoolExecutor(CLIENTS) as pool:
+                list(pool.map(leave, range(gone)))
+            for _ in range(POLLS):
+                limits = service.limits()
+                began = limits["requests", "1000/day"]["used"]
+                open_ = limits["connections", "connections"]["used"]
+                if (began, open_) == (gone, 0):
+                    break
+                time.sleep(0.01)
+            self.assertEqual((began, open_), (gone, 0))
+            charged = limits["time", "20h/day"]["used"] / 1e9
+            self.assertGreaterEqual(charged, gone * work / 1000)
+
+
+class Alone(unittest.TestCase):
+    def test_sandboxes_have_limits_of_their_own(self) -> None:
+        with Service(daily(3), "--sandbox-policy", "examples/policies/data-api-sandbox.toml") as service:
+            statuses = [service.get("/data")[0].status for _ in range(4)]
+            self.assertEqual(statuses, [200, 200, 200, 429])
+            self.assertEqual(service.get("/data", "other")[0].status, 200)
+            self.assertEqual(service.get("/data", "sandbox:acme")[0].status, 200)
+            quotas = {name[1]: bucket["quota"] for name, bucket in service.limits("sandbox:acme").items()}
+            self.assertEqual(quotas["100/minute"], 50)
+            self.assertIn("application=acme allowed=0 limit=requests remaining=0", service.logged())
+
+    def test_who_does_not_say_who_it_is(self) -> None:
+        with Service(daily(3)) as service:
+            self.assertEqual(service.get("/data", None)[0].status, 400)
+
+    def test_bodies(self) -> None:
+        kinds = {
+            "message": ("application/json", {"message": "Too many requests", "code": 429}),
+            "problem": ("application/problem+json", None),
+        }
+        for style, (kind, expected) in kinds.items():
+            with self.subTest(style), Service(daily(1), "--body", style) as service:
+                service.get("/data")
+                response, body = service.get("/data")
+                self.assertEqual((response.status, response.headers["Content-Type"]), (429, kind))
+                if expected is None:
+                    self.assertIn("quota-exceeded", json.loads(body)["type"])
+                else:
+                    self.assertEqual(json.loads(body), expected)
+
+    def test_a_policy_that_changes_while_it_runs(self) -> None:
+        with Service(daily(1)) as service:
+            self.assertEqual(service.get("/data")[0].status, 200)
+            self.assertEqual(service.get("/data")[0].status, 429)
+            service.policy.write_text("quota = 2")
+            service.wait_for("quota")
+            self.assertEqual(service.get("/data")[0].status, 429)
+            service.policy.write_text(daily(3))
+            service.wait_for("in force")
+            self.assertEqual([service.get("/data")[0].status for _ in range(3)], [200, 200, 429])
+
+    def test_options_that_are_wrong(self) -> None:
+        for arguments in (["--port", "70000"], ["--body", "xml"]):
+            done = subprocess.run([SERVICE, *arguments], cwd=ROOT, capture_output=True, text=True)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("usage:", done.stderr)
+        done = subprocess.run(
+            [SERVICE, "--policy", "/nowhere.toml"], cwd=ROOT, capture_output=True, text=True
+        )
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("/nowhere.toml", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
