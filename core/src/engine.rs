@@ -134,6 +134,11 @@ impl Engine {
     pub(crate) fn is_concurrency(&self, limit: &str) -> bool {
         self.scopes().flat_map(Scope::plans).any(|plan| plan.is_concurrency(limit))
     }
+
+    /// Is every limit one of requests × cost?
+    pub(crate) fn counts_alone(&self) -> bool {
+        self.scopes().flat_map(Scope::plans).all(Plan::counts_alone)
+    }
 }
 
 /// The engine in force, and the way from one to the next.

@@ -422,6 +422,11 @@ impl Plan {
         self.of_method(Method::Concurrency).any(|candidate| candidate.terms.name.as_str() == limit)
     }
 
+    /// Is every limit one of requests × cost?
+    pub(crate) fn counts_alone(&self) -> bool {
+        self.limits.iter().all(|limit| limit.method == Method::Count)
+    }
+
     /// Are there permits out? Such a record cannot be given away.
     pub(crate) fn is_held(&self, words: &[u64], at: Moment) -> bool {
         let mut permits = self.of_method(Method::Concurrency).flat_map(|limit| &limit.buckets);

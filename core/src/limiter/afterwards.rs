@@ -84,18 +84,29 @@ impl Limiter {
         units: u64,
     ) -> Result<()> {
         let mut notes = Notes::default();
+        self.charge_noting(subject, at, strictness, method, units, &mut notes)?;
+        self.tell(&notes, subject);
+        Ok(())
+    }
+
+    pub(super) fn charge_noting(
+        &self,
+        subject: &impl Subject,
+        at: Moment,
+        strictness: Strictness,
+        method: Method,
+        units: u64,
+        notes: &mut Notes,
+    ) -> Result<()> {
         self.with_records(subject, at, strictness, |asked| {
             notes.clear();
             let mut changed = false;
             for asked in asked.iter_mut().filter(|asked| asked.met) {
-                changed |=
-                    asked.alter(|plan, words| plan.charge(words, at, method, units, &mut notes));
+                changed |= asked.alter(|plan, words| plan.charge(words, at, method, units, notes));
             }
             // A record that another plan has, and to which this one charges nothing, stays as it is.
             changed
-        })?;
-        self.tell(&notes, subject);
-        Ok(())
+        })
     }
 
     /// Gives units back to the count limits: at most what is in use. Which bucket of a cascade paid is
@@ -115,7 +126,7 @@ impl Limiter {
         self.refund_in(&subject, now.into(), cost)
     }
 
-    fn refund_in(&self, subject: &impl Subject, at: Moment, cost: u64) -> Result<()> {
+    pub(super) fn refund_in(&self, subject: &impl Subject, at: Moment, cost: u64) -> Result<()> {
         self.change(subject, at, Strictness::Strict, |plan, words| plan.refund(words, at, cost))?;
         self.wake(subject);
         Ok(())
@@ -137,7 +148,7 @@ impl Limiter {
         self.release_in(&subject, now.into())
     }
 
-    fn release_in(&self, subject: &impl Subject, at: Moment) -> Result<()> {
+    pub(super) fn release_in(&self, subject: &impl Subject, at: Moment) -> Result<()> {
         self.change(subject, at, Strictness::Strict, |plan, words| plan.release(words, at))?;
         self.wake(subject);
         Ok(())

@@ -59,7 +59,7 @@ impl Limiter {
     }
 
     #[inline(always)]
-    fn decide_inside(
+    pub(super) fn decide_inside(
         &self,
         visit: &Visit<'_>,
         subject: &impl Subject,
@@ -131,7 +131,7 @@ impl Limiter {
     }
 
     /// Decides on copies.
-    pub(super) fn foresee(
+    pub(crate) fn foresee(
         &self,
         subject: &impl Subject,
         at: Moment,

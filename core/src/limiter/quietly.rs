@@ -1,0 +1,60 @@
+//! For whoever decides under a lock of its own: what there is to tell is noted, and told when the lock is free again.
+
+use super::Limiter;
+use crate::clock::Moment;
+use crate::decision::Decision;
+use crate::error::Result;
+use crate::plan::Notes;
+use crate::rate::Method;
+use crate::request::Subject;
+use crate::rules::Strictness;
+
+impl Limiter {
+    /// Decides and counts; alerts are left in the notes.
+    pub(crate) fn acquire_quietly(
+        &self,
+        subject: &impl Subject,
+        at: Moment,
+        cost: u64,
+        notes: &mut Notes,
+    ) -> Result<Decision> {
+        let visit = self.0.lanes.enter();
+        let mut decision = Decision::NONE;
+        let quick = subject
+            .as_key()
+            .is_some_and(|key| self.decide_key(&visit, self.tag(key), at, cost, &mut decision));
+        if !quick {
+            self.decide_inside(&visit, subject, at, cost, notes, &mut decision)?;
+        }
+        visit.count(decision.reason());
+        Ok(decision)
+    }
+
+    /// Charges units to the count limits; alerts are left in the notes.
+    pub(crate) fn penalize_quietly(
+        &self,
+        subject: &impl Subject,
+        at: Moment,
+        units: u64,
+        notes: &mut Notes,
+    ) -> Result<()> {
+        self.charge_noting(subject, at, Strictness::Strict, Method::Count, units, notes)
+    }
+
+    /// A request is done: its time is charged, and a permit of each limit is given back.
+    pub(crate) fn end(&self, subject: &impl Subject, at: Moment, elapsed: u64) -> Result<()> {
+        self.charge_late(subject, at, Method::Latency, elapsed)?;
+        self.release_in(subject, at)
+    }
+
+    /// The units of a request that was not sent, and its permits.
+    pub(crate) fn take_back(&self, subject: &impl Subject, at: Moment, cost: u64) -> Result<()> {
+        self.refund_in(subject, at, cost)?;
+        self.release_in(subject, at)
+    }
+
+    /// Is nothing but requests counted, so that nothing is owed when one is done?
+    pub(crate) fn counts_alone(&self) -> bool {
+        self.0.engines.engine(&self.0.lanes.enter()).counts_alone()
+    }
+}
