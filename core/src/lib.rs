@@ -18,6 +18,7 @@ mod algorithm;
 mod assignments;
 mod blocks;
 mod calendar;
+pub mod client;
 mod clock;
 mod decision;
 mod engine;
