@@ -32,17 +32,16 @@ impl BreakerReason {
 
 impl fmt::Display for BreakerReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let times = |failures: u32| if failures == 1 { "once" } else { "in a row" };
         match self {
             BreakerReason::Authentication { status, failures } => {
                 f.write_str("authentication failed")?;
                 if *status != 0 {
                     write!(f, " with status {status}")?;
                 }
-                match failures {
-                    1 => f.write_str("; check the credential"),
-                    _ => write!(f, ", {failures} times {}; check the credential", times(*failures)),
+                if *failures > 1 {
+                    write!(f, ", {failures} times in a row")?;
                 }
+                f.write_str("; check the credential")
             }
             BreakerReason::Failures { failures: 1 } => f.write_str("a call failed"),
             BreakerReason::Failures { failures } => write!(f, "{failures} calls failed in a row"),

@@ -130,8 +130,10 @@ struct Host {
     told: Option<(u64, u64)>,
     /// Calls without a waker that have settled.
     unattended: BTreeSet<u64>,
+    /// Of the host with one timer, and its number with a manual clock.
     waker: Option<Waker>,
-    /// When the host comes back by itself.
+    sleeper: Option<u64>,
+    /// When it comes back by itself.
     next: Option<u64>,
 }
 

@@ -13,6 +13,7 @@ use crate::client::headers::{Quota, ServerLimits};
 use crate::client::queue::Place;
 use crate::clock::Moment;
 use crate::limiter::Limiter;
+use crate::rate::Method;
 use crate::request::Kept;
 use crate::time::nanos;
 
@@ -209,7 +210,7 @@ impl Shared {
                 );
             }
             let lacks = self.limiter.as_ref().and_then(|(limiter, subject)| {
-                Some((limiter, subject, state.lacks(limiter, subject, at, quota, remaining, sent)?))
+                Some((limiter, subject, state.lacks(limiter, subject, quota, remaining, sent)?))
             });
             match lacks {
                 None => state.quotas.learn(quota, sent.units, at.now.as_nanos()),
@@ -228,7 +229,6 @@ impl State {
         &self,
         limiter: &Limiter,
         subject: &Kept,
-        at: Moment,
         quota: &Quota,
         remaining: u64,
         sent: &Sent,
@@ -250,8 +250,7 @@ impl State {
         let bucket = snapshot
             .buckets
             .iter()
-            .find(|bucket| bucket.method == crate::rate::Method::Count && bucket.quota == limit)?;
-        let _ = at;
+            .find(|bucket| bucket.method == Method::Count && bucket.quota == limit)?;
         // What dripped in since is in one and not in the other: only what is far off is put right.
         let is_off = bucket.remaining / 2 > known;
         Some(if is_off { bucket.remaining - known } else { 0 })

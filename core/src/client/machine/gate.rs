@@ -73,12 +73,14 @@ impl Shared {
         cost: u64,
         after: &mut After,
     ) -> Gate {
-        if state.in_flight >= self.settings.concurrency && !state.closed {
+        let is_calm = state.is_calm();
+        if !is_calm && let Some(error) = state.refusal(at) {
+            return Gate::Fail(error);
+        }
+        if state.in_flight >= self.settings.concurrency {
             return Gate::Turn(Cause::Concurrency);
         }
-        if !state.is_calm()
-            && let Some(gate) = self.obstacle(state, at, cost, after)
-        {
+        if !is_calm && let Some(gate) = self.obstacle(state, at, cost, after) {
             return gate;
         }
         let mut sent = Sent {
@@ -114,18 +116,13 @@ impl Shared {
         after: &mut After,
     ) -> Option<Gate> {
         let now = at.now.as_nanos();
-        if state.closed {
-            return Some(Gate::Fail(PacerError::Closed));
-        }
-        if let Some((reason, left)) = state.breaker.refuses(now) {
-            return Some(Gate::Fail(open(reason.clone(), left)));
-        }
         if state.breaker.is_tripped() && state.probe == Probe::None {
             state.probe = Probe::Wanted;
         }
         if state.paused_until > now {
             return Some(self.paused(state, now));
         }
+        state.paused_until = 0;
         if std::mem::take(&mut state.after_pause) {
             self.end_pause(state, at, after);
         }
@@ -254,6 +251,15 @@ impl State {
             && self.probe == Probe::None
             && self.quotas.is_empty()
             && self.breaker.is_calm()
+    }
+
+    /// Why nobody may go, whoever waits.
+    fn refusal(&self, at: Moment) -> Option<PacerError> {
+        if self.closed {
+            return Some(PacerError::Closed);
+        }
+        let (reason, left) = self.breaker.refuses(at.now.as_nanos())?;
+        Some(open(reason.clone(), left))
     }
 
     /// Everybody waits until then; a pause is never cut short by another.

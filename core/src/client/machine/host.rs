@@ -75,9 +75,13 @@ impl State {
 
 impl Shared {
     pub(in crate::client) fn tick(&self) -> Tick {
-        let waker = self.state.lock().host.waker.clone();
+        let (waker, sleeper) = {
+            let mut state = self.state.lock();
+            let sleeper = *state.host.sleeper.get_or_insert_with(|| self.clock.sleeper());
+            (state.host.waker.clone(), sleeper)
+        };
         // First: who moves a manual clock from now on wakes us.
-        let runs = waker.is_none_or(|waker| self.clock.runs_or_wakes(self.clock.sleeper(), &waker));
+        let runs = waker.is_none_or(|waker| self.clock.runs_or_wakes(sleeper, &waker));
         let at = self.clock.moment();
         let mut after = After::default();
         let mut state = self.state.lock();
