@@ -273,9 +273,17 @@ impl Shared {
     fn pump(&self, state: &mut State, at: Moment, asking: Option<u64>, after: &mut After) {
         let now = at.now.as_nanos();
         state.queue.wake_due(now);
-        while let Some((number, place)) = state.queue.take_overdue(now) {
-            state.settle(number, place, Settled::Fail(too_late()), now, asking, after);
+        state.fail_overdue(now, now, asking, after);
+        self.let_go(state, at, asking, after);
+        // Who could go at its very deadline has gone. The next in line may be able to go without it.
+        while state.fail_overdue(now.saturating_add(1), now, asking, after) {
+            self.let_go(state, at, asking, after);
         }
+        state.tell_hosts(asking, after);
+    }
+
+    fn let_go(&self, state: &mut State, at: Moment, asking: Option<u64>, after: &mut After) {
+        let now = at.now.as_nanos();
         state.host.head = None;
         while let Some((number, place)) = state.queue.head() {
             let (cost, deadline) = (place.cost, place.deadline);
@@ -299,7 +307,6 @@ impl Shared {
                 state.settle(number, place, settled, now, asking, after);
             }
         }
-        state.tell_hosts(asking, after);
     }
 
     /// May it come free any time, whatever the limiter advises?
@@ -416,6 +423,22 @@ impl State {
                 self.host.unattended.insert(number);
             }
         }
+    }
+
+    /// Those whose deadline is before `until` fail; were there any?
+    fn fail_overdue(
+        &mut self,
+        until: u64,
+        now: u64,
+        asking: Option<u64>,
+        after: &mut After,
+    ) -> bool {
+        let mut any = false;
+        while let Some((number, place)) = self.queue.take_overdue(until) {
+            self.settle(number, place, Settled::Fail(too_late()), now, asking, after);
+            any = true;
+        }
+        any
     }
 
     /// Everybody who waits fails.

@@ -111,10 +111,10 @@ impl Queue {
         self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
-    /// Takes out one whose deadline has come.
-    pub(super) fn take_overdue(&mut self, now: u64) -> Option<(u64, Place)> {
+    /// Takes out one whose deadline is before this time.
+    pub(super) fn take_overdue(&mut self, until: u64) -> Option<(u64, Place)> {
         let (deadline, number) = *self.deadlines.first()?;
-        if deadline > now {
+        if deadline >= until {
             return None;
         }
         Some((number, self.leave(number)?))
