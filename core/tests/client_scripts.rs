@@ -192,13 +192,8 @@ fn with_expectation(text: &str, script: &str, index: usize, step: &str, seen: &V
     let head = format!("{{\"name\":\"{script}\",");
     let first = lines.iter().position(|line| line.starts_with(&head)).unwrap() + 2;
     let line = &mut lines[first + index];
-    let end = if line.ends_with("]},") {
-        "]},"
-    } else if line.ends_with("]}") {
-        "]}"
-    } else {
-        ","
-    };
+    // The last step of a script ends the script as well.
+    let end = ["}]},", "}]}"].iter().find(|end| line.ends_with(*end)).map_or(",", |end| &end[1..]);
     *line = format!("  {}{end}", serde_json::to_string(&step).unwrap());
     lines.join("\n") + "\n"
 }

@@ -152,9 +152,15 @@ impl fmt::Display for PacerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             PacerError::RetriesExhausted { attempts, label, status } => {
-                let times = if *attempts == 1 { "once" } else { "every time" };
-                write!(f, "{}refused {times} in {attempts} attempts", Labelled(label))?;
-                if *status != 0 { write!(f, ", the last with status {status}") } else { Ok(()) }
+                let label = Labelled(label);
+                match attempts {
+                    1 => write!(f, "{label}refused in its only attempt")?,
+                    _ => write!(f, "{label}refused in all {attempts} attempts, the last")?,
+                }
+                match status {
+                    0 => f.write_str(" without a status"),
+                    _ => write!(f, " with status {status}"),
+                }
             }
             PacerError::RetryAfterTooLong { delay, max, label, .. } => write!(
                 f,
@@ -163,7 +169,11 @@ impl fmt::Display for PacerError {
             ),
             PacerError::DeadlineExceeded { attempts, label } => {
                 write!(f, "{}no time left before the deadline", Labelled(label))?;
-                write!(f, ", after {attempts} attempts")
+                match attempts {
+                    0 => f.write_str(" for a first attempt"),
+                    1 => f.write_str(" after one attempt"),
+                    _ => write!(f, " after {attempts} attempts"),
+                }
             }
             PacerError::BreakerOpen { reason, retry_after } => {
                 write!(f, "nothing is sent for {retry_after:?}: {reason}")

@@ -203,11 +203,8 @@ impl Shared {
         for quota in &limits.quotas {
             let Some(remaining) = quota.remaining else { continue };
             if let Some(limit) = quota.limit {
-                let left = u128::from(remaining) * 1000;
-                state.tell_near(
-                    quota,
-                    left <= u128::from(limit) * u128::from(self.settings.near_limit),
-                );
+                let near = u128::from(limit) * u128::from(self.settings.near_limit);
+                state.tell_near(quota, near > 0 && u128::from(remaining) * 1000 <= near);
             }
             let lacks = self.limiter.as_ref().and_then(|(limiter, subject)| {
                 Some((limiter, subject, state.lacks(limiter, subject, quota, remaining, sent)?))
