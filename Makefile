@@ -67,7 +67,7 @@ FUZZ_SECONDS ?= 60
 fuzz:
 	@$(CARGO) fuzz --version > /dev/null 2>&1 \
 		|| { echo 'fuzz needs a nightly toolchain and cargo-fuzz: cargo install cargo-fuzz' >&2; exit 1; }
-	for target in policy calls; do \
+	for target in policy calls headers; do \
 		$(CARGO) +nightly fuzz run --fuzz-dir tests/fuzz $$target -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	done
 

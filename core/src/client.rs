@@ -31,3 +31,8 @@ pub use headers::{Quota, ServerLimits, read_headers};
 pub use options::{CallOptions, PacerBuilder};
 pub use pacer::{Pacer, Tick};
 pub use run::{CallError, Response};
+
+/// The program of the guide is run with the examples of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/client.md")]
+mod guide {}
