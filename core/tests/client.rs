@@ -26,7 +26,7 @@ fn begin(pacer: &Pacer) -> Call {
     pacer.begin(CallOptions::default())
 }
 
-fn labelled<'a>(pacer: &Pacer, label: &'a str) -> Call {
+fn labelled(pacer: &Pacer, label: &str) -> Call {
     pacer.begin(CallOptions { label, ..CallOptions::default() })
 }
 
