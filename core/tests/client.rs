@@ -392,6 +392,18 @@ fn a_refused_credential_stops_everybody_and_says_so() {
 }
 
 #[test]
+fn a_late_success_closes_no_breaker() {
+    let clock = clock();
+    let pacer = pacer(&clock, |builder| builder);
+    let (mut bad, mut late) = (begin(&pacer), begin(&pacer));
+    goes(&mut bad);
+    goes(&mut late);
+    done(&mut bad, 401);
+    done(&mut late, 200);
+    assert!(fails(&mut begin(&pacer)).is_breaker_open());
+}
+
+#[test]
 fn forbidden_answers_open_the_breaker_when_they_follow_each_other() {
     let clock = clock();
     let pacer = pacer(&clock, |builder| builder);
@@ -649,6 +661,36 @@ fn nothing_left_until_far_away_is_an_error_at_once() {
     assert!(matches!(call.finish(200, &limits), Finish::Done));
     assert_eq!(fails(&mut begin(&pacer)).retry_after(), Some(3600 * SECOND));
     assert_eq!((pacer.stats().pauses, pacer.stats().attempts), (1, 1));
+}
+
+#[test]
+fn a_reset_that_nobody_tells_is_guessed_only_when_it_is_near() {
+    let clock = clock();
+    let answer = |name: &str| {
+        let pacer = pacer(&clock, |builder| builder);
+        let mut call = begin(&pacer);
+        goes(&mut call);
+        assert!(matches!(call.finish(200, &told(&[(name, "0")])), Finish::Done));
+        pacer
+    };
+    let pacer = answer("X-RateLimit-Remaining-Second");
+    assert_eq!(waits(&mut begin(&pacer)), Some(SECOND));
+    goes(&mut begin(&answer("X-RateLimit-Remaining-Day")));
+    goes(&mut begin(&answer("X-RateLimit-Remaining")));
+}
+
+#[test]
+fn a_server_that_says_little_is_left_is_told_of_once() {
+    let clock = clock();
+    let pacer = pacer(&clock, |builder| builder);
+    let limits = told(&[
+        ("X-RateLimit-NearLimit", "true"),
+        ("X-RateLimit-Limit", "350"),
+        ("X-RateLimit-Remaining", "60"),
+    ]);
+    pacer.observe(&limits);
+    pacer.observe(&limits);
+    assert_eq!(pacer.events().len(), 1);
 }
 
 #[test]

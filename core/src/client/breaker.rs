@@ -128,7 +128,7 @@ impl Breaker {
         let failures = *count;
         // Half open: whoever was let through to see has seen. Late answers of those sent before open nothing again.
         let opens = match &self.open {
-            Some(open) => now >= open.until,
+            Some(open) => threshold != 0 && now >= open.until,
             None => threshold != 0 && failures >= threshold,
         };
         if !opens {

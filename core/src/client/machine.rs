@@ -1,13 +1,14 @@
 //! Where everything about calls meets, behind one lock: who is under way, who waits, what holds them.
 //!
-//! Here: how a call begins, is asked for, and is given up. `gate`: may the next one go? `answers`: what an answer
-//! changes. `host`: what is told to hosts.
+//! Here: how a call begins, and who is let go. `gate`: may the next one go? `answers`: what an answer changes. `leave`:
+//! calls that are dropped, and those of a parent process. `host`: what is told to hosts.
 //!
 //! Nothing foreign runs under the lock: wakers are woken and dropped, and alerts told, after it.
 
 mod answers;
 mod gate;
 mod host;
+mod leave;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::task::Waker;
@@ -316,69 +317,6 @@ impl Shared {
             _ => false,
         }
     }
-
-    /// A waiting call is dropped.
-    pub(super) fn leave(&self, number: u64, epoch: u32, cost: u64) {
-        let now = self.clock.moment().now.as_nanos();
-        let mut after = After::default();
-        let mut state = self.state.lock();
-        if state.epoch != epoch {
-            return;
-        }
-        state.host.unattended.remove(&number);
-        let sent = match state.settled.remove(&number) {
-            Some(Settled::Go(sent)) => Some(sent),
-            Some(Settled::Fail(_)) => None,
-            None => {
-                if let Some(place) = state.queue.leave(number) {
-                    state.counts.waited(&place, now);
-                    after.drop.extend(place.waker);
-                }
-                None
-            }
-        };
-        self.unlock(state, after);
-        match sent {
-            Some(sent) => self.abandon(number, epoch, &sent, Some(cost)),
-            None => self.pump_now(),
-        }
-    }
-
-    /// A call that may go is dropped. `unsent`: its cost, when the attempt was not made.
-    pub(super) fn abandon(&self, number: u64, epoch: u32, sent: &Sent, unsent: Option<u64>) {
-        let at = self.clock.moment();
-        let mut state = self.state.lock();
-        if state.epoch != epoch {
-            return;
-        }
-        state.in_flight = state.in_flight.saturating_sub(1);
-        if state.probe == Probe::Out(number) {
-            state.probe = Probe::Wanted;
-        }
-        if unsent.is_some() {
-            state.counts.attempts = state.counts.attempts.saturating_sub(1);
-        }
-        drop(state);
-        if let Some((limiter, subject)) = &self.limiter {
-            // Nobody is there to be told. (The memory store never fails.)
-            let _ = match unsent {
-                Some(cost) => limiter.take_back(&subject, at, cost),
-                None if sent.owes => limiter.end(&subject, at, sent.elapsed(at)),
-                None => Ok(()),
-            };
-        }
-        self.pump_now();
-    }
-
-    fn pump_now(&self) {
-        let at = self.clock.moment();
-        let mut after = After::default();
-        let mut state = self.state.lock();
-        if !state.queue.is_empty() {
-            self.pump(&mut state, at, None, &mut after);
-        }
-        self.unlock(state, after);
-    }
 }
 
 fn too_late() -> PacerError {
@@ -386,24 +324,6 @@ fn too_late() -> PacerError {
 }
 
 impl State {
-    /// A forked child begins anew: the calls of its parent are not its own.
-    fn check_process(&mut self) {
-        let process = std::process::id();
-        if self.process == process {
-            return;
-        }
-        self.process = process;
-        self.epoch = self.epoch.wrapping_add(1);
-        self.in_flight = 0;
-        if let Probe::Out(_) = self.probe {
-            self.probe = Probe::Wanted;
-        }
-        // Not dropped: the parent's wakers are not ours to touch.
-        std::mem::forget(std::mem::take(&mut self.queue));
-        std::mem::forget(std::mem::take(&mut self.host));
-        self.settled.clear();
-    }
-
     /// A call no longer waits.
     fn settle(
         &mut self,

@@ -5,10 +5,13 @@
 //! the next answer.
 
 use super::headers::Quota;
+use crate::rate::DAY;
 use crate::time::nanos;
 
 /// Most quotas that are kept: no server tells of more.
 const MOST: usize = 16;
+/// A reset further away than this is a mistake of somebody's.
+const LONGEST: u64 = 400 * DAY;
 
 /// A quota until its reset.
 #[derive(Debug)]
@@ -53,12 +56,15 @@ impl Quotas {
         self.0.is_empty()
     }
 
-    /// What an answer tells; its request was sent when `told_at` units had been sent, itself included.
-    pub(super) fn learn(&mut self, quota: &Quota, told_at: u64, now: u64) {
+    /// What an answer tells; its request was sent when `told_at` units had been sent, itself included. Where no reset is
+    /// told, a window of at most `longest` ns stands for it: a longer one would hold calls for long by a guess.
+    pub(super) fn learn(&mut self, quota: &Quota, told_at: u64, now: u64, longest: u64) {
         let Some(remaining) = quota.remaining else { return };
-        // One without an end would hold calls for ever.
-        let Some(reset_after) = quota.reset_after.or(quota.window) else { return };
-        let reset_at = now.saturating_add(nanos(reset_after));
+        let window = quota.window.map(nanos).filter(|window| *window <= longest);
+        // One without an end would hold calls for ever, and so would a senseless one.
+        let reset_after = quota.reset_after.map(nanos).or(window);
+        let Some(reset_after) = reset_after.filter(|span| *span <= LONGEST) else { return };
+        let reset_at = now.saturating_add(reset_after);
         let news =
             Known { name: quota.name.clone(), limit: quota.limit, remaining, told_at, reset_at };
         let is_full = self.0.len() >= MOST;

@@ -92,7 +92,8 @@ impl Shared {
         }
         match answer.class {
             Class::Passed => {
-                if state.breaker.succeed() {
+                // An open breaker is closed by the one that was let through to see, not by those sent before.
+                if (is_probe || !state.breaker.is_tripped()) && state.breaker.succeed() {
                     state.events.tell(|| Event::BreakerClosed);
                 }
                 Finish::Done
@@ -178,7 +179,7 @@ impl Shared {
         let mut state = self.state.lock();
         let sent = Sent::now(at, state.sent, state.penalized);
         self.observe(&mut state, at, limits, &sent, &mut after);
-        if let Some(asked) = limits.retry_after {
+        if let Some(asked) = limits.retry_after.filter(|asked| !asked.is_zero()) {
             let now = at.now.as_nanos();
             state.pause(now, now.saturating_add(nanos(asked)), PauseReason::Limited(0));
         }
@@ -195,22 +196,26 @@ impl Shared {
         sent: &Sent,
         after: &mut After,
     ) {
-        if limits.near_limit {
+        let threshold = self.settings.near_limit;
+        if limits.near_limit && threshold > 0 {
             state.tell_near(&Quota::default(), true);
-        } else if limits.quotas.is_empty() {
-            return;
         }
         for quota in &limits.quotas {
             let Some(remaining) = quota.remaining else { continue };
             if let Some(limit) = quota.limit {
-                let near = u128::from(limit) * u128::from(self.settings.near_limit);
-                state.tell_near(quota, near > 0 && u128::from(remaining) * 1000 <= near);
+                let near = u128::from(limit) * u128::from(threshold);
+                let is_near = u128::from(remaining) * 1000 <= near;
+                let says_so = limits.near_limit && quota.name.is_empty();
+                state.tell_near(quota, threshold > 0 && (is_near || says_so));
             }
             let lacks = self.limiter.as_ref().and_then(|(limiter, subject)| {
                 Some((limiter, subject, state.lacks(limiter, subject, quota, remaining, sent)?))
             });
             match lacks {
-                None => state.quotas.learn(quota, sent.units, at.now.as_nanos()),
+                None => {
+                    let longest = self.settings.max_retry_after;
+                    state.quotas.learn(quota, sent.units, at.now.as_nanos(), longest);
+                }
                 Some((_, _, 0)) => {}
                 Some((limiter, subject, units)) => {
                     self.charge(state, at, limiter, subject, units, after);
