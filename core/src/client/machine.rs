@@ -201,6 +201,9 @@ impl Shared {
     /// Unlocks, then does what is left to do.
     fn unlock(&self, state: MutexGuard<'_, State>, after: After) {
         drop(state);
+        if after.wake.is_empty() && after.drop.is_empty() && after.notes.is_empty() {
+            return;
+        }
         let After { wake, drop, notes } = after;
         wake.into_iter().for_each(Waker::wake);
         if let Some((limiter, subject)) = &self.limiter {

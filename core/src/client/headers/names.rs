@@ -51,16 +51,21 @@ const LONGEST: usize = 96;
 
 /// May a field of this name tell anything? Quick, and says yes too often.
 pub(in crate::client) fn tells(name: &[u8]) -> bool {
-    name.len() <= LONGEST
-        && (has(name, b"limit")
-            || has(name, b"retry")
-            || has(name, b"usage")
-            || name.eq_ignore_ascii_case(b"date")
-            || (name.len() > 11 && name[..11].eq_ignore_ascii_case(b"x-remaining")))
+    if name.len() > LONGEST {
+        return false;
+    }
+    // Most fields of a response are none of these: one look at each letter tells.
+    let told = name.iter().enumerate().any(|(at, letter)| match letter | 0x20 {
+        b'l' => begins(&name[at..], b"limit"),
+        b'r' => begins(&name[at..], b"retry"),
+        b'u' => begins(&name[at..], b"usage"),
+        _ => false,
+    });
+    told || name.eq_ignore_ascii_case(b"date") || begins(name, b"x-remaining")
 }
 
-fn has(name: &[u8], word: &[u8]) -> bool {
-    name.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
+fn begins(name: &[u8], word: &[u8]) -> bool {
+    name.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
 }
 
 /// What a field of this name tells. `name`: in lower case.

@@ -136,7 +136,9 @@ pub(super) fn date(text: &str) -> Option<u64> {
 
 /// How long until a time, in ns, at most ten years; a time that is past is 0. `now`: ns since the epoch.
 pub(super) fn until(text: &str, unit: Unit, now: u64) -> Option<u64> {
-    let at = match date(text) {
+    // Most are numbers, and dates are dear to try.
+    let may_be_date = text.contains(['-', ':']);
+    let at = match may_be_date.then(|| date(text)).flatten() {
         Some(at) => at,
         None => {
             let text = first(text);

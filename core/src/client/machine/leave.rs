@@ -31,7 +31,13 @@ impl Shared {
     }
 
     /// A call that may go is dropped. `unsent`: its cost, when the attempt was not made.
-    pub(in crate::client) fn abandon(&self, number: u64, epoch: u32, sent: &Sent, unsent: Option<u64>) {
+    pub(in crate::client) fn abandon(
+        &self,
+        number: u64,
+        epoch: u32,
+        sent: &Sent,
+        unsent: Option<u64>,
+    ) {
         let at = self.clock.moment();
         let mut state = self.state.lock();
         if state.epoch != epoch {
