@@ -26,7 +26,7 @@ from tidegate._adapter import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
     from typing import Any, TypeAlias
 
     from typing_extensions import Unpack
@@ -72,7 +72,7 @@ class Request(Incoming):
         if template is not None:
             return str(template)
         route = scope.get("route")  # so has Starlette, inside of a route
-        if route is not None:
+        if route is not None and "fastapi" not in scope:
             return getattr(route, "path", None)
         routes = getattr(scope.get("app") or self._app, "routes", None)
         return None if routes is None else _pattern(routes, scope)
@@ -298,17 +298,34 @@ def _unchecked() -> dict[str, str]:
     return {"Content-Type": UNCHECKED_TYPE}
 
 
-def _pattern(routes: Iterable[Any], scope: Scope) -> str | None:
-    """The pattern of Starlette's route for this request; of what is mounted, with the mount's path."""
-    for route in routes:
+def matching(routes: Iterable[Any], scope: Scope) -> tuple[Any, Scope, str] | None:
+    """Starlette's route for this request, what it adds to the scope, and its pattern; also in what is mounted."""
+    for route in _each(routes):
         matched, child = route.matches(scope)
         if matched.value < 2:  # Match.NONE, or the path alone: another method
             continue
-        found = child.get("route", route)
-        path = getattr(found, "path", None)
-        inner = getattr(route, "routes", None)
-        if inner and path is not None and "root_path" in child:
-            below = _pattern(inner, {**scope, **child})
-            return path + below if below is not None else None
-        return path
+        path = getattr(child.get("route", route), "path", "")
+        below = getattr(route, "routes", None)
+        if not below or "root_path" not in child:
+            return route, child, path
+        found = matching(below, {**scope, **child})
+        return None if found is None else (found[0], found[1], path + found[2])
     return None
+
+
+def _each(routes: Iterable[Any]) -> Iterator[Any]:
+    """Routes; of the routers that FastAPI keeps as such, those in them, with their prefixes."""
+    for route in routes:
+        contexts = getattr(route, "effective_route_contexts", None)
+        if contexts is None:
+            if hasattr(route, "matches"):  # else it is none of Starlette's
+                yield route
+            continue
+        for context in contexts():
+            inner = context.starlette_route
+            yield context if inner is None else inner
+
+
+def _pattern(routes: Iterable[Any], scope: Scope) -> str | None:
+    found = matching(routes, scope)
+    return found[2] or None if found is not None else None
