@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from typing_extensions import NotRequired, TypedDict, Unpack
 
     from tidegate._native import Admission, Decision, Reservation, _Key
-    from tidegate._proxies import Trust
+    from tidegate._proxies import _Trust
 
-    HeaderStyle: TypeAlias = Literal["legacy", "draft", "both"]
-    BodyStyle: TypeAlias = Literal["error", "message", "problem"]
-    Identify: TypeAlias = Callable[["Incoming"], Any]
-    Policy: TypeAlias = Limiter | str | Mapping[str, Any]
+    _HeaderStyle: TypeAlias = Literal["legacy", "draft", "both"]
+    _BodyStyle: TypeAlias = Literal["error", "message", "problem"]
+    _Identify: TypeAlias = Callable[["Incoming"], Any]
+    _Policy: TypeAlias = Limiter | str | Mapping[str, Any]
 
-    class Options(TypedDict):
+    class _Options(TypedDict):
         """The options of every adapter; `Guard` says what they mean."""
 
-        identify: NotRequired[Identify | None]
+        identify: NotRequired[_Identify | None]
         cost: NotRequired[int | Callable[[Incoming], int]]
         settle: NotRequired[Callable[[Incoming, int | None], int | None] | None]
         skip: NotRequired[Callable[[Incoming], object] | None]
-        headers: NotRequired[HeaderStyle]
-        body: NotRequired[BodyStyle]
-        trusted_proxies: NotRequired[Trust]
+        headers: NotRequired[_HeaderStyle]
+        body: NotRequired[_BodyStyle]
+        trusted_proxies: NotRequired[_Trust]
         forwarded_header: NotRequired[str]
         on_error: NotRequired[Literal["open", "closed"]]
 
@@ -257,15 +257,15 @@ class Guard:
 
     def __init__(
         self,
-        limiter: Policy,
+        limiter: _Policy,
         *,
-        identify: Identify | None = None,
+        identify: _Identify | None = None,
         cost: int | Callable[[Incoming], int] = 1,
         settle: Callable[[Incoming, int | None], int | None] | None = None,
         skip: Callable[[Incoming], object] | None = None,
-        headers: HeaderStyle = "legacy",
-        body: BodyStyle = "error",
-        trusted_proxies: Trust = 0,
+        headers: _HeaderStyle = "legacy",
+        body: _BodyStyle = "error",
+        trusted_proxies: _Trust = 0,
         forwarded_header: str = "X-Forwarded-For",
         on_error: Literal["open", "closed"] = "closed",
     ) -> None:
@@ -282,8 +282,8 @@ class Guard:
         self._cost = cost
         self._skip = skip
         self.settle = settle
-        self.header_style: HeaderStyle = headers
-        self.body: BodyStyle = body
+        self.header_style: _HeaderStyle = headers
+        self.body: _BodyStyle = body
         self.proxies = Proxies(trusted_proxies, forwarded_header)
         self.on_error = on_error
         self.errors = 0

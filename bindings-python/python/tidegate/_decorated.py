@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tidegate._native import Admission, Decision, ManualClock, Reservation
 
     # What decorators take: a rate string, or a function that returns one for the request at hand.
-    Provider: TypeAlias = str | Callable[..., str]
+    _Provider: TypeAlias = str | Callable[..., str]
 
 # The names that flask-limiter and slowapi have for algorithms, and what is ours alone.
 STRATEGIES: dict[str, dict[str, Any]] = {
@@ -40,7 +40,7 @@ STORES = (None, "memory://", "tidegate://", "memory:")
 class Rule:
     """One decoration: rates, for whom, and when."""
 
-    provider: Provider
+    provider: _Provider
     key_func: Callable[..., Any] | None = None
     scope: str | Callable[..., str] | None = None
     shared: bool = False
@@ -155,7 +155,7 @@ class Rates:
         self._names: dict[str, str] = {}
         self.limiter: Limiter | None = None
 
-    def check(self, provider: Provider) -> None:
+    def check(self, provider: _Provider) -> None:
         """Refuse a wrong rate where it is written, not at the first request."""
         if isinstance(provider, str):
             Limiter({"limit": [self._limit(rate, "a", rate, None) for rate in rates_of(provider)]})

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
     from typing import TypeAlias
 
-    Address: TypeAlias = IPv4Address | IPv6Address
-    Trust: TypeAlias = int | Iterable[str]
+    _Address: TypeAlias = IPv4Address | IPv6Address
+    _Trust: TypeAlias = int | Iterable[str]
 
 # A parameter of a `Forwarded` element, RFC 7239: a token or a quoted string.
 _PARAMETER = re.compile(r'\s*([!#$%&\'*+.^_`|~\w-]+)=("(?:[^"\\]|\\.)*"|[^;,"\s]*)\s*')
@@ -36,7 +36,7 @@ class Proxies:
 
     _networks: tuple[IPv4Network | IPv6Network, ...]
 
-    def __init__(self, trusted: Trust, header: str) -> None:
+    def __init__(self, trusted: _Trust, header: str) -> None:
         self.header = header.lower()
         self._hops, self._networks, self._unix = 0, (), False
         if isinstance(trusted, bool) or isinstance(trusted, (str, bytes)):
@@ -100,7 +100,7 @@ def plain_address(text: str) -> str | None:
     return None if address is None else str(address)
 
 
-def _parse(text: str) -> Address | None:
+def _parse(text: str) -> _Address | None:
     word = text.strip()
     if word.startswith("["):
         word = word[1:].partition("]")[0]

@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from tidegate._adapter import Options, Policy
+    from tidegate._adapter import _Options, _Policy
     from tidegate._native import Decision
     from tidegate._proxies import Proxies
 
-    Scope: TypeAlias = MutableMapping[str, Any]
-    Message: TypeAlias = MutableMapping[str, Any]
-    Receive: TypeAlias = Callable[[], Awaitable[Message]]
-    Send: TypeAlias = Callable[[Message], Awaitable[None]]
-    App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
-    RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
+    _Scope: TypeAlias = MutableMapping[str, Any]
+    _Message: TypeAlias = MutableMapping[str, Any]
+    _Receive: TypeAlias = Callable[[], Awaitable[_Message]]
+    _Send: TypeAlias = Callable[[_Message], Awaitable[None]]
+    _App: TypeAlias = Callable[[_Scope, _Receive, _Send], Awaitable[None]]
+    _RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 
 __all__ = ["Request", "RateLimitMiddleware", "current"]
 
@@ -55,7 +55,7 @@ class Request(Incoming):
 
     __slots__ = ("_app",)
 
-    def __init__(self, scope: Scope, proxies: Proxies, app: object = None) -> None:
+    def __init__(self, scope: _Scope, proxies: Proxies, app: object = None) -> None:
         peer = scope.get("client")
         method = "WS" if scope["type"] == "websocket" else scope["method"]
         super().__init__(scope, method, scope["path"], peer[0] if peer else None, proxies)
@@ -106,11 +106,11 @@ class RateLimitMiddleware:
 
     def __init__(
         self,
-        app: App,
-        limiter: Policy,
+        app: _App,
+        limiter: _Policy,
         *,
         renew_every: float | None = None,
-        **options: Unpack[Options],
+        **options: Unpack[_Options],
     ) -> None:
         self.app = app
         self.guard = Guard(limiter, **options)
@@ -121,7 +121,7 @@ class RateLimitMiddleware:
         """int: How often the limiter failed."""
         return self.guard.errors
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: _Scope, receive: _Receive, send: _Send) -> None:
         kind = scope["type"]
         if kind not in ("http", "websocket"):
             return await self.app(scope, receive, send)
@@ -145,7 +145,7 @@ class RateLimitMiddleware:
         return await self._serve(visit, scope, receive, send)
 
     async def _serve(
-        self, visit: Visit | SettledVisit | None, scope: Scope, receive: Receive, send: Send
+        self, visit: Visit | SettledVisit | None, scope: _Scope, receive: _Receive, send: _Send
     ) -> None:
         if visit is None:
             return await self.app(scope, receive, send)
@@ -154,7 +154,7 @@ class RateLimitMiddleware:
         added = raw_headers(visit.decision.headers(self.guard.header_style))
         status: int | None = None
 
-        async def sending(message: Message) -> None:
+        async def sending(message: _Message) -> None:
             nonlocal status
             kind = message["type"]
             if kind == "http.response.start":
@@ -171,7 +171,7 @@ class RateLimitMiddleware:
             visit.finish(status)
 
     async def _open(
-        self, connection: Connection | None, scope: Scope, receive: Receive, send: Send
+        self, connection: Connection | None, scope: _Scope, receive: _Receive, send: _Send
     ) -> None:
         if connection is None:
             return await self.app(scope, receive, send)
@@ -180,14 +180,14 @@ class RateLimitMiddleware:
         added = raw_headers(connection.decision.headers(self.guard.header_style))
         timer = _Renewal(connection, self._renew_every) if self._renew_every else None
 
-        async def sending(message: Message) -> None:
+        async def sending(message: _Message) -> None:
             if message["type"] in ("websocket.accept", "websocket.http.response.start"):
                 message = {**message, "headers": with_headers(message.get("headers", ()), added)}
             await send(message)
             if message["type"] == "websocket.close":
                 connection.finish()
 
-        async def receiving() -> Message:
+        async def receiving() -> _Message:
             message = await receive()
             if message["type"] == "websocket.disconnect":
                 connection.finish()
@@ -201,7 +201,7 @@ class RateLimitMiddleware:
                 timer.stop()
 
     async def _deny(
-        self, decision: Decision, scope: Scope, receive: Receive, send: Send
+        self, decision: Decision, scope: _Scope, receive: _Receive, send: _Send
     ) -> None:
         style = self.guard.body
         headers = decision.headers(self.guard.header_style)
@@ -227,7 +227,7 @@ class _Renewal:
         self._timer.cancel()
 
 
-def current(scope: Scope) -> Request | None:
+def current(scope: _Scope) -> Request | None:
     """The request as the middleware saw it, with its decision; None where none was asked.
 
     Parameters
@@ -240,9 +240,9 @@ def current(scope: Scope) -> Request | None:
 
 
 async def deny(
-    scope: Scope,
-    receive: Receive,
-    send: Send,
+    scope: _Scope,
+    receive: _Receive,
+    send: _Send,
     status: int,
     headers: Mapping[str, str],
     text: str,
@@ -263,20 +263,20 @@ async def deny(
     await send({"type": f"{prefix}http.response.body", "body": body})
 
 
-def ends(kind: str, message: Message) -> bool:
+def ends(kind: str, message: _Message) -> bool:
     """Is this the last message of a response?"""
     if kind == "http.response.body":
         return not message.get("more_body", False)
     return kind == "http.response.pathsend"
 
 
-def raw_headers(headers: Mapping[str, str]) -> RawHeaders:
+def raw_headers(headers: Mapping[str, str]) -> _RawHeaders:
     return [(_raw_name(name), value.encode("latin-1")) for name, value in headers.items()]
 
 
 def with_headers(
-    present: Iterable[tuple[bytes, bytes]], added: RawHeaders
-) -> RawHeaders:
+    present: Iterable[tuple[bytes, bytes]], added: _RawHeaders
+) -> _RawHeaders:
     """The headers of a response with ours; what is there already (of a limit further inside) stays."""
     headers = list(present)
     names = {name.lower() for name, _ in headers}
@@ -298,7 +298,7 @@ def _unchecked() -> dict[str, str]:
     return {"Content-Type": UNCHECKED_TYPE}
 
 
-def matching(routes: Iterable[Any], scope: Scope) -> tuple[Any, Scope, str] | None:
+def matching(routes: Iterable[Any], scope: _Scope) -> tuple[Any, _Scope, str] | None:
     """Starlette's route for this request, what it adds to the scope, and its pattern; also in what is mounted."""
     for route in _each(routes):
         matched, child = route.matches(scope)
@@ -326,6 +326,6 @@ def _each(routes: Iterable[Any]) -> Iterator[Any]:
             yield context if inner is None else inner
 
 
-def _pattern(routes: Iterable[Any], scope: Scope) -> str | None:
+def _pattern(routes: Iterable[Any], scope: _Scope) -> str | None:
     found = matching(routes, scope)
     return found[2] or None if found is not None else None

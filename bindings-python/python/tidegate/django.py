@@ -18,7 +18,7 @@ import inspect
 from collections.abc import Mapping
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.conf import settings  # type: ignore[import-untyped]
+from django import conf  # type: ignore[import-untyped]
 from django.core.exceptions import ImproperlyConfigured  # type: ignore[import-untyped]
 from django.http import HttpResponse  # type: ignore[import-untyped]
 from django.urls import Resolver404, resolve  # type: ignore[import-untyped]
@@ -183,7 +183,7 @@ def _at_close(response: Any, ended: Callable[[], None]) -> None:
 
 
 def _configured() -> Guard:
-    given = getattr(settings, "TIDEGATE", None)
+    given = getattr(conf.settings, "TIDEGATE", None)
     if not isinstance(given, Mapping):
         raise ImproperlyConfigured('settings: give TIDEGATE = {"LIMITER": "100/minute"}')
     unknown = set(given) - {"LIMITER", "FILE", *_OPTIONS}

@@ -54,17 +54,17 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from tidegate._adapter import (
-        BodyStyle,
+        _BodyStyle,
         Connection,
-        HeaderStyle,
-        Options,
-        Policy,
+        _HeaderStyle,
+        _Options,
+        _Policy,
         SettledVisit,
         Visit,
     )
-    from tidegate._decorated import Asked, Provider
+    from tidegate._decorated import Asked, _Provider
     from tidegate._native import Decision, ManualClock
-    from tidegate.asgi import App, Message, Receive, Scope, Send
+    from tidegate.asgi import _App, _Message, _Receive, _Scope, _Send
 
     _Handler = TypeVar("_Handler", bound=Callable[..., Any])
 
@@ -102,8 +102,8 @@ class RateLimitExceeded(HTTPException):
     def __init__(
         self,
         decision: Decision,
-        headers: HeaderStyle | None = "legacy",
-        body: BodyStyle = "error",
+        headers: _HeaderStyle | None = "legacy",
+        body: _BodyStyle = "error",
         detail: str | None = None,
     ) -> None:
         shown = {} if headers is None else decision.headers(headers)
@@ -135,17 +135,17 @@ class ResponseHeaders:
     errors. `install(app)` and `Limiter.init_app(app)` add it.
     """
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: _App) -> None:
         self.app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: _Scope, receive: _Receive, send: _Send) -> None:
         if scope["type"] != "http" or _PENDING in scope:
             return await self.app(scope, receive, send)
-        pending: list[tuple[Visit | SettledVisit | Pass, HeaderStyle | None]] = []
+        pending: list[tuple[Visit | SettledVisit | Pass, _HeaderStyle | None]] = []
         scope[_PENDING] = pending
         status: int | None = None
 
-        async def sending(message: Message) -> None:
+        async def sending(message: _Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -197,7 +197,7 @@ class RateLimit:
     middleware counts it.
     """
 
-    def __init__(self, limiter: Policy, **options: Unpack[Options]) -> None:
+    def __init__(self, limiter: _Policy, **options: Unpack[_Options]) -> None:
         self.guard = Guard(limiter, **options)
 
     @property
@@ -281,8 +281,8 @@ class Limiter:
     def __init__(
         self,
         key_func: Callable[..., str],
-        default_limits: Sequence[Provider] = (),
-        application_limits: Sequence[Provider] = (),
+        default_limits: Sequence[_Provider] = (),
+        application_limits: Sequence[_Provider] = (),
         headers_enabled: bool = True,
         strategy: str | None = None,
         storage_uri: str | None = None,
@@ -291,16 +291,16 @@ class Limiter:
         enabled: bool = True,
         key_style: str = "url",
         *,
-        headers: HeaderStyle = "legacy",
-        body: BodyStyle = "error",
+        headers: _HeaderStyle = "legacy",
+        body: _BodyStyle = "error",
         clock: ManualClock | None = None,
         max_keys: int = 1_000_000,
     ) -> None:
         check_store(storage_uri)
         self.enabled = enabled
         self.errors = 0
-        self._headers: HeaderStyle | None = headers if headers_enabled else None
-        self._body: BodyStyle = body
+        self._headers: _HeaderStyle | None = headers if headers_enabled else None
+        self._body: _BodyStyle = body
         self._swallow = swallow_errors
         self._by_url = key_style == "url"
         self._rates = Rates(strategy, clock, max_keys)
@@ -328,7 +328,7 @@ class Limiter:
 
     def limit(
         self,
-        limit_value: Provider,
+        limit_value: _Provider,
         key_func: Callable[..., str] | None = None,
         per_method: bool = False,
         methods: Sequence[str] | None = None,
@@ -364,7 +364,7 @@ class Limiter:
 
     def shared_limit(
         self,
-        limit_value: Provider,
+        limit_value: _Provider,
         scope: str | Callable[[str], str],
         key_func: Callable[..., str] | None = None,
         error_message: str | Callable[[], str] | None = None,
@@ -432,12 +432,12 @@ class Limiter:
 class _Defaults:
     """Asks for the routes that have no limits of their own."""
 
-    def __init__(self, app: App, limiter: Limiter, routes: Any) -> None:
+    def __init__(self, app: _App, limiter: Limiter, routes: Any) -> None:
         self.app = app
         self._limiter = limiter
         self._routes = routes
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: _Scope, receive: _Receive, send: _Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         found = matching(self._routes.routes, scope)
@@ -469,19 +469,22 @@ _NOT_RULES = ("self", "limit_value")
 
 
 def _with_request(function: Callable[..., Any], request: Any) -> Any:
-    return function(request) if _wants_one(function) else function()
+    """Functions that users write may take the request."""
+    wants_one = _WANTS_ONE.get(function)
+    if wants_one is None:
+        wants_one = len(inspect.signature(function).parameters) == 1
+        _WANTS_ONE[function] = wants_one
+    return function(request) if wants_one else function()
 
 
-@functools.lru_cache(maxsize=4096)
-def _wants_one(function: Callable[..., Any]) -> bool:
-    return len(inspect.signature(function).parameters) == 1
+_WANTS_ONE: dict[Callable[..., Any], bool] = {}
 
 
 def _show(
-    scope: Scope,
+    scope: _Scope,
     response: Response,
     visit: Visit | SettledVisit | Connection | Pass,
-    style: HeaderStyle | None,
+    style: _HeaderStyle | None,
 ) -> None:
     """See to the headers of an admitted request."""
     pending = scope.get(_PENDING)
@@ -493,10 +496,10 @@ def _show(
 
 
 def _refusal(
-    scope: Scope,
+    scope: _Scope,
     decision: Decision,
-    headers: HeaderStyle | None,
-    body: BodyStyle,
+    headers: _HeaderStyle | None,
+    body: _BodyStyle,
     said: str | None,
 ) -> Exception:
     if scope["type"] == "websocket" and "websocket.http.response" not in (

@@ -50,8 +50,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from tidegate._adapter import BodyStyle, HeaderStyle, Options, Policy
-    from tidegate._decorated import Asked, Provider
+    from tidegate._adapter import _BodyStyle, _HeaderStyle, _Options, _Policy
+    from tidegate._decorated import Asked, _Provider
     from tidegate._native import Decision, ManualClock
 
     _View = TypeVar("_View", bound=Callable[..., Any])
@@ -101,7 +101,7 @@ class RateLimit:
     """
 
     def __init__(
-        self, app: flask.Flask | None, limiter: Policy, **options: Unpack[Options]
+        self, app: flask.Flask | None, limiter: _Policy, **options: Unpack[_Options]
     ) -> None:
         self.guard = Guard(limiter, **options)
         if app is not None:
@@ -181,17 +181,17 @@ class Limiter:
         key_func: Callable[[], str],
         *,
         app: flask.Flask | None = None,
-        default_limits: Sequence[Provider] = (),
+        default_limits: Sequence[_Provider] = (),
         default_limits_per_method: bool = False,
         default_limits_exempt_when: Callable[[], bool] | None = None,
         default_limits_deduct_when: Callable[[flask.Response], bool] | None = None,
         default_limits_cost: int | Callable[[], int] = 1,
-        application_limits: Sequence[Provider] = (),
+        application_limits: Sequence[_Provider] = (),
         strategy: str | None = None,
         storage_uri: str | None = None,
         headers_enabled: bool = True,
-        headers: HeaderStyle = "legacy",
-        body: BodyStyle = "error",
+        headers: _HeaderStyle = "legacy",
+        body: _BodyStyle = "error",
         swallow_errors: bool = False,
         on_breach: Callable[[Breach], flask.Response | None] | None = None,
         key_prefix: str = "",
@@ -202,8 +202,8 @@ class Limiter:
         check_store(storage_uri)
         self.enabled = enabled
         self.errors = 0
-        self._headers: HeaderStyle | None = headers if headers_enabled else None
-        self._body: BodyStyle = body
+        self._headers: _HeaderStyle | None = headers if headers_enabled else None
+        self._body: _BodyStyle = body
         self._swallow = swallow_errors
         self._on_breach = on_breach
         self._filters: list[Callable[[], bool]] = []
@@ -237,7 +237,7 @@ class Limiter:
 
     def limit(
         self,
-        limit_value: Provider,
+        limit_value: _Provider,
         *,
         key_func: Callable[[], str] | None = None,
         per_method: bool = False,
@@ -284,7 +284,7 @@ class Limiter:
 
     def shared_limit(
         self,
-        limit_value: Provider,
+        limit_value: _Provider,
         scope: str | Callable[[str], str],
         *,
         key_func: Callable[[], str] | None = None,
@@ -446,7 +446,7 @@ def _view_at_hand() -> Any:
 
 
 def _denial(
-    decision: Decision, headers: HeaderStyle | None, body: BodyStyle
+    decision: Decision, headers: _HeaderStyle | None, body: _BodyStyle
 ) -> flask.Response:
     response = flask.Response(
         decision.body(body), decision.status, content_type=decision.content_type(body)

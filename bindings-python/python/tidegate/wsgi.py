@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
     from typing_extensions import Unpack
 
-    from tidegate._adapter import Options, Policy
+    from tidegate._adapter import _Options, _Policy
     from tidegate._native import Decision
     from tidegate._proxies import Proxies
 
-    Environ: TypeAlias = dict[str, Any]
-    Headers: TypeAlias = list[tuple[str, str]]
-    App: TypeAlias = Callable[[Environ, Any], Iterable[bytes]]
+    _Environ: TypeAlias = dict[str, Any]
+    _Headers: TypeAlias = list[tuple[str, str]]
+    _App: TypeAlias = Callable[[_Environ, Any], Iterable[bytes]]
 
 __all__ = ["Request", "RateLimitMiddleware", "current"]
 
@@ -50,7 +50,7 @@ class Request(Incoming):
 
     __slots__ = ()
 
-    def __init__(self, environ: Environ, proxies: Proxies) -> None:
+    def __init__(self, environ: _Environ, proxies: Proxies) -> None:
         path = environ.get("PATH_INFO") or "/"
         if not path.isascii():
             path = path.encode("latin-1", "replace").decode("utf-8", "replace")
@@ -84,7 +84,7 @@ class RateLimitMiddleware:
     A handler finds the decision in `tidegate.wsgi.current(environ).decision`.
     """
 
-    def __init__(self, app: App, limiter: Policy, **options: Unpack[Options]) -> None:
+    def __init__(self, app: _App, limiter: _Policy, **options: Unpack[_Options]) -> None:
         self.app = app
         self.guard = Guard(limiter, **options)
 
@@ -93,7 +93,7 @@ class RateLimitMiddleware:
         """int: How often the limiter failed."""
         return self.guard.errors
 
-    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
+    def __call__(self, environ: _Environ, start_response: Any) -> Iterable[bytes]:
         guard = self.guard
         request = Request(environ, guard.proxies)
         if guard.skips(request):
@@ -111,12 +111,12 @@ class RateLimitMiddleware:
         return self._serve(visit, environ, start_response)
 
     def _serve(
-        self, visit: Visit | SettledVisit, environ: Environ, start_response: Any
+        self, visit: Visit | SettledVisit, environ: _Environ, start_response: Any
     ) -> Iterable[bytes]:
         added = list(visit.decision.headers(self.guard.header_style).items())
         body = _Body(visit)
 
-        def starting(status: str, headers: Headers, exc_info: Any = None) -> Any:
+        def starting(status: str, headers: _Headers, exc_info: Any = None) -> Any:
             body.status = int(status[:3])
             names = {name.lower() for name, _ in headers}
             headers = headers + [pair for pair in added if pair[0].lower() not in names]
@@ -132,7 +132,7 @@ class RateLimitMiddleware:
         return body
 
     def _deny(
-        self, decision: Decision, environ: Environ, start_response: Any
+        self, decision: Decision, environ: _Environ, start_response: Any
     ) -> Iterable[bytes]:
         style = self.guard.body
         headers = decision.headers(self.guard.header_style)
@@ -181,7 +181,7 @@ class Closing:
 
     __slots__ = ("_body", "_environ")
 
-    def __init__(self, environ: Environ, body: Iterable[bytes]) -> None:
+    def __init__(self, environ: _Environ, body: Iterable[bytes]) -> None:
         self._environ = environ
         self._body = body
 
@@ -195,7 +195,7 @@ class Closing:
         shut(self._environ)
 
 
-def shut(environ: Environ) -> None:
+def shut(environ: _Environ) -> None:
     """Say to the client that nothing more comes; it reads what was sent, and closes."""
     for name in _SOCKETS:
         connection = environ.get(name)
@@ -206,7 +206,7 @@ def shut(environ: Environ) -> None:
                 pass  # the client was faster
 
 
-def current(environ: Environ) -> Request | None:
+def current(environ: _Environ) -> Request | None:
     """The request as the middleware saw it, with its decision; None where none was asked.
 
     Parameters
@@ -219,7 +219,7 @@ def current(environ: Environ) -> Request | None:
 
 
 def _answer(
-    environ: Environ, start_response: Any, status: int, headers: dict[str, str], text: str
+    environ: _Environ, start_response: Any, status: int, headers: dict[str, str], text: str
 ) -> Iterable[bytes]:
     body = text.encode()
     headers["Content-Length"] = str(len(body))
