@@ -326,7 +326,15 @@ class Decorations:
 
 def rates_of(text: str) -> list[str]:
     """The rates of a string: separated by `;`, `,` or `|`."""
-    return [rate for part in re.split("[;,|]", text) if (rate := part.strip())]
+    found = _RATES.get(text)
+    if found is None:
+        found = [rate for part in re.split("[;,|]", text) if (rate := part.strip())]
+        if len(_RATES) < 1000:  # texts are few, unless a function makes them up
+            _RATES[text] = found
+    return found
+
+
+_RATES: dict[str, list[str]] = {}
 
 
 def rule(provider: Any, given: Mapping[str, Any]) -> Rule:

@@ -131,7 +131,7 @@ class RateLimitMiddleware:
             return await self.app(scope, receive, send)
         scope[KEY] = request
         who = guard.who(request)
-        if inspect.isawaitable(who):
+        if who is not None and type(who) is not str and inspect.isawaitable(who):
             who = await who
         try:
             if kind == "websocket":

@@ -26,7 +26,7 @@ import functools
 import inspect
 from typing import cast
 
-from fastapi import Depends, WebSocketException
+from fastapi import WebSocketException
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
@@ -84,8 +84,8 @@ __all__ = [
 _PENDING = "tidegate.pending"
 # In the scope: what a `Limiter` decided.
 _DECISION = "tidegate.decision"
-# The argument that a limited handler gets besides its own.
-_ENTERED = "tidegate_entered"
+# The arguments that a limited handler gets besides its own.
+_REQUEST, _RESPONSE = "tidegate_request", "tidegate_response"
 
 
 class RateLimitExceeded(HTTPException):
@@ -397,8 +397,8 @@ class Limiter:
 
         return mark
 
-    def _ask(self, connection: HTTPConnection, handler: Any) -> Pass | None:
-        """Ask about a request of a handler.
+    def _ask(self, connection: HTTPConnection, view: Any) -> Pass | None:
+        """Ask about a request of a handler, as it was before it was decorated.
 
         Raises
         ------
@@ -408,7 +408,6 @@ class Limiter:
         scope = connection.scope
         if not self.enabled:
             return None
-        view = inspect.unwrap(handler)
         method = scope.get("method", "WS")
         endpoint = scope["path"] if self._by_url else f"{view.__module__}.{view.__qualname__}"
         try:
@@ -442,12 +441,12 @@ class _Defaults:
             return await self.app(scope, receive, send)
         found = matching(self._routes.routes, scope)
         handler = None if found is None else found[1].get("endpoint")
-        limiter = self._limiter
-        if handler is None or limiter._decorated.at(inspect.unwrap(handler)):
+        limiter, view = self._limiter, inspect.unwrap(handler) if handler else None
+        if view is None or limiter._decorated.at(view):
             return await self.app(scope, receive, send)
         connection = Request(scope, receive)
         try:
-            entered = limiter._ask(connection, handler)
+            entered = limiter._ask(connection, view)
         except RateLimitExceeded as exceeded:
             answer = scope["app"].exception_handlers.get(RateLimitExceeded)
             response = (answer or rate_limit_exceeded_handler)(connection, exceeded)
@@ -513,74 +512,91 @@ def _refusal(
 
 
 def _limited(limiter: Limiter, handler: _Handler) -> _Handler:
-    """The handler behind the limits: FastAPI gives it one argument more, made by a dependency."""
+    """The handler behind the limits. FastAPI gives it a request and a response, if it does not ask for them itself."""
+    signature, own_response = _signature(handler)
+    view = inspect.unwrap(handler)
 
-    async def entered(connection: HTTPConnection, response: Response) -> AsyncIterator[Any]:
-        visit = limiter._ask(connection, handler)
-        if visit is not None:
-            _show(connection.scope, response, visit, limiter._headers)
-        try:
-            yield visit
-        finally:
-            if visit is not None:
-                visit.finish()
-
-    # Starlette alone calls the handler with the request; then it enters itself.
-    def enter(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if _ENTERED in kwargs:
-            return kwargs.pop(_ENTERED), False
-        found = [one for one in (*args, *kwargs.values()) if isinstance(one, HTTPConnection)]
-        if not found:
-            raise TypeError(f"{handler.__qualname__}: expected a request among its arguments")
-        if _DECISION in found[0].scope:
-            return None, False
-        visit = limiter._ask(found[0], handler)
-        pending = found[0].scope.get(_PENDING)
-        if visit is not None and pending is not None:
+    def enter(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Pass | None, Response | None]:
+        response: Response | None = kwargs.pop(_RESPONSE, None) or kwargs.get(own_response)
+        connection: HTTPConnection | None = kwargs.pop(_REQUEST, None)
+        if connection is None:  # Starlette alone calls the handler with the request
+            found = [one for one in (*args, *kwargs.values()) if isinstance(one, HTTPConnection)]
+            if not found:
+                name = getattr(handler, "__qualname__", repr(handler))
+                raise TypeError(f"{name}: expected a request among its arguments")
+            connection = found[0]
+        scope = connection.scope
+        if _DECISION in scope:
+            return None, None
+        visit = limiter._ask(connection, view)
+        if visit is None:
+            return None, None
+        pending = scope.get(_PENDING)
+        if pending is not None:
             pending.append((visit, limiter._headers))
-        return visit, visit is not None and pending is None
+            return None, None
+        stack = scope.get("fastapi_inner_astack")
+        if stack is not None:  # closed when the response was sent
+            stack.callback(visit.finish)
+        return visit, response
 
-    def leave(visit: Any, own: bool, result: Any) -> None:
-        if visit is not None and limiter._headers is not None and isinstance(result, Response):
+    def leave(visit: Pass, response: Response | None, result: Any) -> None:
+        answer = result if isinstance(result, Response) else response
+        if limiter._headers is not None and answer is not None:
             for name, value in visit.decision.headers(limiter._headers).items():
-                result.headers.setdefault(name, value)
-        if own:
+                answer.headers.setdefault(name, value)
+        if response is None:
             visit.finish()
 
     @functools.wraps(handler)
     def limited(*args: Any, **kwargs: Any) -> Any:
-        visit, own = enter(args, kwargs)
+        visit, response = enter(args, kwargs)
         result = None
         try:
             result = handler(*args, **kwargs)
             return result
         finally:
-            leave(visit, own, result)
+            if visit is not None:
+                leave(visit, response, result)
 
     @functools.wraps(handler)
     async def limited_async(*args: Any, **kwargs: Any) -> Any:
-        visit, own = enter(args, kwargs)
+        visit, response = enter(args, kwargs)
         result = None
         try:
             result = await handler(*args, **kwargs)
             return result
         finally:
-            leave(visit, own, result)
+            if visit is not None:
+                leave(visit, response, result)
 
     wrapper: Any = limited_async if inspect.iscoroutinefunction(handler) else limited
     wrapper._tidegate_marked = limiter
-    wrapper.__signature__ = _signature(handler, Depends(entered))
+    wrapper.__signature__ = signature
     return cast("_Handler", wrapper)
 
 
-def _signature(handler: Any, dependency: Any) -> inspect.Signature:
+def _signature(handler: Any) -> tuple[inspect.Signature, str]:
+    """Its arguments with those that it lacks, and the name of a response that it asks for itself (FastAPI gives one)."""
     try:
         signature = inspect.signature(handler, eval_str=True)
     except NameError:  # a name that only a type checker knows: FastAPI sees to it
         signature = inspect.signature(handler)
-    kind = inspect.Parameter.KEYWORD_ONLY
-    added = inspect.Parameter(_ENTERED, kind, default=dependency, annotation=object)
     own = list(signature.parameters.values())
+    kind = inspect.Parameter.KEYWORD_ONLY
+    added = []
+    if _asking(own, HTTPConnection) is None:
+        added.append(inspect.Parameter(_REQUEST, kind, annotation=HTTPConnection))
+    response = _asking(own, Response)
+    if response is None:
+        added.append(inspect.Parameter(_RESPONSE, kind, annotation=Response))
     # Keyword-only arguments stand before `**kwargs`.
     at = len(own) - sum(one.kind is inspect.Parameter.VAR_KEYWORD for one in own)
-    return signature.replace(parameters=[*own[:at], added, *own[at:]])
+    return signature.replace(parameters=[*own[:at], *added, *own[at:]]), response or ""
+
+
+def _asking(parameters: list[inspect.Parameter], kind: type) -> str | None:
+    for one in parameters:
+        if isinstance(one.annotation, type) and issubclass(one.annotation, kind):
+            return one.name
+    return None

@@ -398,12 +398,16 @@ class Mark:
         if isinstance(obj, flask.Blueprint) or getattr(obj, "_tidegate_marked", None) is limiter:
             return obj  # one wrapper for all marks
 
+        is_async = inspect.iscoroutinefunction(obj)
+
         @functools.wraps(obj)
         def limited(*args: Any, **kwargs: Any) -> Any:
             # A view was asked about before; a function that a view calls is asked about here.
-            if _view_at_hand() is not marked:
+            view = flask.current_app.view_functions.get(flask.request.endpoint or "")
+            if view is not limited and (view is None or _marked(view) is not marked):
                 limiter._enter_function(marked)
-            return flask.current_app.ensure_sync(obj)(*args, **kwargs)
+            call = flask.current_app.ensure_sync(obj) if is_async else obj
+            return call(*args, **kwargs)
 
         limited._tidegate_marked = limiter  # type: ignore[attr-defined]
         return limited
@@ -438,11 +442,6 @@ def _decision_of(limiter: Limiter) -> str:
 def _marked(obj: Any) -> Any:
     """What decorators and routes both know: the function inside of all wrappers; of a blueprint its name."""
     return f"blueprint:{obj.name}" if isinstance(obj, flask.Blueprint) else inspect.unwrap(obj)
-
-
-def _view_at_hand() -> Any:
-    view = flask.current_app.view_functions.get(flask.request.endpoint or "")
-    return None if view is None else inspect.unwrap(view)
 
 
 def _denial(
