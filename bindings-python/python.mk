@@ -5,7 +5,7 @@ PYTHON_VENV := $(CURDIR)/.venv
 PYTHON_BIN := $(PYTHON_VENV)/bin
 PYTHON_DIR := bindings-python
 
-.PHONY: build-python test-python data-api platform
+.PHONY: build-python test-python data-api platform bench-adapters
 
 $(PYTHON_VENV)/.ready: $(PYTHON_DIR)/requirements-dev.txt $(PYTHON_DIR)/requirements-adapters.txt
 	$(PYTHON) -m venv $(PYTHON_VENV)
@@ -30,3 +30,7 @@ data-api: build-python
 
 platform: build-python
 	cd examples/platform && $(PYTHON_BIN)/python -m gunicorn --threads 8 service:app
+
+# What the adapters add to a request, beside slowapi and Flask-Limiter.
+bench-adapters: build-python
+	$(PYTHON_BIN)/python benches/python/adapters.py --check
