@@ -156,6 +156,24 @@ def test_a_stream_is_charged_to_its_end(clock):
         assert used(limiter)[0] - before == (3_000_000_000 if with_headers else 7_000_000_000)
 
 
+def test_so_is_that_of_a_decorated_handler(clock):
+    limiter = Limiter(key_func=get_remote_address, clock=clock)
+    app = FastAPI()
+
+    @app.get("/")
+    @limiter.limit("20s/minute")
+    async def stream():
+        async def chunks():
+            for _ in range(3):
+                clock.advance(1)
+                yield b"x"
+
+        return StreamingResponse(chunks())
+
+    ask_asgi(app, "/")
+    assert used(limiter._rates.limiter, {"l0": f"\x1f/\x1f{ADDRESS}"}) == [3_000_000_000]
+
+
 def test_a_denied_websocket(clock):
     app = FastAPI()
 

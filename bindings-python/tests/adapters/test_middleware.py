@@ -324,6 +324,21 @@ def test_the_iterable_of_wsgi_is_closed_once(limiter, clock):
     assert used(limiter) == {"count": 1, "latency": 1_000_000_000, "concurrency": 0}
 
 
+def test_what_a_server_does_after_the_last_byte_is_not_charged(limiter, clock):
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return [b"x"]
+
+    body = wsgi.RateLimitMiddleware(app, limiter)(
+        environ_of("/", "GET", (), (ADDRESS, 1), {}), lambda *_: None
+    )
+    clock.advance(1)
+    assert list(body) == [b"x"]
+    clock.advance(5)
+    body.close()
+    assert used(limiter) == {"count": 1, "latency": 1_000_000_000, "concurrency": 0}
+
+
 def test_background_work_after_the_response_is_not_charged(limiter, clock):
     async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -426,6 +441,20 @@ def test_a_denied_websocket_is_told_why_where_the_server_can(limiter):
         assert (start["type"], start["status"]) == ("websocket.http.response.start", 429)
         assert (b"retry-after", b"30") in start["headers"]
         assert json.loads(body["body"])["error"]["details"]["retry_after_seconds"] == 30
+
+    asyncio.run(main())
+
+
+def test_a_websocket_that_the_application_closes_holds_no_permit_any_more(limiter):
+    async def closing(scope, receive, send):
+        await receive()
+        await send({"type": "websocket.accept"})
+        assert used(limiter)["concurrency"] == 1
+        await send({"type": "websocket.close", "code": 1000})
+        assert used(limiter)["concurrency"] == 0
+
+    async def main():
+        await WebSocketClient(asgi.RateLimitMiddleware(closing, limiter)).task
 
     asyncio.run(main())
 
