@@ -37,6 +37,9 @@ async def chunks(seconds, name):
 
 
 def starlette_app():
+    async def idle(request):
+        return JSONResponse({})
+
     async def handler(request):
         await slow(float(request.path_params["seconds"]), "asgi")
         return JSONResponse({})
@@ -49,14 +52,11 @@ def starlette_app():
         async for text in websocket.iter_text():
             await websocket.send_text(text)
 
-    async def broken(request):
-        raise RuntimeError("broken on purpose")
-
     app = Starlette(
         routes=[
             Route("/work/{seconds}", handler),
             Route("/stream/{seconds}", stream),
-            Route("/broken", broken),
+            Route("/idle", idle),
             WebSocketRoute("/socket", socket),
         ]
     )

@@ -125,29 +125,64 @@ def test_fifty_clients_are_admitted_to_the_last_unit(servers, server, name):
     assert said["used"].get("concurrency", 0) == 0
 
 
+async def measure(servers, those, seconds):
+    """Long requests, three at each: what clients measured in all, and what was charged."""
+    user = f"long{seconds}"
+    async with aiohttp.ClientSession() as session:
+
+        async def client(one, late):
+            await asyncio.sleep(late)
+            url = servers[one[0]].url(f"{one[1]}/work/{seconds}")
+            return (await ask(session, url, user))[0]
+
+        asked = [client(one, 0.01 * number) for number, one in enumerate(those * 3)]
+        seen = await asyncio.gather(*asked)
+        reports = [await report(session, servers[one[0]], one[1], user) for one in those]
+    return {
+        one: (sum(seen[number :: len(those)]), said["used"]["latency"] / 1e9)
+        for number, (one, said) in enumerate(zip(those, reports))
+    }
+
+
 def test_what_is_charged_is_what_clients_measure(servers):
-    """Long requests, so that the way to the server and back is less than a fiftieth."""
+    """To a fiftieth. The way to the server and back is the rest; on a busy machine it is long, but it does not grow
+    with the request, so where it is more than that, the requests are made longer."""
+    those = EVERY
+    for seconds in (1.0, 2.0, 4.0, 8.0):
+        found = asyncio.run(measure(servers, those, seconds))
+        for seen, charged in found.values():
+            assert 3 * seconds * 0.999 <= charged <= seen * 1.001
+        those = [one for one, (seen, charged) in found.items() if charged < 0.98 * seen]
+        if not those:
+            break
+    assert not those, found
 
-    async def measure():
-        async with aiohttp.ClientSession() as session:
 
-            async def client(server, name, late):
-                await asyncio.sleep(late)
-                url = servers[server].url(f"{name}/work/1.0")
-                return (server, name), await ask(session, url, "long")
+def test_websockets(servers):
+    server = servers["uvicorn"]
 
-            starts = [(*one, 0.01 * number) for number, one in enumerate(EVERY * 3)]
-            answers = await asyncio.gather(*(client(*start) for start in starts))
-            reports = {
-                one: await report(session, servers[one[0]], one[1], "long") for one in EVERY
-            }
-            return answers, reports
+    async def main():
+        async with aiohttp.ClientSession(headers={"X-User": "sockets"}) as session:
+            for number in range(3):
+                async with session.ws_connect(server.url("asgi/socket")) as connection:
+                    for text in ("these", "are", "free"):
+                        await connection.send_str(text)
+                        assert await connection.receive_str() == text
+                    used = (await report(session, server, "asgi", "sockets"))["used"]
+                    assert used["count"] == number + 1 and used["concurrency"] >= 1
+            while (said := await report(session, server, "asgi", "sockets"))["used"]["concurrency"]:
+                await asyncio.sleep(0.01)  # until the server has seen the last one close
+            assert said["used"] == {"count": 3, "latency": 0, "concurrency": 0}
+            # Requests of the same user, until there is none left.
+            statuses = [
+                (await ask(session, server.url("asgi/idle"), "sockets"))[1] for _ in range(served.QUOTA - 2)
+            ]
+            assert statuses == [200] * (served.QUOTA - 3) + [429]
+            with pytest.raises(aiohttp.WSServerHandshakeError) as denied:
+                await session.ws_connect(server.url("asgi/socket"))
+            assert denied.value.status == 429 and int(denied.value.headers["Retry-After"]) > 0
 
-    answers, reports = asyncio.run(measure())
-    for one in EVERY:
-        seen = sum(answer[0] for who, answer in answers if who == one)
-        charged = reports[one]["used"]["latency"] / 1e9
-        assert 0.98 * seen <= charged <= 1.001 * seen, one
+    asyncio.run(main())
 
 
 def leave(server, name, count, user):
