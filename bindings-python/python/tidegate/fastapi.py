@@ -82,8 +82,6 @@ __all__ = [
 
 # In the scope: what decides about headers and ends, where `ResponseHeaders` is installed.
 _PENDING = "tidegate.pending"
-# In the scope: what a `Limiter` decided.
-_DECISION = "tidegate.decision"
 # The arguments that a limited handler gets besides its own.
 _REQUEST, _RESPONSE = "tidegate_request", "tidegate_response"
 
@@ -415,7 +413,6 @@ class Limiter:
             entered = self._rates.enter(asked)
         except Denied as denied:
             breach: Breach = denied.breach
-            scope[_DECISION] = breach.decision
             said = breach.error_message
             raise _refusal(scope, breach.decision, self._headers, self._body, said) from None
         except Exception as error:
@@ -424,8 +421,6 @@ class Limiter:
             if not self._swallow:
                 raise
             return None
-        if entered is not None:
-            scope[_DECISION] = entered.decision
         return entered
 
 class _Defaults:
@@ -513,12 +508,15 @@ def _refusal(
 
 def _limited(limiter: Limiter, handler: _Handler) -> _Handler:
     """The handler behind the limits. FastAPI gives it a request and a response, if it does not ask for them itself."""
-    signature, own_response = _signature(handler)
+    signature, connection_name, response_name = _signature(handler)
+    added = {_REQUEST, _RESPONSE} - set(inspect.signature(handler).parameters)
     view = inspect.unwrap(handler)
 
     def enter(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Pass | None, Response | None]:
-        response: Response | None = kwargs.pop(_RESPONSE, None) or kwargs.get(own_response)
-        connection: HTTPConnection | None = kwargs.pop(_REQUEST, None)
+        response: Response | None = kwargs.get(response_name)
+        connection: HTTPConnection | None = kwargs.get(connection_name)
+        for name in added:
+            kwargs.pop(name, None)
         if connection is None:  # Starlette alone calls the handler with the request
             found = [one for one in (*args, *kwargs.values()) if isinstance(one, HTTPConnection)]
             if not found:
@@ -526,8 +524,6 @@ def _limited(limiter: Limiter, handler: _Handler) -> _Handler:
                 raise TypeError(f"{name}: expected a request among its arguments")
             connection = found[0]
         scope = connection.scope
-        if _DECISION in scope:
-            return None, None
         visit = limiter._ask(connection, view)
         if visit is None:
             return None, None
@@ -576,23 +572,27 @@ def _limited(limiter: Limiter, handler: _Handler) -> _Handler:
     return cast("_Handler", wrapper)
 
 
-def _signature(handler: Any) -> tuple[inspect.Signature, str]:
-    """Its arguments with those that it lacks, and the name of a response that it asks for itself (FastAPI gives one)."""
+def _signature(handler: Any) -> tuple[inspect.Signature, str, str]:
+    """Its arguments with those that it lacks, and the names of the request and the response among them.
+
+    FastAPI gives one of each kind: what the handler asks for itself is not asked for again.
+    """
     try:
         signature = inspect.signature(handler, eval_str=True)
     except NameError:  # a name that only a type checker knows: FastAPI sees to it
         signature = inspect.signature(handler)
     own = list(signature.parameters.values())
     kind = inspect.Parameter.KEYWORD_ONLY
+    connection, response = _asking(own, HTTPConnection), _asking(own, Response)
     added = []
-    if _asking(own, HTTPConnection) is None:
+    if connection is None:
         added.append(inspect.Parameter(_REQUEST, kind, annotation=HTTPConnection))
-    response = _asking(own, Response)
     if response is None:
         added.append(inspect.Parameter(_RESPONSE, kind, annotation=Response))
     # Keyword-only arguments stand before `**kwargs`.
     at = len(own) - sum(one.kind is inspect.Parameter.VAR_KEYWORD for one in own)
-    return signature.replace(parameters=[*own[:at], *added, *own[at:]]), response or ""
+    complete = signature.replace(parameters=[*own[:at], *added, *own[at:]])
+    return complete, connection or _REQUEST, response or _RESPONSE
 
 
 def _asking(parameters: list[inspect.Parameter], kind: type) -> str | None:

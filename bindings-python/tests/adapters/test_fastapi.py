@@ -270,6 +270,20 @@ def test_handlers_of_every_form(clock):
     assert [one["name"] for one in operations["parameters"]] == ["number", "word"]
 
 
+def test_two_limiters_at_one_handler(clock):
+    first = Limiter(key_func=get_remote_address, clock=clock)
+    second = Limiter(key_func=lambda request: request.headers["user"], clock=clock)
+    app = FastAPI()
+
+    @app.get("/")
+    @first.limit("3/minute")
+    @second.limit("2/minute")
+    async def handler(): ...
+
+    assert statuses(app, *"///", headers=[("user", "ann")]) == [200, 200, 429]
+    assert statuses(app, "/", headers=[("user", "bob")]) == [429]
+
+
 def served(clock, **options):
     limiter = Limiter(key_func=get_remote_address, clock=clock, **options)
     app = FastAPI()
