@@ -5,11 +5,11 @@ PYTHON_VENV := $(CURDIR)/.venv
 PYTHON_BIN := $(PYTHON_VENV)/bin
 PYTHON_DIR := bindings-python
 
-.PHONY: build-python test-python
+.PHONY: build-python test-python data-api platform bench-adapters
 
-$(PYTHON_VENV)/.ready: $(PYTHON_DIR)/requirements-dev.txt
+$(PYTHON_VENV)/.ready: $(PYTHON_DIR)/requirements-dev.txt $(PYTHON_DIR)/requirements-adapters.txt
 	$(PYTHON) -m venv $(PYTHON_VENV)
-	$(PYTHON_BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
+	$(PYTHON_BIN)/python -m pip install --quiet --disable-pip-version-check $(addprefix -r ,$^)
 	touch $@
 
 build-python: $(PYTHON_VENV)/.ready
@@ -21,3 +21,16 @@ test-python: build-python
 	cd $(PYTHON_DIR) && $(PYTHON_BIN)/python -m pytest
 	cd $(PYTHON_DIR) && $(PYTHON_BIN)/python -m mypy.stubtest tidegate
 	cd $(PYTHON_DIR) && $(PYTHON_BIN)/python -m mypy python/tidegate tests/types ../examples/python
+	cd $(PYTHON_DIR) && $(PYTHON_BIN)/python -m mypy ../examples/data-api/service.py
+	cd $(PYTHON_DIR) && $(PYTHON_BIN)/python -m mypy ../examples/platform/service.py
+
+# Two small services on http://127.0.0.1:8000, until Ctrl-C: what each shows is at the head of its service.py.
+data-api: build-python
+	cd examples/data-api && $(PYTHON_BIN)/python -m uvicorn service:app
+
+platform: build-python
+	cd examples/platform && $(PYTHON_BIN)/python -m gunicorn --threads 8 service:app
+
+# What the adapters add to a request, beside slowapi and Flask-Limiter.
+bench-adapters: build-python
+	$(PYTHON_BIN)/python benches/python/adapters.py --check

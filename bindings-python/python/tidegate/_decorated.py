@@ -1,0 +1,367 @@
+"""Limits that are written at routes (`@limiter.limit("5/minute")`), as one policy of one limiter.
+
+Each rate that routes ask for is a limit of that policy, by an attribute of its own; which route, and whose request, is
+in the attribute's value. So a hundred routes with the same rate share one limit, and all limits of a request decide
+together: all are charged, or none.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass, replace
+
+from tidegate._adapter import logger
+from tidegate._errors import ArgumentError
+from tidegate._limiter import Limiter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from typing import Any, TypeAlias
+
+    from tidegate._native import Admission, Decision, ManualClock, Reservation
+
+    # What decorators take: a rate string, or a function that returns one for the request at hand.
+    _Provider: TypeAlias = str | Callable[..., str]
+
+# The names that flask-limiter and slowapi have for algorithms, and what is ours alone.
+STRATEGIES: dict[str, dict[str, Any]] = {
+    "fixed-window": {"algorithm": "fixed_window", "align": "first_request"},
+    "moving-window": {"algorithm": "sliding_window", "strict": True},
+    "sliding-window-counter": {"algorithm": "sliding_window"},
+    "gcra": {"algorithm": "gcra"},
+}
+# The stores that may be named; all are the memory of this process.
+STORES = (None, "memory://", "tidegate://", "memory:")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One decoration: rates, for whom, and when."""
+
+    provider: _Provider
+    key_func: Callable[..., Any] | None = None
+    scope: str | Callable[..., str] | None = None
+    shared: bool = False
+    per_method: bool = False
+    methods: tuple[str, ...] | None = None
+    error_message: str | Callable[[], str] | None = None
+    exempt_when: Callable[..., bool] | None = None
+    override_defaults: bool = True
+    deduct_when: Callable[[Any], bool] | None = None
+    on_breach: Callable[[Breach], Any] | None = None
+    cost: int | Callable[..., int] = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A limit that one request meets."""
+
+    rule: Rule
+    rate: str
+    key: str
+    cost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """A limit that denied a request, as `on_breach` is told.
+
+    Attributes
+    ----------
+    limit : str
+        The rate, as it was written.
+    key : str
+        Whose request it was.
+    decision : Decision
+        The denial.
+    error_message : str or None
+        What the decoration says of it.
+    """
+
+    limit: str
+    key: str
+    decision: Decision
+    error_message: str | None
+
+    @property
+    def remaining(self) -> int:
+        """int: What is left."""
+        return self.decision.remaining
+
+    @property
+    def reset_at(self) -> int:
+        """int: When it is full again, in Unix seconds, rounded up."""
+        return -(-(self.decision.made_at_ns + (self.decision.reset_after_ns or 0)) // 10**9)
+
+
+class Pass:
+    """A request that was asked about; `finish` it when its response has ended, once."""
+
+    __slots__ = ("_admission", "_conditional", "_limiter", "decision")
+
+    _admission: Admission | None
+
+    def __init__(
+        self,
+        limiter: Limiter,
+        admission: Admission,
+        conditional: list[tuple[Asked, dict[str, str]]],
+    ) -> None:
+        self._limiter = limiter
+        self._admission = admission
+        self._conditional = conditional
+        self.decision = admission.decision
+
+    def deduct(self, response: Any) -> None:
+        """Give back what `deduct_when` says was not to be counted."""
+        conditional, self._conditional = self._conditional, []
+        for asked, attributes in conditional:
+            if asked.rule.deduct_when is not None and not asked.rule.deduct_when(response):
+                self._limiter.refund(attributes, asked.cost)
+
+    def finish(self, status: int | None = None) -> None:
+        admission, self._admission = self._admission, None
+        if admission is not None:
+            try:
+                admission.finish()
+            except Exception as error:
+                logger.error("the limiter failed: %s", error, exc_info=error)
+
+
+class Denied(Exception):
+    """A limit has no room. (Never leaves the adapters.)"""
+
+    def __init__(self, breach: Breach, rule: Rule | None) -> None:
+        super().__init__(breach)
+        self.breach = breach
+        self.rule = rule
+
+
+class Rates:
+    """The limiter behind the decorators of one `Limiter` object."""
+
+    def __init__(self, strategy: str | None, clock: ManualClock | None, max_keys: int) -> None:
+        chosen = "fixed-window" if strategy is None else strategy
+        if chosen not in STRATEGIES:
+            remedy = "give " + " or ".join(f'"{name}"' for name in STRATEGIES)
+            raise ArgumentError(f"strategy: unknown {strategy!r}; {remedy}", "strategy", remedy)
+        self._terms = STRATEGIES[chosen]
+        self._options: dict[str, Any] = {"clock": clock, "max_keys": max_keys}
+        self._lock = threading.Lock()
+        self._limits: list[dict[str, Any]] = []
+        self._attributes: dict[tuple[str, str | None, int], str] = {}
+        self._names: dict[str, str] = {}
+        self.limiter: Limiter | None = None
+
+    def check(self, provider: _Provider) -> None:
+        """Refuse a wrong rate where it is written, not at the first request."""
+        if isinstance(provider, str):
+            Limiter({"limit": [self._limit(rate, "a", rate, None) for rate in rates_of(provider)]})
+        elif not callable(provider):
+            kind = type(provider).__name__
+            raise TypeError(f"limit: expected a rate string or a function, got {kind}")
+
+    def reset(self) -> None:
+        """Forget all that was used."""
+        with self._lock:
+            if self._limits:
+                self.limiter = self._made()
+
+    def enter(self, asked: list[Asked]) -> Pass | None:
+        """Ask for all of them; None when there is nothing to ask.
+
+        Raises
+        ------
+        Denied
+            When one has no room. Nothing was charged.
+        """
+        if not asked:
+            return None
+        shown = self._show(asked)
+        limiter = self.limiter
+        assert limiter is not None
+        costs = {one.cost for one in asked}
+        if len(costs) == 1:
+            request = {name: value for _, attributes in shown for name, value in attributes.items()}
+            admission = limiter._admit(request, costs.pop())
+        else:
+            admission = self._apart(limiter, shown)
+        if not admission.decision:
+            raise self._denied(admission.decision, shown)
+        conditional = [pair for pair in shown if pair[0].rule.deduct_when is not None]
+        return Pass(limiter, admission, conditional)
+
+    def _apart(self, limiter: Limiter, shown: list[tuple[Asked, dict[str, str]]]) -> Admission:
+        """Limits of different costs: a decision for each cost; what was taken comes back when one denies."""
+        groups: dict[int, dict[str, str]] = {}
+        for asked, attributes in shown:
+            groups.setdefault(asked.cost, {}).update(attributes)
+        *first, (last_cost, last) = groups.items()
+        taken: list[Reservation] = []
+        for cost, request in first:
+            reservation = limiter.reserve(request, cost)
+            if not reservation:
+                for other in taken:
+                    other.cancel()
+                raise self._denied(reservation.decision, shown)
+            taken.append(reservation)
+        admission = limiter._admit(last, last_cost)
+        if not admission.decision:
+            for reservation in taken:
+                reservation.cancel()
+        return admission
+
+    def _denied(self, decision: Decision, shown: list[tuple[Asked, dict[str, str]]]) -> Denied:
+        attribute = self._names.get(decision.name)
+        for asked, attributes in shown:
+            if attribute in attributes:
+                message = asked.rule.error_message
+                said = message() if callable(message) else message
+                return Denied(Breach(asked.rate, asked.key, decision, said), asked.rule)
+        return Denied(Breach(decision.name, "", decision, None), None)
+
+    def _show(self, asked: list[Asked]) -> list[tuple[Asked, dict[str, str]]]:
+        seen: dict[tuple[str, str | None], int] = {}
+        shown = []
+        for one in asked:
+            message = one.rule.error_message
+            said = message if isinstance(message, str) else None
+            turn = seen[one.rate, said] = seen.get((one.rate, said), 0) + 1
+            shown.append((one, {self._attribute(one.rate, said, turn): one.key}))
+        return shown
+
+    def _attribute(self, rate: str, message: str | None, turn: int) -> str:
+        found = self._attributes.get((rate, message, turn))
+        return self._add(rate, message, turn) if found is None else found
+
+    def _add(self, rate: str, message: str | None, turn: int) -> str:
+        with self._lock:
+            found = self._attributes.get((rate, message, turn))
+            if found is not None:
+                return found
+            attribute = f"l{len(self._limits)}"
+            alike = sum(known[0] == rate for known in self._attributes)
+            name = f"{rate} #{alike + 1}" if alike else rate
+            limits = [*self._limits, self._limit(rate, attribute, name, message)]
+            if self.limiter is None:
+                self.limiter = Limiter({"limit": limits}, **self._options)
+            else:
+                self.limiter.update({"limit": limits})
+            self._limits = limits
+            self._names[name] = attribute
+            self._attributes[rate, message, turn] = attribute
+            return attribute
+
+    def _limit(
+        self, rate: str, attribute: str, name: str, message: str | None
+    ) -> dict[str, Any]:
+        limit = {"name": name, "rate": rate, "by": [attribute], "missing": "skip", **self._terms}
+        if message:
+            limit["message"] = message
+        return limit
+
+    def _made(self) -> Limiter:
+        return Limiter({"limit": self._limits}, **self._options)
+
+
+class Decorations:
+    """Which rules a view has: those at it, those of every view, those of the application."""
+
+    def __init__(
+        self,
+        key_func: Callable[..., Any],
+        call: Callable[[Callable[..., Any], Any], Any],
+        rates: Rates,
+        prefix: str,
+    ) -> None:
+        self.rates = rates
+        self._key_func = key_func
+        # How functions that users write are called: with the request or without.
+        self._call = call
+        self._prefix = prefix
+        self.defaults: list[Rule] = []
+        self.application: list[Rule] = []
+        # By the function itself: names need not be unique.
+        self._at: dict[Hashable, list[Rule]] = {}
+        self._exempt: set[Hashable] = set()
+
+    def add(self, view: Hashable, rule: Rule) -> None:
+        self._at.setdefault(view, []).append(rule)
+
+    def exempt(self, view: Hashable) -> None:
+        self._exempt.add(view)
+
+    def at(self, view: Hashable) -> list[Rule]:
+        return self._at.get(view, [])
+
+    def asked(
+        self, views: Sequence[Hashable], endpoint: str, method: str, request: Any
+    ) -> list[Asked]:
+        """The limits that a request meets; `views` are its view, and what contains it."""
+        if any(view in self._exempt for view in views):
+            return []
+        rules = [rule for view in views for rule in self.at(view)]
+        if all(not rule.override_defaults for rule in rules):
+            rules = [*rules, *self.defaults]
+        found: list[Asked] = []
+        for rule in [*self.application, *rules]:
+            found.extend(self.asked_by(rule, endpoint, method, request))
+        return found
+
+    def asked_by(self, rule: Rule, endpoint: str, method: str, request: Any) -> list[Asked]:
+        if rule.methods is not None and method.lower() not in rule.methods:
+            return []
+        if rule.exempt_when is not None and self._call(rule.exempt_when, request):
+            return []
+        who = self._call(rule.key_func or self._key_func, request)
+        key = f"{self._prefix}\x1f{_scope(rule, endpoint, method)}\x1f{who}"
+        text = rule.provider
+        if not isinstance(text, str):
+            text = text(who) if _takes(text, "key") else self._call(text, request)
+        cost = rule.cost if isinstance(rule.cost, int) else self._call(rule.cost, request)
+        return [Asked(rule, rate, key, cost) for rate in rates_of(text)]
+
+
+def rates_of(text: str) -> list[str]:
+    """The rates of a string: separated by `;`, `,` or `|`."""
+    found = _RATES.get(text)
+    if found is None:
+        found = [rate for part in re.split("[;,|]", text) if (rate := part.strip())]
+        if len(_RATES) < 1000:  # texts are few, unless a function makes them up
+            _RATES[text] = found
+    return found
+
+
+_RATES: dict[str, list[str]] = {}
+
+
+def rule(provider: Any, given: Mapping[str, Any]) -> Rule:
+    """A rule from the arguments of a decorator."""
+    made = Rule(provider=provider, **given)
+    if made.methods is None:
+        return made
+    return replace(made, methods=tuple(method.lower() for method in made.methods))
+
+
+def check_store(storage_uri: str | None) -> None:
+    if storage_uri not in STORES:
+        remedy = 'leave it out, or give "memory://": state is kept in the memory of this process'
+        problem = f"storage_uri: {storage_uri!r} is no store of Tidegate; {remedy}"
+        raise ArgumentError(problem, "storage_uri", remedy)
+
+
+def _scope(rule: Rule, endpoint: str, method: str) -> str:
+    scope = rule.scope(endpoint) if callable(rule.scope) else rule.scope
+    if rule.shared:
+        text = f"shared:{scope}"
+    else:
+        text = f"{endpoint}:{scope}" if scope else endpoint
+    return f"{text}:{method.upper()}" if rule.per_method else text
+
+
+def _takes(function: Callable[..., Any], name: str) -> bool:
+    import inspect
+
+    return name in inspect.signature(function).parameters

@@ -1,0 +1,156 @@
+"""The ASGI applications of test_load.py, behind one server: each under its name, `/NAME/...`, and `/NAME/report`."""
+
+import asyncio
+import json
+
+import served
+import tidegate
+from django.core.asgi import get_asgi_application
+from fastapi import Depends, FastAPI, Request
+from fastapi.responses import StreamingResponse
+from litestar import Litestar, get
+from litestar.response import Stream
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route, WebSocketRoute
+from tidegate.asgi import RateLimitMiddleware
+from tidegate.fastapi import Limiter as FastAPILimiter
+from tidegate.fastapi import RateLimit, install
+
+work = served.Work()
+
+
+def by_user(request):
+    return request.header("x-user")
+
+
+async def slow(seconds, name):
+    with work.running(name):
+        await asyncio.sleep(seconds)
+
+
+async def chunks(seconds, name):
+    with work.running(name):
+        for _ in range(4):
+            await asyncio.sleep(seconds / 4)
+            yield b"chunk"
+
+
+def starlette_app():
+    async def idle(request):
+        return JSONResponse({})
+
+    async def handler(request):
+        await slow(float(request.path_params["seconds"]), "asgi")
+        return JSONResponse({})
+
+    async def stream(request):
+        return StreamingResponse(chunks(float(request.path_params["seconds"]), "asgi"))
+
+    async def socket(websocket):
+        await websocket.accept()
+        async for text in websocket.iter_text():
+            await websocket.send_text(text)
+
+    app = Starlette(
+        routes=[
+            Route("/work/{seconds}", handler),
+            Route("/stream/{seconds}", stream),
+            Route("/idle", idle),
+            WebSocketRoute("/socket", socket),
+        ]
+    )
+    return app
+
+
+def fastapi_app(limiter):
+    app = FastAPI()
+    install(app)
+    limited = Depends(RateLimit(limiter, identify=by_user))
+
+    @app.get("/work/{seconds}", dependencies=[limited])
+    async def handler(seconds: float):
+        await slow(seconds, "fastapi")
+        return {}
+
+    @app.get("/stream/{seconds}", dependencies=[limited])
+    async def stream(seconds: float):
+        return StreamingResponse(chunks(seconds, "fastapi"))
+
+    return app
+
+
+def decorated_app(limiter):
+    app = FastAPI()
+    limiter.init_app(app)
+    shared = limiter.shared_limit(served.RATES, scope="all")
+
+    @app.get("/work/{seconds}")
+    @shared
+    async def handler(seconds: float):
+        await slow(seconds, "decorated")
+        return {}
+
+    @app.get("/stream/{seconds}")
+    @shared
+    async def stream(seconds: float):
+        return StreamingResponse(chunks(seconds, "decorated"))
+
+    return app
+
+
+def litestar_app():
+    @get("/work/{seconds:float}")
+    async def handler(seconds: float) -> dict[str, str]:
+        await slow(seconds, "litestar")
+        return {}
+
+    @get("/stream/{seconds:float}")
+    async def stream(seconds: float) -> Stream:
+        return Stream(chunks(seconds, "litestar"))
+
+    return Litestar([handler, stream])
+
+
+async def django_work(request, seconds):
+    await slow(float(seconds), "django")
+    return served.django_json()
+
+
+async def django_stream(request, seconds):
+    return served.django_streaming(chunks(float(seconds), "django"))
+
+
+def user_of(request: Request):
+    return request.headers["x-user"]
+
+
+limiters = {
+    name: tidegate.Limiter(served.POLICY) for name in ("asgi", "fastapi", "litestar", "django")
+}
+decorated = FastAPILimiter(key_func=user_of)
+served.django_set_up(limiters["django"], django_work, django_stream)
+apps = {
+    "asgi": RateLimitMiddleware(starlette_app(), limiters["asgi"], identify=by_user),
+    "fastapi": fastapi_app(limiters["fastapi"]),
+    "decorated": decorated_app(decorated),
+    "litestar": RateLimitMiddleware(litestar_app(), limiters["litestar"], identify=by_user),
+    "django": get_asgi_application(),
+}
+
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while (await receive())["type"] != "lifespan.shutdown":
+            await send({"type": "lifespan.startup.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    name, _, rest = scope["path"].lstrip("/").partition("/")
+    if rest.startswith("report/"):
+        limiter = decorated._rates.limiter if name == "decorated" else limiters[name]
+        body = json.dumps(served.report(limiter, work, name, rest.partition("/")[2])).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+        return
+    path = f"/{rest}"
+    await apps[name]({**scope, "path": path, "raw_path": path.encode()}, receive, send)

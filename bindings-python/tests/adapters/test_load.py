@@ -1,0 +1,220 @@
+"""Real servers and real clients: what is admitted, what responses say, what is charged, what stays taken."""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+import aiohttp
+import pytest
+import served
+
+HERE = Path(__file__).parent
+CLIENTS, REQUESTS = 50, 2000
+ASGI = ("asgi", "fastapi", "decorated", "litestar", "django")
+WSGI = ("wsgi", "flask", "decorated", "django")
+EVERY = [*(("uvicorn", name) for name in ASGI), *(("gunicorn", name) for name in WSGI)]
+
+
+class Server:
+    """A server of its own process; connections may be made before it is ready."""
+
+    def __init__(self, command):
+        self._listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
+        self.port = self._listening.getsockname()[1]
+        fd = self._listening.fileno()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", *(word.format(fd=fd) for word in command)],
+            cwd=HERE,
+            pass_fds=[fd],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), *filter(None, sys.path)])},
+        )
+
+    def url(self, path):
+        return f"http://127.0.0.1:{self.port}/{path}"
+
+    def stop(self):
+        self._listening.close()
+        self._process.terminate()
+        self._process.wait()
+
+
+UVICORN = ("uvicorn", "--fd", "{fd}", "--log-level", "error", "--no-access-log", "served_asgi:app")
+GUNICORN = (
+    "gunicorn", "--bind", "fd://{fd}", "--worker-class", "gthread", "--threads", "64",
+    "--no-control-socket", "--log-level", "error", "served_wsgi:app",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def servers():
+    started = {"uvicorn": Server(UVICORN), "gunicorn": Server(GUNICORN)}
+    yield started
+    for server in started.values():
+        server.stop()
+
+
+async def report(session, server, name, user):
+    async with session.get(server.url(f"{name}/report/{user}")) as response:
+        return json.loads(await response.read())
+
+
+async def ask(session, url, user):
+    start = time.perf_counter()
+    async with session.get(url, headers={"X-User": user}) as response:
+        body = await response.read()
+        return time.perf_counter() - start, response.status, response.headers, body
+
+
+async def hammer(server, name):
+    """2,000 requests by 50 clients, each on a connection that it keeps."""
+    left = iter(range(REQUESTS))
+    url = server.url(f"{name}/work/0.02")
+    answers = []
+
+    async def client(session):
+        for _ in left:
+            answers.append(await ask(session, url, "hammer"))
+
+    connector = aiohttp.TCPConnector(limit=CLIENTS)
+    async with aiohttp.ClientSession(connector=connector) as session:
+        await asyncio.gather(*(client(session) for _ in range(CLIENTS)))
+        return answers, await report(session, server, name, "hammer")
+
+
+def check_denied(headers, body):
+    said = json.loads(body)["error"]
+    assert said["code"] == "RATE_LIMIT_EXCEEDED"
+    details = said["details"]
+    assert details["limit"] == served.QUOTA and details["remaining"] == 0
+    wait = int(headers["Retry-After"])
+    assert details["retry_after_seconds"] == wait and 0 < wait <= 86400
+    assert headers["X-RateLimit-Limit"] == str(served.QUOTA)
+    assert headers["X-RateLimit-Remaining"] == "0"
+    assert headers["Content-Type"] == "application/json"
+    # The window is a day from the first request, and a minute is the most that this test takes.
+    assert 0 <= int(headers["X-RateLimit-Reset"]) - time.time() - wait + 60 < 120
+    if "Date" in headers:
+        assert abs(parsedate_to_datetime(headers["Date"]).timestamp() - time.time()) < 120
+
+
+@pytest.mark.parametrize(("server", "name"), EVERY)
+def test_fifty_clients_are_admitted_to_the_last_unit(servers, server, name):
+    answers, said = asyncio.run(hammer(servers[server], name))
+    admitted = [answer for answer in answers if answer[1] == 200]
+    denied = [answer for answer in answers if answer[1] == 429]
+    assert len(answers) == REQUESTS == len(admitted) + len(denied)
+    # Each unit was given out once: an independent count, besides the handlers' own.
+    remaining = sorted(int(headers["X-RateLimit-Remaining"]) for _, _, headers, _ in admitted)
+    assert remaining == list(range(served.QUOTA))
+    assert said["begun"] == said["ended"] == said["allowed"] == said["used"]["count"] == served.QUOTA
+    for _, _, headers, body in denied:
+        check_denied(headers, body)
+    for _, _, headers, _ in admitted:
+        assert headers["X-RateLimit-Limit"] == str(served.QUOTA) and "Retry-After" not in headers
+        assert int(headers["X-RateLimit-Reset"]) > time.time()
+    # The time that was charged holds the handlers' own, and lies within what the clients saw.
+    charged = said["used"]["latency"] / 1e9
+    seen = sum(answer[0] for answer in admitted)
+    assert said["seconds"] * 0.999 <= charged <= seen * 1.001
+    assert said["used"].get("concurrency", 0) == 0
+
+
+async def measure(servers, those, seconds):
+    """Long requests, three at each: what clients measured in all, and what was charged."""
+    user = f"long{seconds}"
+    async with aiohttp.ClientSession() as session:
+
+        async def client(one, late):
+            await asyncio.sleep(late)
+            url = servers[one[0]].url(f"{one[1]}/work/{seconds}")
+            return (await ask(session, url, user))[0]
+
+        asked = [client(one, 0.01 * number) for number, one in enumerate(those * 3)]
+        seen = await asyncio.gather(*asked)
+        reports = [await report(session, servers[one[0]], one[1], user) for one in those]
+    return {
+        one: (sum(seen[number :: len(those)]), said["used"]["latency"] / 1e9)
+        for number, (one, said) in enumerate(zip(those, reports))
+    }
+
+
+def test_what_is_charged_is_what_clients_measure(servers):
+    """To a fiftieth. The way to the server and back is the rest; on a busy machine it is long, but it does not grow
+    with the request, so where it is more than that, the requests are made longer."""
+    those = EVERY
+    for seconds in (1.0, 2.0, 4.0, 8.0):
+        found = asyncio.run(measure(servers, those, seconds))
+        for seen, charged in found.values():
+            assert 3 * seconds * 0.999 <= charged <= seen * 1.001
+        those = [one for one, (seen, charged) in found.items() if charged < 0.98 * seen]
+        if not those:
+            break
+    assert not those, found
+
+
+def test_websockets(servers):
+    server = servers["uvicorn"]
+
+    async def main():
+        async with aiohttp.ClientSession(headers={"X-User": "sockets"}) as session:
+            for number in range(3):
+                async with session.ws_connect(server.url("asgi/socket")) as connection:
+                    for text in ("these", "are", "free"):
+                        await connection.send_str(text)
+                        assert await connection.receive_str() == text
+                    used = (await report(session, server, "asgi", "sockets"))["used"]
+                    assert used["count"] == number + 1 and used["concurrency"] >= 1
+            while (said := await report(session, server, "asgi", "sockets"))["used"]["concurrency"]:
+                await asyncio.sleep(0.01)  # until the server has seen the last one close
+            assert said["used"] == {"count": 3, "latency": 0, "concurrency": 0}
+            # Requests of the same user, until there is none left.
+            url = server.url("asgi/idle")
+            asked = await asyncio.gather(*(ask(session, url, "sockets") for _ in range(served.QUOTA - 2)))
+            assert sorted(answer[1] for answer in asked) == [200] * (served.QUOTA - 3) + [429]
+            with pytest.raises(aiohttp.WSServerHandshakeError) as denied:
+                await session.ws_connect(server.url("asgi/socket"))
+            assert denied.value.status == 429 and int(denied.value.headers["Retry-After"]) > 0
+
+    asyncio.run(main())
+
+
+def leave(server, name, count, user):
+    """Clients that ask and go away: some at once, some while the answer comes."""
+    for number in range(count):
+        kind = "stream" if number % 2 else "work"
+        connection = socket.create_connection(("127.0.0.1", server.port))
+        text = f"GET /{name}/{kind}/0.02 HTTP/1.1\r\nHost: x\r\nX-User: {user}{number % 2}\r\n\r\n"
+        connection.sendall(text.encode())
+        if number % 4 == 1:
+            connection.recv(1)
+        connection.close()
+
+
+@pytest.mark.parametrize(("server", "name"), EVERY)
+def test_who_goes_away_leaves_nothing_taken(servers, server, name):
+    async def both():
+        async with aiohttp.ClientSession() as session:
+            return [await report(session, servers[server], name, f"gone{n}") for n in (0, 1)]
+
+    before = asyncio.run(both())
+    leave(servers[server], name, 500, "gone")
+    for _ in range(1000):  # ends with the last handler
+        first, second = asyncio.run(both())
+        begun = first["begun"] - before[0]["begun"]
+        if begun == first["ended"] - before[0]["ended"] == 500:
+            held = [one["used"].get("concurrency", 0) for one in (first, second)]
+            charged = sum(one["used"]["latency"] for one in (first, second)) / 1e9
+            worked = first["seconds"] - before[0]["seconds"]
+            if held == [0, 0] and charged >= worked * 0.999:
+                break
+        time.sleep(0.01)
+    else:
+        pytest.fail(f"something stays taken or uncharged: {first}, {second}")
+    assert first["allowed"] - before[0]["allowed"] == 500
+    assert first["used"]["count"] + second["used"]["count"] == 500
