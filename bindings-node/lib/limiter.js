@@ -9,6 +9,7 @@ const { countsOf, plainSnapshot, plainUsage, exactUsage, alertOf } = require('./
 const { RateLimitedError, readingPolicy, throwLater } = require('./errors.js')
 const { nativeOf } = require('./clock.js')
 const { Reservation } = require('./reservation.js')
+const { Admission } = require('./admission.js')
 const { checked, explicit, keysOf, wrongType } = require('./options.js')
 const { PolicyFile, sourceOf } = require('./policy.js')
 const { wait, askAgain } = require('./waiting.js')
@@ -178,6 +179,13 @@ class Limiter {
     const known = { cost: 'any', timeoutMs: 'number', signal: 'any' }
     const { cost = 1, timeoutMs, signal } = checked(options, known)
     return wait(this.#native, key, cost, timeoutMs, signal, this.#tell.bind(this))
+  }
+
+  // As `measure`, for work whose end is an event.
+  admit(key, cost = 1) {
+    const admission = this.#native.admit(key, cost)
+    this.#tell()
+    return new Admission(admission, plain(admission.decision), this.#done.bind(this))
   }
 
   async measure(key, work, options) {
