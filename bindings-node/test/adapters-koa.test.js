@@ -1,0 +1,3 @@
+'use strict'
+
+require('./adapters/suite.js').suite('koa')
