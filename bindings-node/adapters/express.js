@@ -107,10 +107,10 @@ function findIn(stack, method, path, prefix, depth) {
       const below = findIn(inner, method, rest, joined(prefix, found.pattern ?? found.path), depth + 1)
       result.all ??= below.all
       result.own = below.own
+    } else if (isForAll(route)) {
+      result.all ??= joined(prefix, found.pattern ?? path)
     } else if (handles(route, method)) {
       result.own = joined(prefix, found.pattern ?? path)
-    } else if (route.methods._all) {
-      result.all ??= joined(prefix, found.pattern ?? path)
     }
     if (result.own !== undefined) break
   }
@@ -133,6 +133,11 @@ function matched(layer, path) {
 
 function handles({ methods }, method) {
   return Boolean(methods[method] || (method === 'head' && methods.get))
+}
+
+// `app.all` makes a route of each method there is.
+function isForAll({ methods }) {
+  return Boolean(methods._all || (methods.connect && methods.trace))
 }
 
 function joined(prefix, pattern) {

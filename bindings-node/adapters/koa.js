@@ -10,8 +10,8 @@ const port = {
   ip: (ctx) => ctx.ip,
   method: (ctx) => ctx.method,
   path: (ctx) => ctx.path,
-  // Known in the middleware of a router, once it has found the route.
-  route: (ctx) => `${methodOf(ctx.method)} ${patternOf(ctx._matchedRoute) ?? ctx.path}`,
+  // Known in the middleware of a router, once it has found its routes.
+  route: (ctx) => routeOf(ctx, ctx.matched ?? []),
   succeeded: (ctx) => ctx.res.statusCode < 400,
 }
 
@@ -19,15 +19,15 @@ const port = {
 function portOf(router) {
   if (router === undefined) return port
   if (typeof router.match !== 'function') throw new TypeError('router: must be a router of @koa/router')
-  return { ...port, route: (ctx) => `${methodOf(ctx.method)} ${foundBy(router, ctx) ?? ctx.path}` }
+  return { ...port, route: (ctx) => routeOf(ctx, router.match(ctx.path, ctx.method).path) }
 }
 
-function foundBy(router, ctx) {
-  const { pathAndMethod, route } = router.match(ctx.path, ctx.method)
-  return route ? patternOf(pathAndMethod.findLast((layer) => layer.methods.length > 0)?.path) : undefined
+// The handler's, which comes last; layers without methods are middleware.
+function routeOf(ctx, layers) {
+  const layer = layers.findLast(({ methods }) => methods.includes(ctx.method))
+  const pattern = typeof layer?.path === 'string' ? layer.path : ctx.path
+  return `${methodOf(ctx.method)} ${pattern}`
 }
-
-const patternOf = (path) => (typeof path === 'string' ? path : undefined)
 
 function rateLimit(options) {
   const gate = new Gate(options, portOf(options?.router), { router: 'any', handler: 'function' })
