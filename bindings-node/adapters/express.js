@@ -27,8 +27,8 @@ function rateLimit(options) {
     if (passage === null) return next()
     const { decision } = passage
     req[requestPropertyName] = decision
-    if (!decision.allowed) return refuse(gate, decision, req, res, next)
-    setAll(res, gate.headersOf(decision))
+    if (!decision.allowed) return refuse(gate, passage, req, res, next)
+    if (!res.headersSent) passage.eachHeader((name, value) => res.setHeader(name, value))
     whenOver(res, passage)
     next()
   }
@@ -51,21 +51,16 @@ function rateLimit(options) {
   })
 }
 
-function refuse(gate, decision, req, res, next) {
+function refuse(gate, passage, req, res, next) {
   const { handler } = gate.options
-  const answered = then(gate.refusal(decision, [req, res]), (refusal) => {
-    setAll(res, refusal.headers)
-    if (handler) return handler(req, res, next, { ...refusal, statusCode: refusal.status, decision })
+  const answered = then(gate.refusal(passage, [req, res]), (refusal) => {
+    for (const name in refusal.headers) res.setHeader(name, refusal.headers[name])
+    if (handler) return handler(req, res, next, { ...refusal, statusCode: refusal.status, decision: passage.decision })
     res.statusCode = refusal.status
     res.setHeader('Content-Type', refusal.contentType)
     res.end(refusal.text)
   })
   if (isPromise(answered)) answered.then(undefined, next)
-}
-
-function setAll(res, headers) {
-  if (res.headersSent) return
-  for (const name in headers) res.setHeader(name, headers[name])
 }
 
 // The path alone, where Express has not parsed it either.

@@ -50,16 +50,16 @@ class Limit {
     if (passage === null) return done()
     const { decision } = passage
     request.rateLimit = decision
-    if (!decision.allowed) return void this.#refuse(decision, request, reply).catch(done)
-    const headers = this.#gate.headersOf(decision)
-    for (const name in headers) reply.header(name, headers[name])
+    if (!decision.allowed) return void this.#refuse(passage, request, reply).catch(done)
+    passage.eachHeader((name, value) => reply.header(name, value))
     whenOver(reply.raw, passage)
     done()
   }
 
-  async #refuse(decision, request, reply) {
+  async #refuse(passage, request, reply) {
+    const { decision } = passage
     const { errorResponseBuilder, onExceeded } = this.#gate.options
-    const { status, headers, contentType, text } = await this.#gate.refusal(decision, [request, reply])
+    const { status, headers, contentType, text } = await this.#gate.refusal(passage, [request, reply])
     onExceeded?.(request, decision)
     reply.headers(headers)
     if (errorResponseBuilder) {

@@ -6,14 +6,15 @@
 // An adapter gives a *port*, how to look at a request of its framework, and calls
 //
 //   gate.enter(args)               a `Passage`, or null for a request that is let through unasked; perhaps a promise of it
-//   gate.refusal(decision, args)   what to answer; perhaps a promise of it
+//   gate.refusal(passage, args)    what to answer to a denied one; perhaps a promise of it
 //
 // `args` is what its framework gives to a handler, and what the functions among the options are called with.
 
 const { performance } = require('node:perf_hooks')
 
-const { Limiter } = require('../lib/limiter.js')
+const { Limiter, ENTER } = require('../lib/limiter.js')
 const { checked, wrongType } = require('../lib/options.js')
+const { STYLES } = require('../lib/passage.js')
 const { addressReader, rangeError } = require('./addresses.js')
 const { routeResolver } = require('./routes.js')
 
@@ -93,8 +94,8 @@ class Gate {
 
   #ask(args, subject, cost) {
     try {
-      if (!this.#settles) return new Passage(this, this.limiter.admit(subject, cost))
-      return new Estimate(this, this.limiter.reserve(subject, cost), subject, args)
+      if (!this.#settles) return this.limiter[ENTER](subject, cost, STYLES[this.#style])
+      return new Estimate(this, this.limiter.reserve(subject, cost), subject, args, this.#style)
     } catch (error) {
       if (!MISTAKES.includes(error?.code)) {
         this.failed(error, args)
@@ -110,17 +111,17 @@ class Gate {
     this.#options.onError?.(error, ...args)
   }
 
-  headersOf(decision) {
-    if (this.#style !== undefined) return decision.headers(this.#style)
-    const { 'Retry-After': retryAfter } = decision.headers('legacy')
-    return retryAfter === undefined ? {} : { 'Retry-After': retryAfter }
-  }
-
   // { status, headers, contentType, text }
-  refusal(decision, args) {
+  refusal(passage, args) {
+    const { decision } = passage
     const { statusCode, body, message } = this.#options
     const status = statusCode ?? decision.status
-    const headers = this.headersOf(decision)
+    const headers = {}
+    passage.eachHeader((name, value) => (headers[name] = value))
+    if (this.#style === 'none') {
+      const { 'Retry-After': wait } = decision.headers()
+      if (wait !== undefined) headers['Retry-After'] = wait
+    }
     if (decision.closes && this.#port.response(...args)?.req?.httpVersionMajor !== 2) headers.Connection = 'close'
     if (message === undefined) {
       return { status, headers, contentType: decision.contentType(body), text: decision.body(body) }
@@ -161,36 +162,29 @@ class Gate {
   }
 }
 
-// A request that was asked about. `end` is called when its response is over, once or more.
-class Passage {
-  #admission
-
-  constructor(gate, admission) {
-    this.#admission = admission
-    this.decision = admission.decision
-  }
-
-  end() {
-    this.#admission.finish()
-  }
-}
-
-// The same where the response says what it cost.
+// A request that was asked about where the response says what it cost; else it is a `Passage` of lib/passage.js.
 class Estimate {
   #gate
   #reservation
   #subject
   #args
+  #style
   #since
   #over = false
 
-  constructor(gate, reservation, subject, args) {
+  constructor(gate, reservation, subject, args, style) {
     this.#gate = gate
     this.#reservation = reservation
     this.#subject = subject
     this.#args = args
+    this.#style = style
     this.#since = performance.now()
     this.decision = reservation.decision
+  }
+
+  eachHeader(set) {
+    if (this.#style === 'none') return
+    for (const [name, value] of Object.entries(this.decision.headers(this.#style))) set(name, value)
   }
 
   end(completed) {
@@ -258,7 +252,7 @@ function styleOf({ standardHeaders = false, legacyHeaders = true }) {
     throw rangeError("standardHeaders: must be a boolean or 'draft-8', whose fields are those of the newest draft")
   }
   if (standardHeaders) return legacyHeaders ? 'both' : 'draft'
-  return legacyHeaders ? 'legacy' : undefined
+  return legacyHeaders ? 'legacy' : 'none'
 }
 
 function checkTogether({ identify, keyGenerator, cost = 1, statusCode = 429, body = 'error' }) {

@@ -27,13 +27,13 @@ function rateLimit(options) {
     if (passage === null) return next()
     const { decision } = passage
     c.set('rateLimit', decision)
-    if (!decision.allowed) return refuse(gate, decision, c, next)
+    if (!decision.allowed) return refuse(gate, passage, c, next)
     const { outgoing } = c.env ?? {}
     if (outgoing) whenOver(outgoing, passage)
     try {
       await next()
       // After the handler: a response that it has made itself knows nothing of headers that were set before.
-      setAll(c, gate.headersOf(decision))
+      passage.eachHeader((name, value) => c.header(name, value))
     } finally {
       if (!outgoing) passage.end(true)
     }
@@ -45,19 +45,15 @@ function rateLimit(options) {
   })
 }
 
-async function refuse(gate, decision, c, next) {
-  const refusal = await gate.refusal(decision, [c])
+async function refuse(gate, passage, c, next) {
+  const refusal = await gate.refusal(passage, [c])
   if (gate.options.handler) {
-    const response = await gate.options.handler(c, next, { ...refusal, decision })
+    const response = await gate.options.handler(c, next, { ...refusal, decision: passage.decision })
     if (response) c.res = response
-    setAll(c, refusal.headers)
+    for (const name in refusal.headers) c.header(name, refusal.headers[name])
     return undefined
   }
   return c.body(refusal.text, refusal.status, { ...refusal.headers, 'Content-Type': refusal.contentType })
-}
-
-function setAll(c, headers) {
-  for (const name in headers) c.header(name, headers[name])
 }
 
 module.exports = { rateLimit }

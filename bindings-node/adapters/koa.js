@@ -37,15 +37,14 @@ function rateLimit(options) {
     if (passage === null) return next()
     const { decision } = passage
     ctx.state.rateLimit = decision
-    if (!decision.allowed) return refuse(gate, decision, ctx, next)
-    const headers = gate.headersOf(decision)
-    ctx.set(headers)
+    if (!decision.allowed) return refuse(gate, passage, ctx, next)
+    passage.eachHeader((name, value) => ctx.set(name, value))
     whenOver(ctx.res, passage)
     try {
       return await next()
     } catch (error) {
       // Koa takes all headers off the response to an error but those of the error.
-      if (error instanceof Error) error.headers = { ...headers, ...error.headers }
+      if (error instanceof Error) error.headers = { ...headersOf(passage), ...error.headers }
       throw error
     }
   }
@@ -56,10 +55,16 @@ function rateLimit(options) {
   })
 }
 
-async function refuse(gate, decision, ctx, next) {
-  const refusal = await gate.refusal(decision, [ctx])
+function headersOf(passage) {
+  const headers = {}
+  passage.eachHeader((name, value) => (headers[name] = value))
+  return headers
+}
+
+async function refuse(gate, passage, ctx, next) {
+  const refusal = await gate.refusal(passage, [ctx])
   ctx.set(refusal.headers)
-  if (gate.options.handler) return gate.options.handler(ctx, next, { ...refusal, decision })
+  if (gate.options.handler) return gate.options.handler(ctx, next, { ...refusal, decision: passage.decision })
   ctx.status = refusal.status
   ctx.type = refusal.contentType
   ctx.body = refusal.text

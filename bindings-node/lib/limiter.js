@@ -14,6 +14,7 @@ const { checked, explicit, keysOf, wrongType } = require('./options.js')
 const { PolicyFile, sourceOf } = require('./policy.js')
 const { wait, askAgain } = require('./waiting.js')
 const { Watch } = require('./watch.js')
+const { Passages } = require('./passage.js')
 
 const OPTIONS = { clock: 'any', maxKeys: 'number', onFull: 'string', store: 'string', name: 'string' }
 
@@ -36,12 +37,16 @@ function planNamed(plan) {
   return plan
 }
 
+// The method by which adapters ask, for this package alone.
+const ENTER = Symbol('enter')
+
 class Limiter {
   #native
   #tryAcquire
   #acquire
   #acquireMany
   #recordLatency
+  #passages
   #listener = null
 
   constructor(policy, options) {
@@ -57,6 +62,7 @@ class Limiter {
     this.#acquire = hot.acquire
     this.#acquireMany = hot.acquireMany
     this.#recordLatency = hot.recordLatency
+    this.#passages = new Passages(hot)
   }
 
   static fromFile(path, options) {
@@ -179,6 +185,10 @@ class Limiter {
     const known = { cost: 'any', timeoutMs: 'number', signal: 'any' }
     const { cost = 1, timeoutMs, signal } = checked(options, known)
     return wait(this.#native, key, cost, timeoutMs, signal, this.#tell.bind(this))
+  }
+
+  [ENTER](subject, cost, style) {
+    return this.#passages.enter(subject, cost, style)
   }
 
   // As `measure`, for work whose end is an event.
@@ -311,4 +321,4 @@ class Limiter {
   }
 }
 
-module.exports = { Limiter }
+module.exports = { Limiter, ENTER }

@@ -19,6 +19,8 @@ const WANTED: &str = "a string or a Uint8Array";
 const REMEDY: &str =
     "give who is limited, or a plain object of attributes such as { key: 'k1', route: 'GET /' }";
 
+const LEAVE_OUT: &str = "leave out what the request does not have";
+
 /// A subject as the engine takes it.
 pub(crate) enum Asked<'a> {
     Key(&'a [u8]),
@@ -86,6 +88,25 @@ impl Attributes {
     pub(crate) fn of(request: &Request<'_>) -> Attributes {
         let pairs = request.attributes();
         Attributes(pairs.map(|(name, value)| (name.to_owned(), value.to_vec())).collect())
+    }
+
+    /// Names and values by turns.
+    ///
+    /// # Safety
+    /// `env` is the environment of the running call and `pairs` are values of it.
+    pub(crate) unsafe fn of_pairs(
+        env: sys::napi_env,
+        pairs: &[sys::napi_value],
+    ) -> Result<Attributes, Refusal> {
+        let read = |pair: &[sys::napi_value]| {
+            // SAFETY: as promised by the caller.
+            let name = unsafe { value_of(env, pair[0], "key", REMEDY)? };
+            let name = String::from_utf8_lossy(&name).into_owned();
+            // SAFETY: as promised by the caller.
+            let value = unsafe { value_of(env, pair[1], &name, LEAVE_OUT)? };
+            Ok((name, value))
+        };
+        pairs.chunks_exact(2).map(read).collect::<Result<_, _>>().map(Attributes)
     }
 
     pub(crate) fn request(&self) -> Request<'_> {
@@ -298,8 +319,7 @@ unsafe fn attributes(env: sys::napi_env, value: sys::napi_value) -> Result<Attri
             check(sys::napi_get_property(env, value, name, &mut attribute), "an attribute")?;
             let name = value_of(env, name, "key", REMEDY)?;
             let name = String::from_utf8_lossy(&name).into_owned();
-            let remedy = "leave out what the request does not have";
-            let attribute = value_of(env, attribute, &format!("key.{name}"), remedy)?;
+            let attribute = value_of(env, attribute, &format!("key.{name}"), LEAVE_OUT)?;
             attributes.push((name, attribute));
         }
         Ok(Attributes(attributes))

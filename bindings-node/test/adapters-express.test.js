@@ -6,6 +6,7 @@ const { once } = require('node:events')
 const { test } = require('node:test')
 
 const { Limiter, ManualClock } = require('tidegate')
+const { ENTER } = require('../lib/limiter.js')
 const { rateLimit } = require('tidegate/express')
 const { suite, START } = require('./adapters/suite.js')
 
@@ -28,8 +29,8 @@ for (const version of ['express', 'express4']) {
     const seen = []
     const identify = () => ({})
     const limiter = byRoute()
-    const acquire = limiter.admit.bind(limiter)
-    limiter.admit = (subject, cost) => (seen.push(subject.route), acquire(subject, cost))
+    const enter = limiter[ENTER].bind(limiter)
+    limiter[ENTER] = (subject, cost, style) => (seen.push(subject.route), enter(subject, cost, style))
     const limit = rateLimit({ limiter, identify })
     const ok = (req, res) => res.json({})
     const app = express()

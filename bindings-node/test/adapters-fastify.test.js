@@ -5,6 +5,7 @@ const { test } = require('node:test')
 
 const Fastify = require('fastify')
 const { Limiter } = require('tidegate')
+const { ENTER } = require('../lib/limiter.js')
 const plugin = require('tidegate/fastify')
 const { suite } = require('./adapters/suite.js')
 
@@ -63,7 +64,7 @@ test('fastify: global: false, hook, allowList, errorResponseBuilder, onExceeded,
 
 test('fastify: skipOnError, and one object of options is one limit', async () => {
   class Broken extends Limiter {
-    admit() {
+    [ENTER]() {
       throw new Error('the store is gone')
     }
   }

@@ -8,6 +8,7 @@ const { once } = require('node:events')
 const { test } = require('node:test')
 
 const { Limiter, ManualClock } = require('tidegate')
+const { ENTER } = require('../../lib/limiter.js')
 const servers = require('./servers.js')
 const { load } = require('./clients.js')
 
@@ -219,7 +220,7 @@ function suite(name, { more } = {}) {
 
   titled('an engine that fails: closed, or open, and counted', async (t) => {
     class Broken extends Limiter {
-      admit() {
+      [ENTER]() {
         throw new Error('the store is gone')
       }
     }
