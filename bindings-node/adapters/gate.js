@@ -153,7 +153,7 @@ class Gate {
     const ip = addressOf ? (args) => addressOf(port.request(...args)) : (args) => port.ip(...args)
     const route = routeResolver(this.#options.route, port)
     // A limiter of our own asks for no more.
-    if (by === 'ip') return (args) => present({ ip: ip(args) })
+    if (by === 'ip') return (args) => this.#settles ? present({ ip: ip(args) }) : ['ip', ip(args)]
     const given = identify ?? keyGenerator
     if (by === 'key') return (args) => then(given(...args), (key) => (typeof key === 'string' ? key : present({ key })))
     const facts = (args) => present({ ip: ip(args), route: route(args) })

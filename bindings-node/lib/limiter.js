@@ -62,7 +62,7 @@ class Limiter {
     this.#acquire = hot.acquire
     this.#acquireMany = hot.acquireMany
     this.#recordLatency = hot.recordLatency
-    this.#passages = new Passages(hot)
+    this.#passages = new Passages(this, hot)
   }
 
   static fromFile(path, options) {

@@ -3,23 +3,31 @@
 // What an adapter of a web framework asks for each request: its decision and the header fields of the response in one call into
 // the engine, and one more when the response is over.
 
+const { native } = require('./native.js')
 const { askAgain } = require('./waiting.js')
 const { written } = require('./decision.js')
 
 // As the engine numbers them.
 const STYLES = { none: 0, legacy: 1, draft: 2, both: 3 }
 
+// The engine tells a field's name by a letter. These are the same texts each time, for a text that is new costs more.
+const NAMES = native.headerNames()
+const FIRST = 'a'.charCodeAt(0)
+
 // More attributes than the engine takes as arguments are an object.
 const MOST_ATTRIBUTES = 8
 
 class Passages {
+  // The functions are its methods: alerts are told to it.
+  #limiter
   #enter
   #leave
   // Numbers of requests under way are used again: the engine keeps a place for each.
   #free = []
   #used = 0
 
-  constructor({ enter, leave }) {
+  constructor(limiter, { enter, leave }) {
+    this.#limiter = limiter
     this.#enter = enter
     this.#leave = leave
   }
@@ -39,24 +47,28 @@ class Passages {
   }
 
   leave(number) {
-    this.#leave(number)
+    this.#leave.call(this.#limiter, number)
     this.#free.push(number)
     askAgain()
   }
 
   #ask(number, style, cost, subject) {
-    if (typeof subject === 'string' || ArrayBuffer.isView(subject)) return this.#enter(number, style, cost, subject)
+    const limiter = this.#limiter
+    const enter = this.#enter
+    if (typeof subject === 'string' || ArrayBuffer.isView(subject)) return enter.call(limiter, number, style, cost, subject)
+    // As `attributesOf` of an adapter gives it: names and values by turns.
+    if (Array.isArray(subject)) return enter.call(limiter, number, style, cost, subject[0], subject[1])
     const names = Object.keys(subject)
     switch (names.length) {
       case 1:
-        return this.#enter(number, style, cost, names[0], subject[names[0]])
+        return enter.call(limiter, number, style, cost, names[0], subject[names[0]])
       case 2:
-        return this.#enter(number, style, cost, names[0], subject[names[0]], names[1], subject[names[1]])
+        return enter.call(limiter, number, style, cost, names[0], subject[names[0]], names[1], subject[names[1]])
       case 0:
-        return this.#enter(number, style, cost, subject)
+        return enter.call(limiter, number, style, cost, subject)
     }
-    if (names.length > MOST_ATTRIBUTES) return this.#enter(number, style, cost, subject)
-    return this.#enter(number, style, cost, ...names.flatMap((name) => [name, subject[name]]))
+    if (names.length > MOST_ATTRIBUTES) return enter.call(limiter, number, style, cost, subject)
+    return enter.call(limiter, number, style, cost, ...names.flatMap((name) => [name, subject[name]]))
   }
 }
 
@@ -75,8 +87,11 @@ class Passage {
 
   // Calls `set` with each header field of the response.
   eachHeader(set) {
-    const lines = this.#fields.split('\n')
-    for (let i = 0; i + 1 < lines.length; i += 2) set(lines[i], lines[i + 1])
+    const fields = this.#fields
+    for (let from = 0, end; from < fields.length; from = end + 1) {
+      end = fields.indexOf('\n', from)
+      set(NAMES[fields.charCodeAt(from) - FIRST], fields.slice(from + 1, end))
+    }
   }
 
   // Records the time since, and gives permits back; once.

@@ -8,17 +8,19 @@ use std::cell::RefCell;
 use std::ptr::null_mut;
 
 use napi::sys;
+use napi_derive::napi;
 use tidegate::{Admission, HeaderStyle};
 
-use super::{Call, run};
+use super::run;
 use crate::argument::{check, units};
 use crate::refusal::Refusal;
-use crate::subject::{Attributes, ask};
+use crate::subject::{ask, with_pairs};
 
 /// `(number, style, cost, key)`, or `(number, style, cost, name, value, …)`.
 const BEFORE: usize = 3;
 const MOST_ATTRIBUTES: usize = 8;
-const MOST: usize = BEFORE + 2 * MOST_ATTRIBUTES;
+const PAIRED: usize = 2 * MOST_ATTRIBUTES;
+const MOST: usize = BEFORE + PAIRED;
 
 /// As `lib/passage.js` numbers them; 0 are no headers.
 const STYLES: [Option<HeaderStyle>; 4] =
@@ -49,7 +51,24 @@ impl Passages {
     }
 }
 
-/// Lines of header names and values by turns; an empty text when there are none.
+/// The names of all header fields. Each is told by its place, as a letter: `a` for the first.
+const NAMES: [&str; 7] = [
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+    "X-RateLimit-Burst",
+    "RateLimit-Policy",
+    "RateLimit",
+    "Retry-After",
+];
+
+/// Those, for `lib/passage.js`.
+#[napi(catch_unwind)]
+pub fn header_names() -> Vec<&'static str> {
+    NAMES.to_vec()
+}
+
+/// A line for each header field: the letter of its name, and the value.
 pub(super) extern "C" fn enter(
     env: sys::napi_env,
     info: sys::napi_callback_info,
@@ -64,8 +83,9 @@ pub(super) extern "C" fn enter(
         let admission = if call.given <= BEFORE + 1 {
             call.with_subject_at(BEFORE, |asked| ask!(asked, it => limiter.admit(it, cost)))?
         } else {
-            let attributes = attributes(env, call)?;
-            limiter.admit(attributes.request(), cost)
+            let pairs = &call.values[BEFORE..call.given.min(MOST)];
+            // SAFETY: they belong to the running call.
+            unsafe { with_pairs::<PAIRED, _>(env, pairs, |it| limiter.admit(it, cost)) }?
         }?;
         let decision = admission.decision();
         // Before anybody is told: whoever is may make calls, with the numbers that follow.
@@ -74,10 +94,16 @@ pub(super) extern "C" fn enter(
         }
         call.tell(hot);
         hot.write(&decision);
-        let mut lines = String::new();
+        let mut lines = String::with_capacity(96);
         if let Some(style) = STYLES.get(style as usize).copied().flatten() {
             for (name, value) in decision.headers(style) {
-                lines.extend([name, "\n", &value, "\n"]);
+                let Some(letter) = NAMES.iter().zip('a'..).find(|(known, _)| **known == name)
+                else {
+                    return Err(Refusal::Internal(format!("`{name}` is not in NAMES")));
+                };
+                lines.push(letter.1);
+                lines.push_str(&value);
+                lines.push('\n');
             }
         }
         text(env, &lines)
@@ -99,12 +125,6 @@ pub(super) extern "C" fn leave(
         call.tell(hot);
         Ok(null_mut())
     })
-}
-
-fn attributes(env: sys::napi_env, call: &Call<MOST>) -> Result<Attributes, Refusal> {
-    let given = call.values.get(BEFORE..call.given.min(MOST)).unwrap_or_default();
-    // SAFETY: the values belong to the running call.
-    unsafe { Attributes::of_pairs(env, given) }
 }
 
 fn text(env: sys::napi_env, text: &str) -> Result<sys::napi_value, Refusal> {
