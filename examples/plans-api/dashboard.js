@@ -12,6 +12,18 @@ const express = require('express')
 const PAGE = fs.readFileSync(path.join(__dirname, 'usage.html'), 'utf8')
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:"
 
+// Limits of endpoints are told of requests to them.
+const ROUTES = [
+  'GET /v3/configs',
+  'GET /v3/configs/:key',
+  'POST /v3/configs',
+  'PUT /v3/configs/:key',
+  'DELETE /v3/configs/:key',
+  'POST /v3/environments',
+  'POST /v3/keys',
+  'WS /v3/stream',
+]
+
 const SECONDS = 120
 const MOST_ALERTS = 20
 
@@ -85,12 +97,15 @@ class Dashboard {
 
   #reportOf(key, account) {
     const request = { key, account }
-    const { buckets, blockedForMs } = this.#limiter.snapshot(request)
+    const snapshots = ROUTES.map((route) => this.#limiter.snapshot({ ...request, route }))
+    const buckets = snapshots.flatMap((snapshot) => snapshot.buckets)
+    const named = new Map(buckets.map((bucket) => [`${bucket.limit}/${bucket.name}`, bucket]))
+    const [{ blockedForMs }] = snapshots
     // Routes tell kinds of call apart; the report is about none of them.
     const usage = this.#limiter.usage(request)
     // The second that is under way is not over.
     const series = this.#of(key).slice(0, -1)
-    return { key: masked(key), account, blockedForMs, buckets, usage, series }
+    return { key: masked(key), account, blockedForMs, buckets: [...named.values()], usage, series }
   }
 
   #alert({ limit, thresholdPermille, request: { key, account } }) {

@@ -31,13 +31,15 @@ const FLAGS = [
 // Two minutes of clients, on a clock that is moved.
 async function lived({ dashboard }, clock, origin) {
   for (let second = 0; second < 122; second++) {
+    const asked = []
     for (const { plan, keys } of Object.values(ACCOUNTS)) {
       const rate = { starter: 1.1, pro: 6, enterprise: 11 }[plan]
       for (const [place, key] of keys.entries()) {
         const count = Math.round(rate * (1 + Math.sin((second + place * 40) / 11) / 2))
-        for (let i = 0; i < count; i++) await ask(origin, key, CALLS[(second + i) % CALLS.length])
+        for (let i = 0; i < count; i++) asked.push(ask(origin, key, CALLS[(second + i) % CALLS.length]))
       }
     }
+    await Promise.all(asked)
     dashboard.tick()
     clock.advance(1000)
   }
