@@ -84,12 +84,16 @@ class Gate {
     return then(skip(...args), (skipped) => (skipped ? null : this.#identified(args)))
   }
 
+  // These two make no function for those who wait when nobody does.
   #identified(args) {
+    const subject = this.#subjectOf(args)
+    return isPromise(subject) ? subject.then((known) => this.#priced(args, known)) : this.#priced(args, subject)
+  }
+
+  #priced(args, subject) {
     const { cost = 1 } = this.#options
-    return then(this.#subjectOf(args), (subject) => {
-      if (typeof cost !== 'function') return this.#ask(args, subject, cost)
-      return then(cost(...args), (units) => this.#ask(args, subject, units))
-    })
+    if (typeof cost !== 'function') return this.#ask(args, subject, cost)
+    return then(cost(...args), (units) => this.#ask(args, subject, units))
   }
 
   #ask(args, subject, cost) {
@@ -155,7 +159,7 @@ class Gate {
     // A limiter of our own asks for no more.
     if (by === 'ip') return (args) => this.#settles ? present({ ip: ip(args) }) : ['ip', ip(args)]
     const given = identify ?? keyGenerator
-    if (by === 'key') return (args) => then(given(...args), (key) => (typeof key === 'string' ? key : present({ key })))
+    if (by === 'key') return (args) => then(given(...args), asKey)
     const facts = (args) => present({ ip: ip(args), route: route(args) })
     if (given === undefined) return facts
     return (args) => then(given(...args), (own) => merged(facts(args), own))
@@ -275,6 +279,11 @@ function askForKey(limiter) {
     const remedy = 'give identify or keyGenerator, or limit by = ["ip"] in the policy'
     throw new TypeError(`identify: the limiter's policy limits by key, and nothing says whose request it is; ${remedy}`)
   }
+}
+
+// What is no key is for the engine to refuse.
+function asKey(key) {
+  return typeof key === 'string' ? key : present({ key })
 }
 
 // `own`: a key, or attributes, which take the place of what is known of the request.
