@@ -29,6 +29,11 @@ test-plans-api: build-node $(PLANS_DIR)node_modules/.package-lock.json
 	@$(PLANS_DIR)browser.sh
 	cd $(PLANS_DIR) && node --test
 
+# What the adapters add to a request, beside express-rate-limit and @fastify/rate-limit.
+.PHONY: bench-adapters
+bench-adapters: build-node benches/node/node_modules/.package-lock.json
+	node benches/node/adapters.js $(BENCH_ARGS)
+
 # Starts it with some clients: http://127.0.0.1:8080/usage (PORT=…; TRAFFIC= for none).
 TRAFFIC ?= 1
 plans-api: build-node $(PLANS_DIR)node_modules/.package-lock.json
