@@ -95,14 +95,18 @@ async function rateLimit(fastify, { hook = 'onRequest', global = true, ...option
   fastify.decorate('rateLimitFailures', () =>
     [everywhere, ...made.values()].reduce((sum, limit) => sum + (limit?.failures ?? 0), 0),
   )
-  // So that a mistake is told when the route is made.
-  fastify.addHook('onRoute', (route) => void limitOf({ url: route.url, config: route.config }))
-  // A hook of the server, and not of the routes: paths that nobody serves are guessed at, too.
-  fastify.addHook(hook, (request, reply, done) => {
-    const limit = limitOf(request.routeOptions)
-    if (limit === null) return done()
-    limit.run(request, reply, done)
+  // At each route, and not by a look at `request.routeOptions`, which Fastify makes anew each time. A mistake is told here, too.
+  fastify.addHook('onRoute', (route) => {
+    const limit = limitOf({ url: route.url, config: route.config })
+    if (limit === null) return
+    // The route of a HEAD has its GET's hooks already; nobody is asked twice.
+    const ask = (request, reply, done) => (request.rateLimit === null ? limit.run(request, reply, done) : done())
+    route[hook] = [ask, ...[route[hook] ?? []].flat()]
   })
+  // Paths that nobody serves are guessed at, too.
+  if (global) {
+    fastify.addHook(hook, (request, reply, done) => (request.is404 ? everywhere.run(request, reply, done) : done()))
+  }
 }
 
 function together(shared, own) {
