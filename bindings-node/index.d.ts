@@ -576,6 +576,17 @@ export class Limiter {
     options?: { cost?: Units },
   ): Promise<T>
 
+  /**
+   * As `measure`, for work whose end is an event, such as a response or a connection: `finish` records how long it took
+   * and gives permits back. Denied: nothing was taken. Default cost: 1.
+   *
+   *     const admission = limiter.admit('user:42')
+   *     if (admission.decision.allowed) socket.on('close', () => admission.finish())
+   *
+   * One that is forgotten finishes when it is collected.
+   */
+  admit(key: Subject, cost?: Units): Admission
+
   // The twins with an explicit time, in nanoseconds since the Unix epoch, up to the year 2116.
 
   tryAcquireAt(key: Subject, cost: Units, nowNs: bigint): boolean
@@ -618,6 +629,18 @@ export class Reservation<D = Decision> {
 
   settleAt(actual: Units, nowNs: bigint): void
   cancelAt(nowNs: bigint): void
+}
+
+/** A request that `admit` let in. */
+export class Admission implements Held {
+  private constructor()
+
+  readonly decision: Decision
+
+  renew(): boolean
+
+  /** Records the time since, and gives the request's own permits back; after the first call it does nothing. */
+  finish(): void
 }
 
 /**

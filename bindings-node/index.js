@@ -3,6 +3,7 @@
 const { Limiter } = require('./lib/limiter.js')
 const { ManualClock } = require('./lib/clock.js')
 const { Reservation } = require('./lib/reservation.js')
+const { Admission } = require('./lib/admission.js')
 const { PolicyError, RateLimitedError } = require('./lib/errors.js')
 const { hashSecret } = require('./lib/secrets.js')
 const { native } = require('./lib/native.js')
@@ -11,6 +12,7 @@ module.exports = {
   Limiter,
   ManualClock,
   Reservation,
+  Admission,
   PolicyError,
   RateLimitedError,
   hashSecret,

@@ -5,6 +5,7 @@ export const {
   Limiter,
   ManualClock,
   Reservation,
+  Admission,
   PolicyError,
   RateLimitedError,
   hashSecret,

@@ -9,10 +9,12 @@ const { countsOf, plainSnapshot, plainUsage, exactUsage, alertOf } = require('./
 const { RateLimitedError, readingPolicy, throwLater } = require('./errors.js')
 const { nativeOf } = require('./clock.js')
 const { Reservation } = require('./reservation.js')
+const { Admission } = require('./admission.js')
 const { checked, explicit, keysOf, wrongType } = require('./options.js')
 const { PolicyFile, sourceOf } = require('./policy.js')
 const { wait, askAgain } = require('./waiting.js')
 const { Watch } = require('./watch.js')
+const { Passages } = require('./passage.js')
 
 const OPTIONS = { clock: 'any', maxKeys: 'number', onFull: 'string', store: 'string', name: 'string' }
 
@@ -35,12 +37,16 @@ function planNamed(plan) {
   return plan
 }
 
+// The method by which adapters ask, for this package alone.
+const ENTER = Symbol('enter')
+
 class Limiter {
   #native
   #tryAcquire
   #acquire
   #acquireMany
   #recordLatency
+  #passages
   #listener = null
 
   constructor(policy, options) {
@@ -56,6 +62,7 @@ class Limiter {
     this.#acquire = hot.acquire
     this.#acquireMany = hot.acquireMany
     this.#recordLatency = hot.recordLatency
+    this.#passages = new Passages(this, hot)
   }
 
   static fromFile(path, options) {
@@ -178,6 +185,17 @@ class Limiter {
     const known = { cost: 'any', timeoutMs: 'number', signal: 'any' }
     const { cost = 1, timeoutMs, signal } = checked(options, known)
     return wait(this.#native, key, cost, timeoutMs, signal, this.#tell.bind(this))
+  }
+
+  [ENTER](subject, cost, style) {
+    return this.#passages.enter(subject, cost, style)
+  }
+
+  // As `measure`, for work whose end is an event.
+  admit(key, cost = 1) {
+    const admission = this.#native.admit(key, cost)
+    this.#tell()
+    return new Admission(admission, plain(admission.decision), this.#done.bind(this))
   }
 
   async measure(key, work, options) {
@@ -303,4 +321,4 @@ class Limiter {
   }
 }
 
-module.exports = { Limiter }
+module.exports = { Limiter, ENTER }

@@ -1,7 +1,7 @@
-//! `tryAcquire`, `acquire`, `acquireMany` and `recordLatency` as plain N-API callbacks.
+//! `tryAcquire`, `acquire`, `acquireMany`, `recordLatency`, `enter` and `leave` as plain N-API callbacks.
 //!
 //! A class method of the bindings generator costs several times the decision itself, a plain
-//! callback a small part of it; so these four are functions of their own for each limiter, and
+//! callback a small part of it; so these six are functions of their own for each limiter, and
 //! `lib/limiter.js` calls them.
 //!
 //! # Why this is sound
@@ -25,6 +25,7 @@
 //!   checked; after a failure an exception is thrown and null (undefined) is returned.
 
 mod batch;
+mod passage;
 
 use std::ffi::{CStr, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -63,6 +64,7 @@ struct Hot {
     told: Arc<Told>,
     /// What tells the alerts: a function of `lib/limiter.js` that is called as a method of the limiter.
     tell: sys::napi_ref,
+    passages: passage::Passages,
 }
 
 impl Hot {
@@ -107,15 +109,15 @@ fn low_bits(first: u64, second: u64, third: u64) -> f64 {
 const MOST_ARGUMENTS: usize = 3;
 
 /// The arguments of a running callback.
-struct Call {
+struct Call<const N: usize> {
     env: sys::napi_env,
     this: sys::napi_value,
     /// Missing ones are `undefined`.
-    values: [sys::napi_value; MOST_ARGUMENTS],
+    values: [sys::napi_value; N],
     given: usize,
 }
 
-impl Call {
+impl<const N: usize> Call<N> {
     /// The cost: 1 when it is left out.
     fn cost(&self) -> Result<u64, Refusal> {
         if self.given < 2 {
@@ -125,9 +127,19 @@ impl Call {
         unsafe { units(self.env, self.values[1], "cost") }
     }
 
+    #[inline]
     fn with_subject<R>(&self, use_it: impl FnOnce(Asked<'_>) -> R) -> Result<R, Refusal> {
+        self.with_subject_at(0, use_it)
+    }
+
+    #[inline]
+    fn with_subject_at<R>(
+        &self,
+        place: usize,
+        use_it: impl FnOnce(Asked<'_>) -> R,
+    ) -> Result<R, Refusal> {
         // SAFETY: both belong to the running call.
-        unsafe { with_subject(self.env, self.values[0], use_it) }
+        unsafe { with_subject(self.env, self.values[place], use_it) }
     }
 
     /// Has the alerts told that the engine had for this limiter, if any. JavaScript runs; it may make any call.
@@ -153,7 +165,7 @@ impl Call {
 }
 
 extern "C" fn try_acquire(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    run(env, info, |hot, call| {
+    run::<MOST_ARGUMENTS>(env, info, |hot, call| {
         let cost = call.cost()?;
         let allowed =
             call.with_subject(|asked| ask!(asked, it => hot.limiter.try_acquire(it, cost)))?;
@@ -166,7 +178,7 @@ extern "C" fn try_acquire(env: sys::napi_env, info: sys::napi_callback_info) -> 
 }
 
 extern "C" fn acquire(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    run(env, info, |hot, call| {
+    run::<MOST_ARGUMENTS>(env, info, |hot, call| {
         let cost = call.cost()?;
         let decision =
             call.with_subject(|asked| ask!(asked, it => hot.limiter.acquire(it, cost)))??;
@@ -178,7 +190,7 @@ extern "C" fn acquire(env: sys::napi_env, info: sys::napi_callback_info) -> sys:
 }
 
 extern "C" fn record_latency(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
-    run(env, info, |hot, call| {
+    run::<MOST_ARGUMENTS>(env, info, |hot, call| {
         // SAFETY: both belong to the running call.
         let latency = unsafe { millis(env, call.values[1], "latencyMs") }?;
         call.with_subject(
@@ -191,14 +203,14 @@ extern "C" fn record_latency(env: sys::napi_env, info: sys::napi_callback_info) 
 
 /// Gets at the arguments and the context, stops panics, and throws what was refused.
 #[inline]
-fn run(
+fn run<const N: usize>(
     env: sys::napi_env,
     info: sys::napi_callback_info,
-    body: impl FnOnce(&Hot, &Call) -> Result<sys::napi_value, Refusal>,
+    body: impl FnOnce(&Hot, &Call<N>) -> Result<sys::napi_value, Refusal>,
 ) -> sys::napi_value {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let (values, this) = ([null_mut(); MOST_ARGUMENTS], null_mut());
-        let mut call = Call { env, this, values, given: MOST_ARGUMENTS };
+        let (values, this) = ([null_mut(); N], null_mut());
+        let mut call = Call { env, this, values, given: N };
         let mut data = null_mut();
         // SAFETY: Node calls with its own `env` and `info`; `values` has room for the
         // arguments that are asked for.
@@ -236,7 +248,7 @@ pub(crate) fn numbers(env: Env) -> Result<sys::napi_value, Refusal> {
     Ok(array)
 }
 
-/// Makes `{ tryAcquire, acquire, acquireMany, recordLatency }` for one limiter.
+/// Makes `{ tryAcquire, acquire, acquireMany, recordLatency, enter, leave }` for one limiter.
 ///
 /// # Safety
 /// `array` and `tell` are values of the running call.
@@ -277,12 +289,15 @@ pub(crate) unsafe fn functions(
         origins: Origins::here(),
         told: Arc::clone(told),
         tell: tell_kept,
+        passages: passage::Passages::default(),
     });
     let made = [
         (c"tryAcquire", try_acquire as Callback),
         (c"acquire", acquire),
         (c"acquireMany", batch::acquire_many),
         (c"recordLatency", record_latency),
+        (c"enter", passage::enter),
+        (c"leave", passage::leave),
     ]
     .into_iter()
     .try_for_each(|(name, callback)| {

@@ -19,6 +19,8 @@ const WANTED: &str = "a string or a Uint8Array";
 const REMEDY: &str =
     "give who is limited, or a plain object of attributes such as { key: 'k1', route: 'GET /' }";
 
+const LEAVE_OUT: &str = "leave out what the request does not have";
+
 /// A subject as the engine takes it.
 pub(crate) enum Asked<'a> {
     Key(&'a [u8]),
@@ -71,6 +73,51 @@ pub(crate) unsafe fn with_subject<R>(
     Ok(use_it(unsafe { Subject::read(env, value)? }.asked()))
 }
 
+/// Room for the names and values of a hot request.
+const STACK_PAIRS: usize = 1024;
+
+/// As `with_subject`, for a request whose names and values come by turns; at most `MOST` of them.
+///
+/// # Safety
+/// `env` is the environment of the running call and `pairs` are values of it.
+#[inline]
+pub(crate) unsafe fn with_pairs<const MOST: usize, R>(
+    env: sys::napi_env,
+    pairs: &[sys::napi_value],
+    use_it: impl FnOnce(&Request<'_>) -> R,
+) -> Result<R, Refusal> {
+    let mut buffer = [MaybeUninit::<u8>::uninit(); STACK_PAIRS];
+    let mut ends = [0; MOST];
+    let mut used = 0;
+    for (pair, end) in pairs.iter().zip(&mut ends) {
+        let (room, mut length) = (STACK_PAIRS - used, 0);
+        // SAFETY: Node writes at most `room` bytes, a final NUL among them, and says how many.
+        let status = unsafe {
+            let start = buffer[used..].as_mut_ptr().cast();
+            sys::napi_get_value_string_utf8(env, *pair, start, room, &mut length)
+        };
+        // As in `with_subject`. Then there is room for a NUL after it, too.
+        if status != sys::Status::napi_ok || length + 4 >= room {
+            // SAFETY: as promised by the caller.
+            return unsafe { Attributes::of_pairs(env, pairs) }
+                .map(|pairs| use_it(&pairs.request()));
+        }
+        used += length;
+        *end = used;
+    }
+    // SAFETY: the first `used` bytes were written by the calls above.
+    let bytes = unsafe { std::slice::from_raw_parts(buffer.as_ptr().cast::<u8>(), used) };
+    let text = |at: usize| &bytes[if at == 0 { 0 } else { ends[at - 1] }..ends[at]];
+    let mut request = Request::new();
+    for at in (0..pairs.len().min(MOST) / 2).map(|pair| 2 * pair) {
+        // A name that is no UTF-8 is none that a policy has.
+        if let Ok(name) = std::str::from_utf8(text(at)) {
+            request.set(name, text(at + 1));
+        }
+    }
+    Ok(use_it(&request))
+}
+
 /// A subject, for the calls that are not hot.
 pub enum Subject {
     /// A key's bytes.
@@ -83,6 +130,26 @@ pub enum Subject {
 pub struct Attributes(Vec<(String, Vec<u8>)>);
 
 impl Attributes {
+    /// Names and values by turns.
+    ///
+    /// # Safety
+    /// `env` is the environment of the running call and `pairs` are values of it.
+    #[cold]
+    unsafe fn of_pairs(
+        env: sys::napi_env,
+        pairs: &[sys::napi_value],
+    ) -> Result<Attributes, Refusal> {
+        let read = |pair: &[sys::napi_value]| {
+            // SAFETY: as promised by the caller.
+            let name = unsafe { value_of(env, pair[0], "key", REMEDY)? };
+            let name = String::from_utf8_lossy(&name).into_owned();
+            // SAFETY: as promised by the caller.
+            let value = unsafe { value_of(env, pair[1], &format!("key.{name}"), LEAVE_OUT)? };
+            Ok((name, value))
+        };
+        pairs.chunks_exact(2).map(read).collect::<Result<_, _>>().map(Attributes)
+    }
+
     pub(crate) fn of(request: &Request<'_>) -> Attributes {
         let pairs = request.attributes();
         Attributes(pairs.map(|(name, value)| (name.to_owned(), value.to_vec())).collect())
@@ -298,8 +365,7 @@ unsafe fn attributes(env: sys::napi_env, value: sys::napi_value) -> Result<Attri
             check(sys::napi_get_property(env, value, name, &mut attribute), "an attribute")?;
             let name = value_of(env, name, "key", REMEDY)?;
             let name = String::from_utf8_lossy(&name).into_owned();
-            let remedy = "leave out what the request does not have";
-            let attribute = value_of(env, attribute, &format!("key.{name}"), remedy)?;
+            let attribute = value_of(env, attribute, &format!("key.{name}"), LEAVE_OUT)?;
             attributes.push((name, attribute));
         }
         Ok(Attributes(attributes))

@@ -6,6 +6,8 @@ const path = require('node:path')
 const { version: packaged, exports: map } = require('tidegate/package.json')
 const required = require('tidegate')
 
+const ADAPTERS = ['express', 'fastify', 'koa', 'hono', 'nest', 'express-rate-limit-store'].map((name) => `./${name}`)
+
 test('require and import share one instance', async () => {
   const imported = await import('tidegate')
   assert.equal(imported.default, required)
@@ -20,7 +22,22 @@ test('one version', () => assert.equal(required.version, packaged))
 
 test('the raw binding is not part of the package', () => {
   assert.throws(() => require('tidegate/tidegate.node'), { code: 'ERR_PACKAGE_PATH_NOT_EXPORTED' })
-  assert.deepEqual(Object.keys(map), ['.', './package.json'])
+  assert.deepEqual(Object.keys(map), ['.', ...ADAPTERS, './package.json'])
+})
+
+test('adapters: require and import share one instance, types come with both, no framework is loaded', async () => {
+  const fs = require('node:fs')
+  for (const adapter of ADAPTERS) {
+    const name = `tidegate${adapter.slice(1)}`
+    const [own, imported] = [require(name), await import(name)]
+    const names = Object.keys(imported).filter((one) => one !== 'default')
+    assert.ok(names.length > 0)
+    for (const one of names) assert.equal(imported[one], own[one], `${name}: ${one}`)
+    for (const condition of ['import', 'require']) {
+      for (const file of Object.values(map[adapter][condition])) assert.ok(fs.existsSync(path.join(__dirname, '..', file)), file)
+    }
+  }
+  assert.deepEqual(Object.keys(require.cache).filter((file) => file.includes('node_modules')), [])
 })
 
 test('types come with import and with require', () => {

@@ -7,7 +7,7 @@ use std::ptr::null_mut;
 
 use napi::sys;
 
-use super::{NUMBERS, run};
+use super::{MOST_ARGUMENTS, NUMBERS, run};
 use crate::argument::check;
 use crate::keys::Keys;
 use crate::refusal::Refusal;
@@ -17,7 +17,7 @@ pub(super) extern "C" fn acquire_many(
     env: sys::napi_env,
     info: sys::napi_callback_info,
 ) -> sys::napi_value {
-    run(env, info, |hot, call| {
+    run::<MOST_ARGUMENTS>(env, info, |hot, call| {
         let cost = call.cost()?;
         // SAFETY: all of them belong to the running call.
         let keys = unsafe { Keys::read(env, call.values[0])? };

@@ -5,6 +5,7 @@ import tidegate, {
   ManualClock,
   PolicyError,
   RateLimitedError,
+  Admission,
   Reservation,
   hashSecret,
   version,
@@ -51,6 +52,10 @@ const never: boolean = exact.retryAfterNs === null
 const snapshot: Snapshot = limiter.snapshot('a')
 const used: number = snapshot.buckets[0]?.used ?? 0
 const stats: Stats = limiter.stats()
+const admission: Admission = limiter.admit({ key: 'a' }, 2n)
+const stillOut: boolean = admission.decision.allowed && admission.renew()
+admission.finish()
+export { stillOut }
 const estimate: Reservation = limiter.reserve('a', 600)
 const left: number = estimate.decision.remaining
 const exactly: bigint = limiter.reserveAt('a', 600, 5n).decision.remaining

@@ -1,0 +1,3 @@
+import adapter from './express-rate-limit-store.js'
+
+export const { TidegateStore } = adapter

@@ -1,0 +1,2 @@
+export * from './fastify.js'
+export { rateLimit as default } from './fastify.js'

@@ -1,0 +1,3 @@
+import rateLimit from './fastify.js'
+
+export { rateLimit, rateLimit as default }

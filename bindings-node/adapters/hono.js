@@ -1,0 +1,59 @@
+'use strict'
+
+const { Gate, whenOver } = require('./gate.js')
+const { methodOf } = require('./routes.js')
+
+const port = {
+  // Of @hono/node-server; elsewhere there is none.
+  request: (c) => c.env?.incoming ?? { headers: Object.fromEntries(c.req.raw.headers) },
+  response: (c) => c.env?.outgoing,
+  ip: (c) => c.env?.incoming?.socket?.remoteAddress,
+  method: (c) => c.req.method,
+  path: (c) => c.req.path,
+  route: (c) => `${methodOf(c.req.method)} ${patternOf(c) ?? c.req.path}`,
+  succeeded: (c) => c.res.status < 400,
+}
+
+// The handler's own, which comes last; what is for all methods is middleware.
+function patternOf(c) {
+  return c.req.matchedRoutes.findLast(({ method }) => method !== 'ALL')?.path
+}
+
+function rateLimit(options) {
+  const gate = new Gate(options, port, { handler: 'function' })
+
+  async function middleware(c, next) {
+    const passage = await gate.enter([c])
+    if (passage === null) return next()
+    const { decision } = passage
+    c.set('rateLimit', decision)
+    if (!decision.allowed) return refuse(gate, passage, c, next)
+    const { outgoing } = c.env ?? {}
+    if (outgoing) whenOver(outgoing, passage)
+    try {
+      await next()
+      // After the handler: a response that it has made itself knows nothing of headers that were set before.
+      passage.eachHeader((name, value) => c.header(name, value))
+    } finally {
+      if (!outgoing) passage.end(true)
+    }
+  }
+
+  return Object.defineProperties(middleware, {
+    limiter: { value: gate.limiter },
+    failures: { get: () => gate.failures },
+  })
+}
+
+async function refuse(gate, passage, c, next) {
+  const refusal = await gate.refusal(passage, [c])
+  if (gate.options.handler) {
+    const response = await gate.options.handler(c, next, { ...refusal, decision: passage.decision })
+    if (response) c.res = response
+    for (const name in refusal.headers) c.header(name, refusal.headers[name])
+    return undefined
+  }
+  return c.body(refusal.text, refusal.status, { ...refusal.headers, 'Content-Type': refusal.contentType })
+}
+
+module.exports = { rateLimit }

@@ -1,0 +1,3 @@
+import adapter from './hono.js'
+
+export const { rateLimit } = adapter

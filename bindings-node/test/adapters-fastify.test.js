@@ -1,0 +1,94 @@
+'use strict'
+
+const assert = require('node:assert/strict')
+const { test } = require('node:test')
+
+const Fastify = require('fastify')
+const { Limiter } = require('tidegate')
+const { ENTER } = require('../lib/limiter.js')
+const plugin = require('tidegate/fastify')
+const { suite } = require('./adapters/suite.js')
+
+suite('fastify')
+
+const ok = async (request) => request.rateLimit
+
+// The statuses of so many requests, without a network.
+async function asked(fastify, url, times, headers) {
+  const statuses = []
+  for (let i = 0; i < times; i++) statuses.push((await fastify.inject({ url, headers })).statusCode)
+  return statuses
+}
+
+test('fastify: max and timeWindow; routes with limits of their own, and without', async () => {
+  const fastify = Fastify()
+  await fastify.register(plugin, { max: 3, timeWindow: '1 minute' })
+  fastify.get('/', ok)
+  fastify.get('/two', { config: { rateLimit: { max: 2 } } }, ok)
+  fastify.get('/rate', { config: { rateLimit: { rate: '1/minute' } } }, ok)
+  fastify.get('/free', { config: { rateLimit: false } }, ok)
+  assert.deepEqual(await asked(fastify, '/', 4), [200, 200, 200, 429])
+  assert.deepEqual(await asked(fastify, '/two', 3), [200, 200, 429])
+  assert.deepEqual(await asked(fastify, '/rate', 2), [200, 429])
+  assert.deepEqual(await asked(fastify, '/free', 5), [200, 200, 200, 200, 200])
+  // Nobody's path costs, too.
+  assert.deepEqual(await asked(fastify, '/nobody', 1), [429])
+  const [window] = [await fastify.inject({ url: '/', headers: {} })]
+  assert.equal(window.headers['x-ratelimit-limit'], '3')
+})
+
+test('fastify: global: false, hook, allowList, errorResponseBuilder, onExceeded, enableDraftSpec', async () => {
+  const fastify = Fastify()
+  const told = []
+  await fastify.register(plugin, {
+    global: false,
+    max: 1,
+    hook: 'preHandler',
+    enableDraftSpec: true,
+    keyGenerator: (request) => request.headers['x-key'],
+    allowList: ['friend'],
+    onExceeded: (request, decision) => told.push(decision.name),
+    errorResponseBuilder: (request, { statusCode, max, after }) => Object.assign(new Error(`${max}, ${after}`), { statusCode }),
+  })
+  fastify.get('/', ok)
+  fastify.get('/limited', { config: { rateLimit: {} } }, ok)
+  assert.deepEqual(await asked(fastify, '/', 3), [200, 200, 200])
+  assert.deepEqual(await asked(fastify, '/limited', 2, { 'x-key': 'friend' }), [200, 200])
+  assert.deepEqual(await asked(fastify, '/limited', 2, { 'x-key': 'a' }), [200, 429])
+  const denied = await fastify.inject({ url: '/limited', headers: { 'x-key': 'a' } })
+  assert.equal(denied.json().message, '1, 60 seconds')
+  assert.ok(denied.headers.ratelimit.startsWith('"requests";r=0;t='))
+  assert.equal(denied.headers['x-ratelimit-limit'], undefined)
+  assert.deepEqual(told, ['requests', 'requests'])
+})
+
+test('fastify: skipOnError, and one object of options is one limit', async () => {
+  class Broken extends Limiter {
+    [ENTER]() {
+      throw new Error('the store is gone')
+    }
+  }
+  const fastify = Fastify()
+  const limiter = new Broken('1/minute')
+  await fastify.register(plugin, { limiter, keyGenerator: () => 'k', skipOnError: true })
+  fastify.get('/', ok)
+  const shared = { rate: '2/minute' }
+  fastify.get('/a', { config: { rateLimit: shared } }, ok)
+  fastify.get('/b', { config: { rateLimit: shared } }, ok)
+  assert.deepEqual(await asked(fastify, '/', 2), [200, 200])
+  assert.equal(fastify.rateLimitFailures(), 2)
+  assert.deepEqual([...(await asked(fastify, '/a', 1)), ...(await asked(fastify, '/b', 2))], [200, 200, 429])
+})
+
+test('fastify: what is wrong is said when the server is made', async () => {
+  const refused = (options, words) => assert.rejects(async () => Fastify().register(plugin, options), words)
+  await refused({}, /give one of `limiter`, `rate`/)
+  await refused({ max: 1, timeWindo: 1 }, /^TypeError: timeWindo: no such option/)
+  await refused({ max: 1, limit: 2 }, /max, limit: give one of them/)
+  await refused({ max: 1, timeWindow: '1 fortnight' }, /fortnight/)
+  await refused({ max: 1, hook: 'onSend' }, /hook: must be one of/)
+  const fastify = Fastify()
+  await fastify.register(plugin, { max: 1 })
+  assert.throws(() => fastify.get('/', { config: { rateLimit: { maxx: 1 } } }, ok), /maxx: no such option/)
+  assert.throws(() => fastify.get('/', { config: { rateLimit: true } }, ok), /config.rateLimit: must be an object/)
+})
