@@ -1,4 +1,4 @@
-"""Runs the programs of a README as they stand there, and compares what they print.
+"""Runs the programs of the README and of other pages as they stand there, and compares what they print.
 
 Every fenced block of C, JavaScript, Python or Rust is a whole program, and the fenced block after it
 (`text`) is what it prints. Every `toml` block is a policy. Nothing is put around a program and
@@ -166,16 +166,18 @@ def check_policy(block: Block) -> None:
         raise Failure(f"{block} is no policy: {error}") from None
 
 
-def check(readme: Path, tools: Tools) -> None:
-    found = blocks(readme.read_text(encoding="utf-8"))
-    check_complete(found)
+def check(page: Path, tools: Tools) -> None:
+    found = blocks(page.read_text(encoding="utf-8"))
+    if page.name == "README.md":
+        check_complete(found)
     for number, (block, expected) in enumerate(programs(found)):
-        check_program(block, expected, tools.work / f"{number}-{block.language}", tools)
-        print(f"{readme.name}: {block} runs and prints what it says")
+        folder = tools.work / f"{page.stem}-{number}-{block.language}"
+        check_program(block, expected, folder, tools)
+        print(f"{page.name}: {block} runs and prints what it says")
     for block in found:
         if block.language == "toml":
             check_policy(block)
-            print(f"{readme.name}: {block} is a policy")
+            print(f"{page.name}: {block} is a policy")
 
 
 def main() -> int:
@@ -183,14 +185,15 @@ def main() -> int:
     parser.add_argument("--work", type=Path, required=True, help="a folder to work in")
     parser.add_argument("--prefix", type=Path, required=True, help="where `make install` put it")
     parser.add_argument("--target", type=Path, required=True, help="cargo's target folder")
-    parser.add_argument("readme", type=Path, nargs="?", default=ROOT / "README.md")
+    parser.add_argument("pages", type=Path, nargs="*", default=[ROOT / "README.md"])
     given = parser.parse_args()
     tools = Tools(given.work.resolve(), given.prefix.resolve(), given.target.resolve())
-    try:
-        check(given.readme, tools)
-    except Failure as failure:
-        print(f"{given.readme}: {failure}", file=sys.stderr)
-        return 1
+    for page in given.pages:
+        try:
+            check(page, tools)
+        except Failure as failure:
+            print(f"{page}: {failure}", file=sys.stderr)
+            return 1
     return 0
 
 
