@@ -84,3 +84,7 @@ test-benches:
 
 criterion:
 	$(CARGO) bench --locked -p tidegate-benches
+
+# What the adapters for web frameworks add to a request, beside their peers on the same applications.
+.PHONY: bench-adapters
+bench-adapters: bench-adapters-python bench-adapters-node

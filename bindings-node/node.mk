@@ -4,7 +4,7 @@ NODE_DIR := $(dir $(lastword $(MAKEFILE_LIST)))
 
 PLANS_DIR := $(NODE_DIR)../examples/plans-api/
 
-.PHONY: build-node test-node test-plans-api plans-api
+.PHONY: build-node test-node test-plans-api example-plans-api
 
 # Compiles the addon (bindings-node/tidegate.node).
 build-node:
@@ -30,11 +30,11 @@ test-plans-api: build-node $(PLANS_DIR)node_modules/.package-lock.json
 	cd $(PLANS_DIR) && node --test
 
 # What the adapters add to a request, beside express-rate-limit and @fastify/rate-limit.
-.PHONY: bench-adapters
-bench-adapters: build-node benches/node/node_modules/.package-lock.json
+.PHONY: bench-adapters-node
+bench-adapters-node: build-node benches/node/node_modules/.package-lock.json
 	node benches/node/adapters.js $(BENCH_ARGS)
 
 # Starts it with some clients: http://127.0.0.1:8080/usage (PORT=…; TRAFFIC= for none).
 TRAFFIC ?= 1
-plans-api: build-node $(PLANS_DIR)node_modules/.package-lock.json
+example-plans-api: build-node $(PLANS_DIR)node_modules/.package-lock.json
 	cd $(PLANS_DIR) && TRAFFIC=$(TRAFFIC) node main.js

@@ -5,7 +5,7 @@ PYTHON_VENV := $(CURDIR)/.venv
 PYTHON_BIN := $(PYTHON_VENV)/bin
 PYTHON_DIR := bindings-python
 
-.PHONY: build-python test-python data-api platform bench-adapters
+.PHONY: build-python test-python example-data-api example-platform bench-adapters-python
 
 $(PYTHON_VENV)/.ready: $(PYTHON_DIR)/requirements-dev.txt $(PYTHON_DIR)/requirements-adapters.txt
 	$(PYTHON) -m venv $(PYTHON_VENV)
@@ -25,12 +25,12 @@ test-python: build-python
 	cd $(PYTHON_DIR) && $(PYTHON_BIN)/python -m mypy ../examples/platform/service.py
 
 # Two small services on http://127.0.0.1:8000, until Ctrl-C: what each shows is at the head of its service.py.
-data-api: build-python
+example-data-api: build-python
 	cd examples/data-api && $(PYTHON_BIN)/python -m uvicorn service:app
 
-platform: build-python
+example-platform: build-python
 	cd examples/platform && $(PYTHON_BIN)/python -m gunicorn --threads 8 service:app
 
 # What the adapters add to a request, beside slowapi and Flask-Limiter.
-bench-adapters: build-python
+bench-adapters-python: build-python
 	$(PYTHON_BIN)/python benches/python/adapters.py --check

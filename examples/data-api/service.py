@@ -1,6 +1,6 @@
 """The data API of a low-code platform: each application, and each sandbox of it, has its own limits.
 
-    make data-api            # http://127.0.0.1:8000, stop it with Ctrl-C
+    make example-data-api    # http://127.0.0.1:8000, stop it with Ctrl-C
     curl -H 'X-Application: shop' http://127.0.0.1:8000/records/orders
     curl -H 'X-Application: shop' http://127.0.0.1:8000/limits
 

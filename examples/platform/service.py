@@ -1,6 +1,6 @@
 """A backend platform: endpoints with limits of their own, by address or by user (../policies/platform.toml).
 
-    make platform            # http://127.0.0.1:8000, stop it with Ctrl-C
+    make example-platform    # http://127.0.0.1:8000, stop it with Ctrl-C
     curl -i -X POST http://127.0.0.1:8000/v1/account
 
 Servers with a valid API key are not limited. A developer's key lets development traffic pass; the policy has its hash,

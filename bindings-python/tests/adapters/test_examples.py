@@ -207,7 +207,7 @@ def test_a_addresses_are_those_that_trusted_proxies_saw(platform, policy, clock)
     assert trusting.get("/whoami", **spoofed).status_code == 429
 
 
-# --- as `make data-api` and `make platform` start them
+# --- as `make example-data-api` and `make example-platform` start them
 
 
 @pytest.mark.parametrize(
