@@ -565,3 +565,90 @@ fn parse_address(value: &[u8]) -> Option<u128> {
         IpAddr::V6(address) => Some(Ipv6Addr::to_bits(address)),
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// The pattern of an attribute, and the values that match it and that do not.
+    const CASES: &[(&str, &str, &[&str], &[&str])] = &[
+        ("user", "*", &["", "a", "\u{e9}"], &[]),
+        ("user", "ab", &["ab"], &["", "a", "abc", "AB", " ab"]),
+        ("user", "ab*", &["ab", "abc", "ab*"], &["", "a", "Ab", "xab"]),
+        ("user", "10.0.0.0/8", &["10.0.0.0/8"], &["10.0.0.1"]),
+        (
+            "route",
+            "GET /v3/configs/:key",
+            &[
+                "GET /v3/configs/a",
+                "GET /v3/configs/:key",
+                "GET /v3/configs/a?b=/c",
+                "GET /v3/configs/a#/b",
+                "GET  /v3/configs/a",
+            ],
+            &[
+                "GET /v3/configs",
+                "GET /v3/configs/",
+                "GET /v3/configs/?a",
+                "GET /v3/configs/a/",
+                "GET /v3/configs/a/b",
+                "PUT /v3/configs/a",
+                "get /v3/configs/a",
+                "GET v3/configs/a",
+                "/v3/configs/a",
+                "GET",
+                "",
+            ],
+        ),
+        ("route", "GET /", &["GET /", "GET /?a"], &["GET ", "GET //", "GET /a", "POST /"]),
+        (
+            "route",
+            "GET /static/*",
+            &["GET /static/", "GET /static/a", "GET /static/a/b/", "GET /static//"],
+            &["GET /static", "GET /statica", "GET /", "PUT /static/a"],
+        ),
+        ("route", "* /a", &["GET /a", "WS /a"], &[" /a", "GET /b"]),
+        ("route", "GET /*", &["GET /", "GET /a/b"], &["GET ", "GET", "PUT /"]),
+        (
+            "ip",
+            "203.0.113.9",
+            &["203.0.113.9", "::ffff:203.0.113.9", "203.0.113.9 ", " ::FFFF:cb00:7109"],
+            &["203.0.113.8", "203.0.113.9:80", "", "a"],
+        ),
+        (
+            "ip",
+            "10.0.0.0/8",
+            &["10.0.0.0", "10.255.255.255"],
+            &["9.255.255.255", "11.0.0.0", "::a00:0"],
+        ),
+        ("ip", "10.0.0.0/31", &["10.0.0.0", "10.0.0.1"], &["10.0.0.2", "9.255.255.255"]),
+        ("ip", "0.0.0.0/0", &["0.0.0.0", "255.255.255.255"], &["::", "2001:db8::1"]),
+        ("ip", "::/0", &["::", "2001:db8::1", "10.0.0.1"], &["x"]),
+        (
+            "ip",
+            "2001:db8:bad::*",
+            &["2001:db8:bad::1", "2001:DB8:0bad:1::"],
+            &["2001:db8:bae::", "2001:db8::"],
+        ),
+        ("ip", "2001:db8::1", &["2001:db8:0::1"], &["2001:db8::2"]),
+    ];
+
+    #[test]
+    fn patterns_match() {
+        for (attribute, pattern, yes, no) in CASES {
+            let text =
+                format!("[[limit]]\nrate = \"1/s\"\nwhen = {{ {attribute} = \"{pattern}\" }}");
+            let policy = Policy::parse(&text).expect(pattern);
+            let rules = Rules::new(&policy, &scopes(&policy).0).expect(pattern);
+            for (values, expected) in [(yes, true), (no, false)] {
+                for value in *values {
+                    let request = Request::new().with(attribute, *value);
+                    // What is no address is refused.
+                    let given = rules.read(&request, Strictness::Strict);
+                    let matched = given.is_ok_and(|given| given.matched != 0);
+                    assert_eq!(matched, expected, "{text}: {value:?}");
+                }
+            }
+        }
+    }
+}
