@@ -96,7 +96,7 @@ export interface Decision {
   readonly windowMs: number | null
   /** What the limit counts. */
   readonly method: Method
-  /** The plan that the request was decided under; null when there is none. */
+  /** The request's plan, whichever of its limits answers; null where no limit answers, or the policy has no plans. */
   readonly plan: string | null
   /**
    * Units left in the later buckets of a cascade, such as a pool for bursts: of the limit that decides, else of the first
@@ -139,7 +139,7 @@ export interface ExactDecision {
   readonly windowNs: bigint | null
   /** What the limit counts. */
   readonly method: Method
-  /** The plan that the request was decided under; null when there is none. */
+  /** The request's plan, whichever of its limits answers; null where no limit answers, or the policy has no plans. */
   readonly plan: string | null
   /**
    * Units left in the later buckets of a cascade, such as a pool for bursts: of the limit that decides, else of the first
@@ -268,7 +268,7 @@ export interface ExactUsageReport {
 export interface Alert {
   /** Name of the limit. */
   readonly limit: string
-  /** The plan that the limit belongs to; null when it belongs to none. */
+  /** The request's plan, also of a limit of every plan; null where the policy has none. */
   readonly plan: string | null
   readonly method: Method
   /** The threshold, in thousandths of the capacity. */
@@ -277,7 +277,7 @@ export interface Alert {
   readonly used: number
   /** Most units that can be spent at once. */
   readonly capacity: number
-  /** Whose request passed it; values that are no UTF-8 are bytes. */
+  /** Whose request passed it; values that are no UTF-8 are bytes. They may be secrets: think before you log them. */
   readonly request: Readonly<Record<string, string | Uint8Array>>
 }
 

@@ -343,9 +343,9 @@ impl Limiter {
 
     fn snapshot_in(&self, subject: &impl Subject, at: Moment) -> Result<Snapshot> {
         let mut snapshot = Snapshot::default();
-        self.with_records(subject, at, Strictness::Lenient, |asked| {
+        let visit = self.0.lanes.enter();
+        self.look(&visit, subject, at, Strictness::Lenient, |asked| {
             snapshot = Snapshot::new(asked, at);
-            false
         })?;
         snapshot.blocked_for = Duration::from_nanos(self.blocked_for(subject, at));
         Ok(snapshot)

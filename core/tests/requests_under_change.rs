@@ -1,6 +1,7 @@
 //! Requests with attributes while things change: plans, policies, crowded stores, listeners that misbehave.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tidegate::{Limiter, ManualClock, OnFull, Reason, Request, Timestamp};
@@ -420,5 +421,87 @@ fn unusual_values() {
     for value in values {
         let error = limiter.acquire(Request::new().ip(value), 1).unwrap_err().to_string();
         assert!(error.len() < 400 && error.contains("ip"), "{} bytes", error.len());
+    }
+}
+
+/// An alert tells the request's plan, whichever plans the limit belongs to.
+#[test]
+fn an_alert_tells_the_plan_of_the_request() {
+    let policy = r#"{"default_plan": "small", "limit": [{"name": "all", "rate": "2/day", "alerts": [0.5]}],
+        "plan": {"small": {}, "large": {"limit": [{"name": "time", "rate": "2s/day", "alerts": [0.5]}]}}}"#;
+    let (limiter, _) = limiter(policy, 100, OnFull::Inherit);
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&seen);
+    limiter.on_alert(move |alert| told.lock().unwrap().push((alert.limit, alert.plan)));
+    limiter.acquire("a", 1).unwrap();
+    limiter.penalize(Request::new().key("b").plan("large"), 1).unwrap();
+    limiter.record_latency(Request::new().key("b").plan("large"), Duration::from_secs(1)).unwrap();
+    let (small, large) = (Some("small"), Some("large"));
+    assert_eq!(*seen.lock().unwrap(), [("all", small), ("all", large), ("time", large)]);
+}
+
+/// Who holds no permit has none to renew.
+#[test]
+fn without_a_permit_there_is_none_to_renew() {
+    let (limiter, clock) = limiter("9/day; 9s/day", 100, OnFull::Inherit);
+    let mut held = limiter.admit("k", 1).unwrap();
+    assert!(!held.renew().unwrap(), "a policy without permits");
+    assert!(!limiter.renew("k").unwrap());
+    let rooms = r#"{"name": "rooms", "method": "concurrency", "quota": 9, "max_hold": "1h"}"#;
+    let rate = r#"{"name": "rate", "rate": "9/day"}"#;
+    limiter.update(format!(r#"{{"limit": [{rooms}, {rate}]}}"#).as_str()).unwrap();
+    assert!(!held.renew().unwrap(), "it was admitted before there were permits");
+    let mut holds = limiter.admit("k", 1).unwrap();
+    assert!(holds.renew().unwrap() && limiter.renew("k").unwrap());
+    clock.advance(Duration::from_secs(7200));
+    assert!(!holds.renew().unwrap() && !limiter.renew("k").unwrap(), "it was reclaimed");
+    let mut holds = limiter.admit("k", 1).unwrap();
+    limiter.update(format!(r#"{{"limit": [{rate}]}}"#).as_str()).unwrap();
+    assert!(!holds.renew().unwrap(), "its limit is gone");
+    let listed =
+        format!(r#"{{"limit": [{rooms}], "exempt": [{{"name": "x", "when": {{"key": "k"}}}}]}}"#);
+    limiter.update(listed.as_str()).unwrap();
+    assert!(!limiter.admit("k", 1).unwrap().renew().unwrap(), "it passed uncounted");
+    assert!(!limiter.renew("k").unwrap());
+}
+
+/// Looking changes nothing, not even a count: no record, no ghost, no eviction, no call without a place.
+#[test]
+fn a_look_into_a_full_store_leaves_no_trace() {
+    let keys = r#"{"limit": [{"name": "key", "rate": "2/day", "algorithm": "fixed_window"}]}"#;
+    for policy in ["2/day", "2/day; 2s/day", keys, TWO] {
+        for on_full in [OnFull::Inherit, OnFull::Deny, OnFull::Allow] {
+            let (limiter, clock) = limiter(policy, 2, on_full);
+            for key in ["a", "b", "c"] {
+                limiter.acquire(Request::new().key(key).account(key), 1).unwrap();
+            }
+            let before = limiter.stats();
+            for number in 0..50 {
+                let key = format!("k{number}");
+                let request = Request::new().key(&key).account(&key);
+                limiter.peek(&request, 1).unwrap();
+                limiter.peek(&request, 100).unwrap();
+                assert!(
+                    !limiter.snapshot(&request).unwrap().buckets.is_empty(),
+                    "{policy} {on_full:?}"
+                );
+            }
+            assert_eq!(limiter.stats(), before, "{policy} {on_full:?}");
+            // Who waits behind somebody else looks as well.
+            let waker = std::task::Waker::noop();
+            let request = Request::new().key("new").account("new");
+            let mut queue = [1, 2].map(|_| limiter.queue(&request, 100, None));
+            assert!(matches!(queue[1].poll(waker).unwrap(), tidegate::Turn::Done(_)));
+            assert_eq!(limiter.stats().saturated, before.saturated, "{policy} {on_full:?}");
+            // A call that would change something still counts.
+            clock.advance(Duration::from_secs(1));
+            let acquired = limiter.acquire(&request, 1).unwrap();
+            let saturated = limiter.stats().saturated - before.saturated;
+            assert_eq!(
+                saturated > 0,
+                on_full != OnFull::Inherit,
+                "{policy} {on_full:?}: {acquired:?}"
+            );
+        }
     }
 }

@@ -76,7 +76,9 @@ class Decision:
         """str: The name of the limit, block or exemption; empty for a blocked key."""
     @property
     def plan(self) -> str | None:
-        """str or None: The plan that the limit belongs to; None when it belongs to none."""
+        """str or None: The request's plan, whichever of its limits answers; None where no limit
+        answers, or the policy has no plans.
+        """
     @property
     def method(self) -> str:
         """str: What the limit counts: `count`, `latency` or `concurrency`."""
@@ -816,7 +818,9 @@ class Alert:
         """str: Name of the limit."""
     @property
     def plan(self) -> str | None:
-        """str or None: The plan that the limit belongs to; None when it belongs to none."""
+        """str or None: The request's plan, also of a limit of every plan; None where the policy has
+        none.
+        """
     @property
     def method(self) -> str:
         """str: `count`, `latency` or `concurrency`."""
@@ -835,7 +839,8 @@ class Alert:
     @property
     def request(self) -> dict[str, str | bytes]:
         """dict of str to str or bytes: The attributes of the request that passed it (of a plain
-        key: `key`); bytes where a value is no UTF-8. A new dict each time.
+        key: `key`); bytes where a value is no UTF-8. A new dict each time. The `repr` of an
+        alert shows its names alone: values may be secrets.
         """
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...

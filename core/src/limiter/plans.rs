@@ -171,7 +171,7 @@ impl Limiter {
     /// The count limit of the longest window.
     fn longest(&self, subject: &impl Subject, at: Moment) -> Result<Option<UsageLimit>> {
         let mut longest = None;
-        self.with_records(subject, at, Strictness::Lenient, |asked| {
+        self.look(&self.0.lanes.enter(), subject, at, Strictness::Lenient, |asked| {
             let limits = asked.iter().flat_map(|Asked { plan, words, .. }| {
                 plan.limits.iter().map(move |limit| (limit, &**words))
             });
@@ -187,7 +187,6 @@ impl Limiter {
                     utilization_permille: (used / u128::from(quota.max(1))) as u64,
                 }
             });
-            false
         })?;
         Ok(longest)
     }

@@ -81,7 +81,10 @@ impl Limiter {
             Outcome::Done => {}
             Outcome::Spared => self.saturated(),
             Outcome::Decided(decided) => *decision = decided,
-            Outcome::Full => *decision = self.decide_full(visit, subject, at, cost)?,
+            Outcome::Full => {
+                self.saturated();
+                *decision = self.decide_full(visit, subject, at, cost)?;
+            }
         }
         Ok(())
     }
@@ -102,21 +105,13 @@ impl Limiter {
         at: Moment,
         cost: u64,
     ) -> Result<Decision> {
-        self.saturated();
         let mut seen = Decision::NONE;
-        let mut look = |asked: &mut [Asked<'_>]| {
+        let strictness = Strictness::Strict;
+        let decided = self.look(visit, subject, at, strictness, |asked| {
             foretell(asked, at, cost, &mut seen);
-            false
-        };
-        let manner = Manner { spare: true, ..self.asking() };
-        match self.among_records(visit, subject, at, manner, &mut look)? {
-            Outcome::Done | Outcome::Spared => {}
-            Outcome::Decided(decision) => return Ok(decision),
-            // A policy about keys alone: there is no other record.
-            Outcome::Full => {
-                let plan = self.0.engines.engine(visit).plan();
-                look(&mut [Asked::new(plan, &mut [0; MAX_WORDS])]);
-            }
+        })?;
+        if let Some(decision) = decided {
+            return Ok(decision);
         }
         Ok(match self.0.on_full {
             OnFull::Allow => seen,
@@ -147,11 +142,7 @@ impl Limiter {
             false
         })?;
         match outcome {
-            Outcome::Done => Ok(decision),
-            Outcome::Spared => {
-                self.saturated();
-                Ok(decision)
-            }
+            Outcome::Done | Outcome::Spared => Ok(decision),
             Outcome::Decided(decision) => Ok(decision),
             Outcome::Full => self.decide_full(&visit, subject, at, cost),
         }
@@ -175,24 +166,6 @@ impl Limiter {
         self.0.engines.engine(&self.0.lanes.enter()).is_concurrency(limit)
     }
 
-    /// Changes a subject's records. What the store has no place for has nothing to change, nor has what is exempt (unless
-    /// it gives back).
-    pub(crate) fn change(
-        &self,
-        subject: &impl Subject,
-        at: Moment,
-        strictness: Strictness,
-        mut change: impl FnMut(&Plan, &mut [u64]),
-    ) -> Result<()> {
-        self.with_records(subject, at, strictness, |asked| {
-            let mut changed = false;
-            for asked in asked {
-                changed |= asked.alter(&mut change);
-            }
-            changed
-        })
-    }
-
     /// Runs `change` on all records of a subject; they are kept when it says so.
     pub(super) fn with_records(
         &self,
@@ -210,7 +183,34 @@ impl Limiter {
         Ok(())
     }
 
-    /// The same inside.
+    /// Shows all records of a subject, that of a key never seen where the store has none and no place for one. Nothing
+    /// changes, and nothing is counted. Else the answer that the request gets whatever its records say.
+    pub(super) fn look(
+        &self,
+        visit: &Visit<'_>,
+        subject: &impl Subject,
+        at: Moment,
+        strictness: Strictness,
+        mut show: impl FnMut(&[Asked<'_>]),
+    ) -> Result<Option<Decision>> {
+        let manner = Manner { strictness, spare: true, units: 0 };
+        let outcome = self.among_records(visit, subject, at, manner, |asked| {
+            show(asked);
+            false
+        })?;
+        match outcome {
+            Outcome::Done | Outcome::Spared => Ok(None),
+            Outcome::Decided(decision) => Ok(Some(decision)),
+            // A policy about keys alone: there is no other record.
+            Outcome::Full => {
+                let plan = self.0.engines.engine(visit).plan();
+                show(&[Asked::new(plan, &mut [0; MAX_WORDS])]);
+                Ok(None)
+            }
+        }
+    }
+
+    /// As [`Limiter::with_records`], inside; what that counts is left to the caller.
     fn among_records(
         &self,
         visit: &Visit<'_>,
