@@ -2,11 +2,12 @@
 //!
 //! Here: how a limiter is made, decides about keys, and is looked at. `requests`: the same for requests of any
 //! attributes, and for whatever is not on the shortest way. `afterwards`: what is charged or given back when
-//! a request is done, and the operator's hand. `batch`: many keys in one call. `under_way`: what is held while
+//! a request is done. `blocking`, `plans`: what the operator gives and takes, the report of usage. `batch`: many keys in one call. `under_way`: what is held while
 //! one runs, and waiting.
 
 mod afterwards;
 mod batch;
+mod blocking;
 mod plans;
 mod requests;
 mod under_way;

@@ -505,3 +505,92 @@ fn a_look_into_a_full_store_leaves_no_trace() {
         }
     }
 }
+
+/// A client with an address is known by its network, wherever a policy knows somebody by `ip`.
+const CLIENTS: &str = r#"{"plan_by": "ip", "default_plan": "free", "usage": {"by": "ip"},
+    "plan": {"free": {"limit": [{"name": "day", "by": ["ip"], "rate": "4/day"}]},
+             "paid": {"limit": [{"name": "day", "by": ["ip"], "rate": "100/day"}]}}}"#;
+
+/// Spellings of one client, and other clients.
+const SPELLINGS: [(&[&str], &[&str]); 2] = [
+    (
+        &[
+            "2001:db8:0:1::7",
+            "2001:DB8:0:1::7",
+            "2001:0db8:0000:0001:0:0:0:9",
+            "[2001:db8:0:1:ffff::]",
+        ],
+        &["2001:db8:0:2::7", "2001:db8::7", "1.2.3.4"],
+    ),
+    (
+        &["1.2.3.4", "::ffff:1.2.3.4", "::FFFF:102:304", "0:0:0:0:0:ffff:0102:0304", " 1.2.3.4"],
+        &["1.2.3.5", "::ffff:1.2.3.5", "::1.2.3.4"],
+    ),
+];
+
+#[test]
+fn a_client_has_one_plan_and_one_report_however_its_address_is_written() {
+    let (limiter, _) = limiter(CLIENTS, 100, OnFull::Inherit);
+    for (index, (forms, others)) in SPELLINGS.into_iter().enumerate() {
+        limiter.assign(forms[index + 1], "paid", None).unwrap();
+        for (number, form) in forms.iter().enumerate() {
+            let request = Request::new().ip(form);
+            assert_eq!(limiter.plan_of(&request), Some("paid"), "{form}");
+            assert!(limiter.acquire(&request, 1).unwrap().allowed(), "{form}");
+            let report = limiter.usage(&request, None).unwrap();
+            let kind = ["2001:db8:0:1::", "1.2.3.4"][index].to_owned();
+            assert_eq!(report.by_kind, [(kind, number as u64 + 1)], "{form}");
+        }
+        for other in others {
+            assert_eq!(limiter.plan_of(Request::new().ip(other)), Some("free"), "{other}");
+            assert_eq!(limiter.usage(Request::new().ip(other), None).unwrap().total, 0, "{other}");
+        }
+        limiter.unassign(forms[2]);
+        assert_eq!(limiter.plan_of(Request::new().ip(forms[0])), Some("free"));
+    }
+    let error = limiter.assign("localhost", "paid", None).unwrap_err();
+    assert!(error.is_argument() && error.to_string().starts_with("ip: "), "{error}");
+    limiter.unassign("localhost");
+}
+
+/// Under whatever policy: with plans, with keys alone, with longer and with shorter networks.
+#[test]
+fn a_block_is_of_the_clients_network() {
+    let keys = r#"{"limit": [{"rate": "100/day"}]}"#;
+    for policy in [CLIENTS, keys] {
+        let (limiter, clock) = limiter(policy, 100, OnFull::Inherit);
+        let blocked_for = |ip: &str| {
+            let request = Request::new().key("k").ip(ip);
+            let decision = limiter.acquire(&request, 1).unwrap();
+            let left = limiter.snapshot(&request).unwrap().blocked_for;
+            assert_eq!(decision.reason() == Reason::Blocked, left > Duration::ZERO, "{ip}");
+            left.as_secs()
+        };
+        for (forms, others) in SPELLINGS {
+            for by in forms {
+                limiter.block(Request::new().ip(by), Duration::from_secs(60)).unwrap();
+                assert!(forms.iter().all(|form| blocked_for(form) == 60), "{by}");
+                assert!(others.iter().all(|other| blocked_for(other) == 0), "{by}");
+                limiter.block(Request::new().ip(forms[1]), Duration::ZERO).unwrap();
+                assert!(forms.iter().all(|form| blocked_for(form) == 0), "{by}");
+            }
+        }
+        // A later policy that knows clients by other networks lifts no block.
+        let longer = policy.replacen('{', r#"{"ipv6_prefix": 128, "#, 1);
+        let [near, far] = ["2001:db8:0:1::7", "2001:db8:0:1::8"];
+        limiter.block(Request::new().ip(near), Duration::from_secs(60)).unwrap();
+        limiter.update(longer.as_str()).unwrap();
+        assert_eq!([near, far].map(blocked_for), [60, 60]);
+        // A new block takes the place of the one before; it is of one address now.
+        limiter.block(Request::new().ip(near), Duration::from_secs(9)).unwrap();
+        assert_eq!([near, far].map(blocked_for), [9, 0]);
+        limiter.update(policy).unwrap();
+        limiter.block(Request::new().ip(far), Duration::from_secs(30)).unwrap();
+        assert_eq!([near, far].map(blocked_for), [30, 30]);
+        clock.advance(Duration::from_secs(29));
+        limiter.update(longer.as_str()).unwrap();
+        assert_eq!([near, far].map(blocked_for), [1, 1]);
+        limiter.reset(Request::new().ip(near)).unwrap();
+        assert_eq!([near, far].map(blocked_for), [0, 0]);
+    }
+}

@@ -1,4 +1,4 @@
-//! What is charged or given back when a request is done, and the operator's hand.
+//! What is charged or given back when a request is done, and records that are filled again.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::plan::{Asked, Notes, Payment, Plan, Renewal};
 use crate::rate::Method;
 use crate::request::Subject;
-use crate::rules::{Strictness, tag_of_attribute};
+use crate::rules::Strictness;
 use crate::time::{Timestamp, nanos};
 
 impl Limiter {
@@ -204,41 +204,8 @@ impl Limiter {
     }
 
     fn reset_in(&self, subject: &impl Subject, at: Moment) -> Result<()> {
-        // Also of a block that is over: times may go back.
-        subject.ask(|request| {
-            for (name, value) in request.attributes() {
-                self.0.blocks.set(tag_of_attribute(&self.0.hasher, name, value), at, 0);
-            }
-        });
+        self.lift_blocks(subject, at);
         self.change(subject, at, Strictness::Lenient, |plan, words| plan.reset(words))?;
-        self.wake(subject);
-        Ok(())
-    }
-
-    /// Denies the key, or all requests with the one attribute that is given, everything for `duration` from now; zero
-    /// lifts a block.
-    ///
-    /// # Errors
-    /// As [`acquire`](Limiter::acquire).
-    pub fn block(&self, subject: impl Subject, duration: Duration) -> Result<()> {
-        self.block_in(&subject, self.moment(), duration)
-    }
-
-    /// As [`block`](Limiter::block), at an explicit time.
-    ///
-    /// # Errors
-    /// As [`acquire`](Limiter::acquire).
-    pub fn block_at(
-        &self,
-        subject: impl Subject,
-        duration: Duration,
-        now: Timestamp,
-    ) -> Result<()> {
-        self.block_in(&subject, now.into(), duration)
-    }
-
-    fn block_in(&self, subject: &impl Subject, at: Moment, duration: Duration) -> Result<()> {
-        self.0.blocks.set(self.tag_of_block(subject)?, at, nanos(duration));
         self.wake(subject);
         Ok(())
     }

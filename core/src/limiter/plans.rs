@@ -81,10 +81,12 @@ impl Limiter {
         duration: Option<Duration>,
         at: Moment,
     ) -> Result<()> {
-        {
+        let value = {
             let visit = self.0.lanes.enter();
             match self.0.engines.engine(&visit).rules() {
-                Some(rules) if rules.plan_named(plan.as_bytes()).is_some() => {}
+                Some(rules) if rules.plan_named(plan.as_bytes()).is_some() => {
+                    rules.assignee(value)?
+                }
                 Some(rules) => return Err(rules.no_plan(Some(plan.as_bytes()))),
                 None => {
                     return Err(Error::argument(
@@ -94,16 +96,23 @@ impl Limiter {
                     ));
                 }
             }
-        }
+        };
         let until = duration.map(|duration| at.after(nanos(duration)).now.as_nanos());
-        self.0.assignments.set(value, plan, until, at);
+        self.0.assignments.set(&value, plan, until, at);
         self.0.waiters.wake_heads();
         Ok(())
     }
 
     /// Takes back what was assigned to this value, for good or for a time.
     pub fn unassign(&self, value: impl AsRef<[u8]>) {
-        self.0.assignments.clear(value.as_ref());
+        let value = value.as_ref();
+        {
+            let visit = self.0.lanes.enter();
+            let rules = self.0.engines.engine(&visit).rules();
+            // What is no address was assigned nothing, unless the policy spoke of another attribute then.
+            let known = rules.and_then(|rules| rules.assignee(value).ok());
+            self.0.assignments.clear(known.as_deref().unwrap_or(value));
+        }
         self.0.waiters.wake_heads();
     }
 

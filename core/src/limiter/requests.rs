@@ -11,7 +11,7 @@ use crate::options::OnFull;
 use crate::plan::{Asked, Notes, Plan, decide};
 use crate::policy::KEY;
 use crate::request::{Request, Subject};
-use crate::rules::{Given, Parts, Rules, Strictness, tag_of_attribute};
+use crate::rules::{Given, Parts, Rules, Strictness};
 use crate::store::MAX_WORDS;
 use crate::sync::{Ordering, spin};
 use crate::terms::Terms;
@@ -226,8 +226,8 @@ impl Limiter {
                 let done = match engine.rules() {
                     None => {
                         let tag = match self.plain_tag(subject) {
-                            // Without a key there is no record that anything can come back to.
-                            Err(_) if strictness == Strictness::Giving => return Ok(Outcome::Done),
+                            // Without a key there is no record to show, nor one that anything can come back to.
+                            Err(_) if strictness != Strictness::Strict => return Ok(Outcome::Done),
                             tag => tag?,
                         };
                         let pressure = self.pressure();
@@ -341,44 +341,6 @@ impl Limiter {
             // Records are shared by subjects of several queues.
             _ => self.0.waiters.wake_heads(),
         }
-    }
-
-    fn blocked(&self, subject: &impl Subject, at: Moment) -> Option<Decision> {
-        match self.blocked_for(subject, at) {
-            0 => None,
-            left => Some(Decision::blocked(left, at.wall.as_nanos())),
-        }
-    }
-
-    /// Nanoseconds for which the operator blocks one of the subject's attributes.
-    pub(super) fn blocked_for(&self, subject: &impl Subject, at: Moment) -> u64 {
-        if !self.0.blocks.any(at) {
-            return 0;
-        }
-        subject.ask(|request| {
-            let left = |(name, value): (&str, &[u8])| {
-                self.0.blocks.left(tag_of_attribute(&self.0.hasher, name, value), at)
-            };
-            request.attributes().map(left).max().unwrap_or(0)
-        })
-    }
-
-    /// The tag of a subject that is to be blocked: a key, or the one attribute of a request.
-    pub(super) fn tag_of_block(&self, subject: &impl Subject) -> Result<u64> {
-        subject.ask(|request| {
-            let mut attributes = request.attributes();
-            match (attributes.next(), attributes.next()) {
-                (Some((name, value)), None) => Ok(tag_of_attribute(&self.0.hasher, name, value)),
-                _ => Err(Error::argument(
-                    "request",
-                    format!(
-                        "a block is of one attribute, the request has {}",
-                        request.attributes().count()
-                    ),
-                    "give one, such as {\"ip\": \"203.0.113.9\"}, and block once for each",
-                )),
-            }
-        })
     }
 
     /// The request's plan; none where the policy has none, or the request meets no plan.
