@@ -306,6 +306,17 @@ impl Rules {
         }
     }
 
+    /// Nanoseconds until the plan ends that the request has for a time.
+    pub(crate) fn plan_ends_after(
+        &self,
+        given: &Given<'_>,
+        assignments: &Assignments,
+        at: Moment,
+    ) -> Option<u64> {
+        let value = self.known_by(given, self.plan_by).filter(|_| !self.plans.is_empty())?;
+        assignments.ends_after(value, at)
+    }
+
     pub(crate) fn plan_named(&self, name: &[u8]) -> Option<usize> {
         self.plans_by_name.get(name).copied()
     }

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::plan::Asked;
 use crate::rate::Method;
 use crate::request::Subject;
-use crate::rules::Strictness;
+use crate::rules::{Given, Rules, Strictness};
 use crate::time::{Timestamp, nanos};
 
 /// What a subject used, from [`Limiter::usage`].
@@ -114,6 +114,41 @@ impl Limiter {
             self.0.assignments.clear(known.as_deref().unwrap_or(value));
         }
         self.0.waiters.wake_heads();
+    }
+
+    /// The request's plan; none where the policy has none, or the request meets no plan.
+    #[must_use]
+    pub fn plan_of(&self, subject: impl Subject) -> Option<&'static str> {
+        self.plan_of_in(&subject, self.moment())
+    }
+
+    /// As [`plan_of`](Limiter::plan_of), at an explicit time.
+    #[must_use]
+    pub fn plan_of_at(&self, subject: impl Subject, now: Timestamp) -> Option<&'static str> {
+        self.plan_of_in(&subject, now.into())
+    }
+
+    fn plan_of_in(&self, subject: &impl Subject, at: Moment) -> Option<&'static str> {
+        self.reading(subject, |rules, given| {
+            let variant = rules.variant(given, &self.0.assignments, at).ok()?;
+            rules.plan_name(variant)
+        })
+    }
+
+    /// Nanoseconds until the plan ends that a subject was assigned for a time; `None`: it has none such.
+    pub(crate) fn plan_ends_after(&self, subject: &impl Subject, at: Moment) -> Option<u64> {
+        self.reading(subject, |rules, given| rules.plan_ends_after(given, &self.0.assignments, at))
+    }
+
+    /// What the rules make of a request, where there are rules and it is one that they can read.
+    fn reading<T>(
+        &self,
+        subject: &impl Subject,
+        make: impl FnOnce(&Rules, &Given<'_>) -> Option<T>,
+    ) -> Option<T> {
+        let visit = self.0.lanes.enter();
+        let rules = self.0.engines.engine(&visit).rules()?;
+        subject.ask(|request| make(rules, &rules.read(request, Strictness::Strict).ok()?))
     }
 
     /// What a subject used in the last `window` (default, and at most: that of `[usage]` in the policy), by kind of call.

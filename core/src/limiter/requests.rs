@@ -10,7 +10,7 @@ use crate::lanes::Visit;
 use crate::options::OnFull;
 use crate::plan::{Asked, Notes, Plan, decide};
 use crate::policy::KEY;
-use crate::request::{Request, Subject};
+use crate::request::Subject;
 use crate::rules::{Given, Parts, Rules, Strictness};
 use crate::store::MAX_WORDS;
 use crate::sync::{Ordering, spin};
@@ -341,20 +341,6 @@ impl Limiter {
             // Records are shared by subjects of several queues.
             _ => self.0.waiters.wake_heads(),
         }
-    }
-
-    /// The request's plan; none where the policy has none, or the request meets no plan.
-    #[must_use]
-    pub fn plan_of(&self, subject: impl Subject) -> Option<&'static str> {
-        let visit = self.0.lanes.enter();
-        let engine: &Engine = self.0.engines.engine(&visit);
-        let rules = engine.rules()?;
-        let at = self.moment();
-        subject.ask(|request: &Request<'_>| {
-            let given = rules.read(request, Strictness::Strict).ok()?;
-            let variant = rules.variant(&given, &self.0.assignments, at).ok()?;
-            rules.plan_name(variant)
-        })
     }
 }
 
