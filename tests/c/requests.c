@@ -279,6 +279,32 @@ static void held_and_waited_for(void)
     end();
 }
 
+/* Many requests in one call: each with its own decision, at one moment. */
+static void batches(void)
+{
+    const tidegate_attribute *requests[] = {write_configs, read_configs, write_configs};
+    size_t counts[] = {3, 3, 3};
+    tidegate_decision d[3] = {TIDEGATE_DECISION_INIT};
+    begin();
+    CHECK_OK(tidegate_acquire_many_request(limiter, requests, counts, 3, 1, d));
+    CHECK(d[0].allowed && d[1].allowed && !d[2].allowed);
+    CHECK_TEXT(d[2].limit_name, "writes");
+    CHECK_U64(LEFT("account"), 98);
+    CHECK_OK(tidegate_acquire_many_request_at(limiter, requests, counts, 3, 1, T0 + 3600 * SECOND, d));
+    CHECK(d[0].allowed && d[1].allowed && !d[2].allowed);
+
+    /* Decided up to the first that the policy refuses; no decision is written. */
+    counts[2] = 1;
+    memset(d, 0, sizeof d);
+    d[0].struct_size = sizeof d[0];
+    CHECK(tidegate_acquire_many_request(limiter, requests + 1, counts + 1, 2, 1, d)
+          == TIDEGATE_ERROR_ARGUMENT);
+    CHECK_TEXT(tidegate_last_error_field(), "account");
+    CHECK(!d[0].allowed && d[1].struct_size == 0);
+    CHECK_OK(tidegate_acquire_many_request(limiter, requests, counts, 0, 1, NULL));
+    end();
+}
+
 static void check_plan(const char *expected)
 {
     const char *plan = NULL;
@@ -301,6 +327,12 @@ static void plans(void)
     check_plan("starter");
     CHECK_OK(tidegate_clock_advance(manual, 10 * SECOND));
     check_plan("pro"); /* for good again */
+    CHECK_OK(tidegate_plan_of_request_at(limiter, read_configs, 3, T0 + 9 * SECOND, &plan));
+    CHECK_TEXT(plan, "starter");
+    CHECK_OK(tidegate_plan_of_request_at(limiter, read_configs, 3, T0 + 10 * SECOND, &plan));
+    CHECK_TEXT(plan, "pro");
+    CHECK_OK(tidegate_plan_of_at(limiter, "k1", 2, T0, &plan));
+    CHECK_TEXT(plan, "starter");
     CHECK_OK(tidegate_unassign(limiter, "acme", 4));
     check_plan("starter");
     CHECK(tidegate_assign(limiter, "acme", 4, "gold", TIDEGATE_NEVER) == TIDEGATE_ERROR_ARGUMENT);
@@ -577,6 +609,7 @@ int main(int argc, char **argv)
     charges_and_the_operators_hand();
     permits_of_keys();
     held_and_waited_for();
+    batches();
     plans();
     reports_of_use();
     http();
