@@ -493,7 +493,7 @@ export class Limiter {
 
   /**
    * Denies the key, or all requests with the one attribute that is given (`{ ip: '203.0.113.9' }`), for so many milliseconds; 0
-   * lifts a block.
+   * lifts a block. Of an IPv6 address its network is blocked, by the policy's `ipv6_prefix`.
    */
   block(key: Subject, durationMs: number): void
 
@@ -594,6 +594,7 @@ export class Limiter {
   snapshotAt(key: Subject, nowNs: bigint): ExactSnapshot
   /** `durationNs` null: for good. */
   assignAt(value: string | Uint8Array, plan: string, durationNs: bigint | null, nowNs: bigint): void
+  planOfAt(request: Subject, nowNs: bigint): string | null
   /** `windowNs` null: that of the policy. */
   usageAt(request: Subject, windowNs: bigint | null, nowNs: bigint): ExactUsageReport
 }

@@ -672,7 +672,8 @@ tidegate_status tidegate_reset(const tidegate_limiter *limiter,
 
 /**
  * Denies all requests of the key for `duration_ns` from now on; 0 lifts the block. Of a request, which
- * has one attribute for this (such as "ip"): all requests with that attribute.
+ * has one attribute for this (such as "ip"): all requests with that attribute. Of an IPv6 address its
+ * network is blocked, by the policy's `ipv6_prefix`.
  *
  * Errors: as tidegate_acquire.
  * Thread safety: concurrent calls on one limiter are fine.
@@ -1232,8 +1233,8 @@ void tidegate_reservation_free(tidegate_reservation *reservation);
 /**
  * Blocks the calling thread until the request is admitted: waiters of a key are served in the
  * order in which they came. It returns without admission when `timeout_ns` has passed, or at
- * once when waiting that long cannot help, or when the cost is impossible; `*decision` is the
- * last answer. TIDEGATE_NEVER: no time limit; 0: only if it is admitted at once.
+ * once when waiting that long cannot help, when the cost is impossible, or when no waiting helps
+ * (block lists of the policy, a limit that denies for want of an attribute); `*decision` is the last answer. TIDEGATE_NEVER: no time limit; 0: only if it is admitted at once.
  *
  * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE. A timeout is not an error: `allowed` is
  * false.

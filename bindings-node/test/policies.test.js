@@ -59,6 +59,13 @@ for (const file of fs.readdirSync(examples).filter((name) => /\.(toml|json)$/.te
   })
 }
 
+test('the secret of an example lets pass', () => {
+  const limiter = Limiter.fromFile(path.join(examples, 'platform.toml'))
+  const asks = { ip: '192.0.2.1', route: 'GET /', dev_key: 'open sesame' }
+  assert.equal(limiter.acquire(asks).reason, 'bypass')
+  assert.equal(limiter.acquire({ ...asks, dev_key: 'open sesam' }).reason, 'ok')
+})
+
 test('an object is a policy', () => {
   const limiter = new Limiter({
     timezone: 'Europe/Amsterdam',

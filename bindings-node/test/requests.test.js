@@ -272,6 +272,8 @@ test('plans are assigned while running, for good and for a time', () => {
   limiter.unassign('acme')
   assert.equal(limiter.planOf(read), 'free')
   limiter.assignAt('acme', 'pro', 5n, clock.nowNs())
+  const soon = [4n, 5n].map((span) => limiter.planOfAt(read, clock.nowNs() + span))
+  assert.deepEqual(soon, ['pro', 'free'])
   clock.advanceNs(4n)
   assert.equal(limiter.planOf(read), 'pro')
   clock.advanceNs(1n)

@@ -16,6 +16,10 @@ def name(case):
     return case["name"]
 
 
+def name_of(path):
+    return path.name
+
+
 @pytest.mark.parametrize("case", cases("bad.json"), ids=name)
 def test_bad_policy_says_where_and_what(case):
     with pytest.raises(tidegate.PolicyError) as caught:
@@ -81,3 +85,15 @@ def test_a_small_scale_which_json_writes_with_an_exponent():
     with pytest.raises(tidegate.PolicyError) as caught:
         tidegate.Limiter({**policy, "scale": 1e-10})
     assert caught.value.field == "scale"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples" / "policies").glob("*.*")), ids=name_of)
+def test_examples_load(path):
+    assert tidegate.Limiter.from_file(path).stats().keys == 0
+
+
+def test_the_secret_of_an_example_lets_pass():
+    limiter = tidegate.Limiter.from_file(ROOT / "examples" / "policies" / "platform.toml")
+    request = {"ip": "192.0.2.1", "route": "GET /", "dev_key": "open sesame"}
+    assert limiter.acquire(request).reason == "bypass"
+    assert limiter.acquire({**request, "dev_key": "open sesam"}).reason == "ok"

@@ -594,3 +594,35 @@ fn a_block_is_of_the_clients_network() {
         assert_eq!([near, far].map(blocked_for), [0, 0]);
     }
 }
+
+/// A cascade whose first entry grows: what the first has no room for the second pays, and a larger first one pays more.
+#[test]
+fn an_entry_of_a_cascade_grows() {
+    let policy = r#"{"limit": [{"name": "calls", "algorithm": "fixed_window", "align": "first_request", "cascade": [
+        {"rate": "4/minute", "grow": {"ceiling": 6, "step": 1, "after": "2m", "shrink_after": "1h"}}, "2/hour"]}]}"#;
+    let (limiter, clock) = limiter(policy, 100, OnFull::Inherit);
+    let minute = Duration::from_secs(60);
+    let quotas =
+        || limiter.snapshot("k").unwrap().buckets.iter().map(|seen| seen.quota).collect::<Vec<_>>();
+    let admitted = || (0..100).take_while(|_| limiter.acquire("k", 1).unwrap().allowed()).count();
+    assert_eq!((quotas(), admitted()), (vec![4, 2], 6));
+    assert_eq!(limiter.acquire("k", 1).unwrap().limit(), 6, "the sum of both");
+    let mut seen = Vec::new();
+    for _ in 0..6 {
+        clock.advance(minute);
+        seen.push((quotas()[0], admitted()));
+    }
+    // The pool of the hour is empty: what is admitted is the first entry's, level after level.
+    assert!(
+        seen.is_sorted() && seen.iter().all(|(quota, admitted)| *quota as usize <= *admitted),
+        "{seen:?}"
+    );
+    assert_eq!(seen.last(), Some(&(6, 6)), "{seen:?}");
+    assert_eq!(limiter.peek("k", 8).unwrap().reason(), Reason::Limited, "6 and 2 are the capacity");
+    assert_eq!(limiter.peek("k", 9).unwrap().reason(), Reason::Impossible);
+    // Without use it shrinks, a level an hour; the pool is full again.
+    clock.advance(61 * minute);
+    assert_eq!((quotas(), limiter.peek("k", 1).unwrap().limit()), (vec![5, 2], 7));
+    clock.advance(60 * minute);
+    assert_eq!((quotas(), admitted()), (vec![4, 2], 6));
+}

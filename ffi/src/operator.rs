@@ -74,7 +74,8 @@ pub unsafe extern "C" fn tidegate_reset_request_at(
 }
 
 /// Denies all requests of the key for `duration_ns` from now on; 0 lifts the block. Of a request, which
-/// has one attribute for this (such as "ip"): all requests with that attribute.
+/// has one attribute for this (such as "ip"): all requests with that attribute. Of an IPv6 address its
+/// network is blocked, by the policy's `ipv6_prefix`.
 ///
 /// Errors: as tidegate_acquire.
 /// Thread safety: concurrent calls on one limiter are fine.

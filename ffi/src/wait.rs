@@ -11,8 +11,8 @@ use crate::status::tidegate_status;
 
 /// Blocks the calling thread until the request is admitted: waiters of a key are served in the
 /// order in which they came. It returns without admission when `timeout_ns` has passed, or at
-/// once when waiting that long cannot help, or when the cost is impossible; `*decision` is the
-/// last answer. TIDEGATE_NEVER: no time limit; 0: only if it is admitted at once.
+/// once when waiting that long cannot help, when the cost is impossible, or when no waiting helps
+/// (block lists of the policy, a limit that denies for want of an attribute); `*decision` is the last answer. TIDEGATE_NEVER: no time limit; 0: only if it is admitted at once.
 ///
 /// Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE. A timeout is not an error: `allowed` is
 /// false.

@@ -489,6 +489,21 @@ static void secrets(void)
     CHECK_TEXT(line, "");
 }
 
+/* The secret of an example's policy lets its request pass, and nothing else does. */
+static void secrets_of_an_example(void)
+{
+    tidegate_attribute dev[] = {ATTRIBUTE("ip", "192.0.2.1"), ATTRIBUTE("route", "GET /"),
+                                ATTRIBUTE("dev_key", "open sesame")};
+    tidegate_decision d = TIDEGATE_DECISION_INIT;
+    CHECK_OK(tidegate_limiter_new_from_file(EXAMPLES "platform.toml", NULL, &limiter));
+    CHECK_OK(tidegate_acquire_request(limiter, dev, 3, 1, &d));
+    CHECK_U64(d.reason, TIDEGATE_REASON_BYPASS);
+    dev[2].value_len--;
+    CHECK_OK(tidegate_acquire_request(limiter, dev, 3, 1, &d));
+    CHECK_U64(d.reason, TIDEGATE_REASON_OK);
+    tidegate_limiter_free(limiter);
+}
+
 typedef struct {
     unsigned calls;
     uint64_t used, capacity, threshold;
@@ -614,6 +629,7 @@ int main(int argc, char **argv)
     reports_of_use();
     http();
     secrets();
+    secrets_of_an_example();
     alerts();
     watches(argc > 1 ? argv[1] : ".");
     return result("requests");

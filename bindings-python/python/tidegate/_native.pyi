@@ -410,7 +410,8 @@ class Limiter:
         Parameters
         ----------
         key : str, bytes or mapping
-            Who is blocked; a mapping has one attribute, such as an `ip`.
+            Who is blocked; a mapping has one attribute, such as an `ip`: of an IPv6 address its
+            network, by the policy's `ipv6_prefix`.
         duration : float, int or timedelta
             Seconds from now; 0 lifts the block.
         duration_ns : int
@@ -470,13 +471,15 @@ class Limiter:
         value : str or bytes
             As for `assign`; one without a plan is no error.
         """
-    def plan_of(self, request: _Key) -> str | None:
+    def plan_of(self, request: _Key, *, now_ns: int | None = None) -> str | None:
         """The name of the plan that holds for a request now.
 
         Parameters
         ----------
         request : str, bytes or mapping
             As `key` of `acquire`.
+        now_ns : int, optional
+            As for `acquire`.
 
         Returns
         -------
