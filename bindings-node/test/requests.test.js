@@ -101,6 +101,11 @@ test('permits of a request: released, renewed, and given up when they were held 
   assert.equal(limiter.renew(open), false)
 })
 
+test('without a permit there is none to renew', async () => {
+  const { limiter } = at('9/minute')
+  assert.equal(await limiter.measure('a', async (_decision, held) => held.renew()), false)
+})
+
 test('what is measured renews its own permit', async () => {
   const { clock, limiter } = at()
   const seen = []

@@ -19,7 +19,8 @@ pub(crate) struct Alert {
     /// str: Name of the limit.
     #[pyo3(get)]
     limit: &'static str,
-    /// str or None: The request's plan, also of a limit of every plan; None where the policy has none.
+    /// str or None: The request's plan, also of a limit of every plan; None where the policy has
+    /// none.
     #[pyo3(get)]
     plan: Option<&'static str>,
     /// str: `count`, `latency` or `concurrency`.
@@ -46,8 +47,8 @@ impl Alert {
     }
 
     /// dict of str to str or bytes: The attributes of the request that passed it (of a plain
-    /// key: `key`); bytes where a value is no UTF-8. A new dict each time. The `repr` of an alert shows
-    /// its names alone: values may be secrets.
+    /// key: `key`); bytes where a value is no UTF-8. A new dict each time. The `repr` of an
+    /// alert shows its names alone: values may be secrets.
     #[getter]
     fn request<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let request = PyDict::new(py);

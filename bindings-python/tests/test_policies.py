@@ -1,6 +1,7 @@
 """Policies of the repository, good and bad, through the public classes."""
 
 import json
+import re
 
 import pytest
 import tidegate
@@ -93,7 +94,9 @@ def test_examples_load(path):
 
 
 def test_the_secret_of_an_example_lets_pass():
-    limiter = tidegate.Limiter.from_file(ROOT / "examples" / "policies" / "platform.toml")
+    text = (ROOT / "examples" / "policies" / "platform.toml").read_text()
+    known = re.search(r'"dev_key"\nsecrets   = \["(sha256:[0-9a-f]{64})"', text)[1]
+    limiter = tidegate.Limiter(text.replace(known, tidegate.hash_secret("open sesame")))
     request = {"ip": "192.0.2.1", "route": "GET /", "dev_key": "open sesame"}
     assert limiter.acquire(request).reason == "bypass"
-    assert limiter.acquire({**request, "dev_key": "open sesam"}).reason == "ok"
+    assert tidegate.Limiter(text).acquire(request).reason == "ok"

@@ -110,9 +110,14 @@ pub(crate) struct Renewal {
 }
 
 impl Renewal {
-    /// Were there any, and are they all still out?
+    /// Were there any?
+    pub(crate) fn has_any(&self) -> bool {
+        self.begun > 0
+    }
+
+    /// Are they all still out?
     pub(crate) fn is_whole(&self) -> bool {
-        self.begun > 0 && self.gone == 0
+        self.gone == 0
     }
 }
 

@@ -489,16 +489,27 @@ static void secrets(void)
     CHECK_TEXT(line, "");
 }
 
-/* The secret of an example's policy lets its request pass, and nothing else does. */
+/* A measure of a policy without permits has none to renew. */
+static void nothing_to_renew(void)
+{
+    tidegate_measure *measure = NULL;
+    tidegate_decision d = TIDEGATE_DECISION_INIT;
+    bool renewed = true;
+    limiter = limiter_of("9/minute", NULL);
+    CHECK_OK(tidegate_measure_begin(limiter, "a", 1, 1, &d, &measure));
+    CHECK_OK(tidegate_measure_renew(measure, &renewed));
+    CHECK(!renewed);
+    CHECK_OK(tidegate_measure_end(measure));
+    tidegate_limiter_free(limiter);
+}
+
+/* A policy with secrets is read from its file; what is none of them lets nobody pass. */
 static void secrets_of_an_example(void)
 {
-    tidegate_attribute dev[] = {ATTRIBUTE("ip", "192.0.2.1"), ATTRIBUTE("route", "GET /"),
+    const tidegate_attribute dev[] = {ATTRIBUTE("ip", "192.0.2.1"), ATTRIBUTE("route", "GET /"),
                                 ATTRIBUTE("dev_key", "open sesame")};
     tidegate_decision d = TIDEGATE_DECISION_INIT;
     CHECK_OK(tidegate_limiter_new_from_file(EXAMPLES "platform.toml", NULL, &limiter));
-    CHECK_OK(tidegate_acquire_request(limiter, dev, 3, 1, &d));
-    CHECK_U64(d.reason, TIDEGATE_REASON_BYPASS);
-    dev[2].value_len--;
     CHECK_OK(tidegate_acquire_request(limiter, dev, 3, 1, &d));
     CHECK_U64(d.reason, TIDEGATE_REASON_OK);
     tidegate_limiter_free(limiter);
@@ -630,6 +641,7 @@ int main(int argc, char **argv)
     http();
     secrets();
     secrets_of_an_example();
+    nothing_to_renew();
     alerts();
     watches(argc > 1 ? argv[1] : ".");
     return result("requests");

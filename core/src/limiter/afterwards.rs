@@ -142,7 +142,7 @@ impl Limiter {
     }
 
     /// Begins the time of the oldest permit of every concurrency limit anew (`max_hold` in the policy); false when one
-    /// has none out any more, or there is no such limit. An [`Admission`](crate::Admission) knows which permit is its own.
+    /// has none out any more. An [`Admission`](crate::Admission) knows which permit is its own.
     ///
     /// # Errors
     /// As [`acquire`](Limiter::acquire).
@@ -159,7 +159,7 @@ impl Limiter {
     }
 
     /// Begins the time of the receipt's own permits anew, or of the oldest; false when one of them is not out any more, or
-    /// there is none.
+    /// the receipt has none.
     pub(crate) fn renew_permits(
         &self,
         subject: &impl Subject,
@@ -183,7 +183,7 @@ impl Limiter {
         if let Some((marked, receipt)) = marked.zip(receipt) {
             receipt.copy_from_slice(&marked);
         }
-        Ok(renewal.is_whole())
+        Ok(renewal.is_whole() && (strictness == Strictness::Strict || renewal.has_any()))
     }
 
     /// Fills every count and latency bucket of the key (of a request: of all records that it has with the attributes

@@ -403,17 +403,16 @@ impl Oracle {
         });
     }
 
-    /// Begins the time of the oldest permits anew; false when one is out no more, or there is no such limit.
+    /// Begins the time of the oldest permits anew; false when one is out no more.
     pub fn renew(&mut self, subject: impl Subject, at: Time) -> bool {
         let parts = self.parts(subject, at).expect("a good request");
-        let (mut any, mut all) = (false, true);
+        let mut all = true;
         self.change(parts, |limit, states, _| {
             if limit.is_concurrency() {
-                any = true;
                 all &= limit.buckets[0].renew(&mut states[0], at, None).is_some();
             }
         });
-        any && all
+        all
     }
 
     // --- the operator's hand -------------------------------------------------------------------
