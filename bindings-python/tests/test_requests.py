@@ -127,7 +127,8 @@ def test_permits_are_renewed(limiter, clock):
 
 
 def test_without_a_permit_there_is_none_to_renew(clock):
-    with tidegate.Limiter("9/minute", clock=clock).measure("a") as measure:
+    measure = tidegate.Limiter("9/minute", clock=clock).measure("a")
+    with measure:
         assert measure.renew() is False
 
 
