@@ -96,7 +96,7 @@ export interface Decision {
   readonly windowMs: number | null
   /** What the limit counts. */
   readonly method: Method
-  /** The plan that the request was decided under; null when there is none. */
+  /** The request's plan, whichever of its limits answers; null where no limit answers, or the policy has no plans. */
   readonly plan: string | null
   /**
    * Units left in the later buckets of a cascade, such as a pool for bursts: of the limit that decides, else of the first
@@ -139,7 +139,7 @@ export interface ExactDecision {
   readonly windowNs: bigint | null
   /** What the limit counts. */
   readonly method: Method
-  /** The plan that the request was decided under; null when there is none. */
+  /** The request's plan, whichever of its limits answers; null where no limit answers, or the policy has no plans. */
   readonly plan: string | null
   /**
    * Units left in the later buckets of a cascade, such as a pool for bursts: of the limit that decides, else of the first
@@ -268,7 +268,7 @@ export interface ExactUsageReport {
 export interface Alert {
   /** Name of the limit. */
   readonly limit: string
-  /** The plan that the limit belongs to; null when it belongs to none. */
+  /** The request's plan, also of a limit of every plan; null where the policy has none. */
   readonly plan: string | null
   readonly method: Method
   /** The threshold, in thousandths of the capacity. */
@@ -277,7 +277,7 @@ export interface Alert {
   readonly used: number
   /** Most units that can be spent at once. */
   readonly capacity: number
-  /** Whose request passed it; values that are no UTF-8 are bytes. */
+  /** Whose request passed it; values that are no UTF-8 are bytes. They may be secrets: think before you log them. */
   readonly request: Readonly<Record<string, string | Uint8Array>>
 }
 
@@ -493,7 +493,7 @@ export class Limiter {
 
   /**
    * Denies the key, or all requests with the one attribute that is given (`{ ip: '203.0.113.9' }`), for so many milliseconds; 0
-   * lifts a block.
+   * lifts a block. Of an IPv6 address its network is blocked, by the policy's `ipv6_prefix`.
    */
   block(key: Subject, durationMs: number): void
 
@@ -605,6 +605,7 @@ export class Limiter {
   snapshotAt(key: Subject, nowNs: bigint): ExactSnapshot
   /** `durationNs` null: for good. */
   assignAt(value: string | Uint8Array, plan: string, durationNs: bigint | null, nowNs: bigint): void
+  planOfAt(request: Subject, nowNs: bigint): string | null
   /** `windowNs` null: that of the policy. */
   usageAt(request: Subject, windowNs: bigint | null, nowNs: bigint): ExactUsageReport
 }

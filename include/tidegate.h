@@ -426,7 +426,7 @@ typedef struct tidegate_alert {
     uint64_t capacity;
     /** The name of the limit. UTF-8; valid for ever, not to be freed. */
     const char *limit_name;
-    /** The plan that the limit belongs to, "" when it belongs to none. UTF-8; valid for ever. */
+    /** The request's plan, also of a limit of every plan; "" where the policy has none. UTF-8; valid for ever. */
     const char *plan_name;
     /** Whose request passed it; of a key, the attribute "key". */
     const struct tidegate_attribute *attributes;
@@ -672,7 +672,8 @@ tidegate_status tidegate_reset(const tidegate_limiter *limiter,
 
 /**
  * Denies all requests of the key for `duration_ns` from now on; 0 lifts the block. Of a request, which
- * has one attribute for this (such as "ip"): all requests with that attribute.
+ * has one attribute for this (such as "ip"): all requests with that attribute. Of an IPv6 address its
+ * network is blocked, by the policy's `ipv6_prefix`.
  *
  * Errors: as tidegate_acquire.
  * Thread safety: concurrent calls on one limiter are fine.
@@ -710,6 +711,26 @@ tidegate_status tidegate_acquire_request(const tidegate_limiter *limiter,
                                          size_t attribute_count,
                                          uint64_t cost,
                                          tidegate_decision *decision);
+
+/**
+ * As tidegate_acquire_many, of `count` requests with attributes (see tidegate_attribute): the one at
+ * `requests[i]`, of `attribute_counts[i]` attributes, is answered by `decisions[i]`.
+ *
+ *     const tidegate_attribute *requests[] = {reads, writes};
+ *     const size_t attribute_counts[] = {3, 3};
+ *     tidegate_decision decisions[2] = {TIDEGATE_DECISION_INIT};
+ *     tidegate_acquire_many_request(limiter, requests, attribute_counts, 2, 1, decisions);
+ *
+ * Errors: as tidegate_acquire_many. When the policy finds something wrong with one (it lacks an
+ * attribute, say), no decision is written, but those before it were decided, and charged.
+ * Thread safety: concurrent calls on one limiter are fine.
+ */
+tidegate_status tidegate_acquire_many_request(const tidegate_limiter *limiter,
+                                              const tidegate_attribute *const *requests,
+                                              const size_t *attribute_counts,
+                                              size_t count,
+                                              uint64_t cost,
+                                              tidegate_decision *decisions);
 
 /** As tidegate_peek, of a request with attributes (see tidegate_attribute). */
 tidegate_status tidegate_peek_request(const tidegate_limiter *limiter,
@@ -936,8 +957,8 @@ tidegate_status tidegate_header_style(const char *name, int32_t *style);
 tidegate_status tidegate_body_style(const char *name, int32_t *style);
 
 /**
- * The plan that the limit belongs to; "" when it belongs to none, and for what is no decision.
- * UTF-8, never NULL, valid for ever, not to be freed.
+ * The request's plan, whichever of its limits answers; "" where no limit answers or the policy has
+ * no plans, and for what is no decision. UTF-8, never NULL, valid for ever, not to be freed.
  *
  * Thread safety: any thread at any time.
  */
@@ -1212,8 +1233,8 @@ void tidegate_reservation_free(tidegate_reservation *reservation);
 /**
  * Blocks the calling thread until the request is admitted: waiters of a key are served in the
  * order in which they came. It returns without admission when `timeout_ns` has passed, or at
- * once when waiting that long cannot help, or when the cost is impossible; `*decision` is the
- * last answer. TIDEGATE_NEVER: no time limit; 0: only if it is admitted at once.
+ * once when waiting that long cannot help, when the cost is impossible, or when no waiting helps
+ * (block lists of the policy, a limit that denies for want of an attribute); `*decision` is the last answer. TIDEGATE_NEVER: no time limit; 0: only if it is admitted at once.
  *
  * Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE. A timeout is not an error: `allowed` is
  * false.
@@ -1473,6 +1494,13 @@ tidegate_status tidegate_assign_at(const tidegate_limiter *limiter,
                                    uint64_t duration_ns,
                                    uint64_t now_ns);
 
+/** As tidegate_plan_of, at a given time. */
+tidegate_status tidegate_plan_of_at(const tidegate_limiter *limiter,
+                                    const void *key,
+                                    size_t key_len,
+                                    uint64_t now_ns,
+                                    const char **plan);
+
 /** As tidegate_reserve, at a given time. */
 tidegate_status tidegate_reserve_at(const tidegate_limiter *limiter,
                                     const void *key,
@@ -1497,6 +1525,15 @@ tidegate_status tidegate_acquire_request_at(const tidegate_limiter *limiter,
                                             uint64_t cost,
                                             uint64_t now_ns,
                                             tidegate_decision *decision);
+
+/** As tidegate_acquire_many_request, at a given time. */
+tidegate_status tidegate_acquire_many_request_at(const tidegate_limiter *limiter,
+                                                 const tidegate_attribute *const *requests,
+                                                 const size_t *attribute_counts,
+                                                 size_t count,
+                                                 uint64_t cost,
+                                                 uint64_t now_ns,
+                                                 tidegate_decision *decisions);
 
 /** As tidegate_try_acquire_request, at a given time. */
 bool tidegate_try_acquire_request_at(const tidegate_limiter *limiter,
@@ -1574,6 +1611,13 @@ tidegate_status tidegate_usage_request_at(const tidegate_limiter *limiter,
                                           uint64_t window_ns,
                                           uint64_t now_ns,
                                           tidegate_usage_report **report);
+
+/** As tidegate_plan_of_request, at a given time. */
+tidegate_status tidegate_plan_of_request_at(const tidegate_limiter *limiter,
+                                            const tidegate_attribute *attributes,
+                                            size_t attribute_count,
+                                            uint64_t now_ns,
+                                            const char **plan);
 
 /** As tidegate_reserve_request, at a given time. */
 tidegate_status tidegate_reserve_request_at(const tidegate_limiter *limiter,

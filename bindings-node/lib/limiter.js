@@ -293,6 +293,10 @@ class Limiter {
     askAgain()
   }
 
+  planOfAt(request, nowNs) {
+    return this.#native.planOf(request, explicit(nowNs)) ?? null
+  }
+
   usageAt(request, windowNs, nowNs) {
     return exactUsage(this.#native.usageAt(request, windowNs ?? undefined, explicit(nowNs)))
   }

@@ -44,7 +44,7 @@ impl Told {
 pub struct NativeAlert {
     /// Name of the limit.
     pub limit: &'static str,
-    /// The plan that the limit belongs to.
+    /// The request's plan.
     pub plan: Option<&'static str>,
     /// `count`, `latency` or `concurrency`.
     pub method: &'static str,

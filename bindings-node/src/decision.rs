@@ -114,7 +114,7 @@ fn whole(number: &BigInt) -> Result<u64, Refusal> {
 pub struct NativeOrigin {
     /// The limit's name.
     pub name: &'static str,
-    /// The plan that the limit belongs to.
+    /// The request's plan.
     pub plan: Option<&'static str>,
     /// `count`, `latency` or `concurrency`.
     pub method: &'static str,

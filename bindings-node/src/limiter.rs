@@ -71,7 +71,7 @@ pub(crate) fn answer<T, R: Into<Refusal>>(env: Env, result: Result<T, R>) -> nap
 }
 
 /// The time that was given, checked.
-fn time(env: Env, now: Option<NowNs>) -> napi::Result<Option<Timestamp>> {
+pub(crate) fn time(env: Env, now: Option<NowNs>) -> napi::Result<Option<Timestamp>> {
     now.map(|now| answer(env, now.timestamp())).transpose()
 }
 

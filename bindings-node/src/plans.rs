@@ -7,7 +7,7 @@ use napi_derive::napi;
 
 use crate::alerts::NativeAlert;
 use crate::argument::{DurationMs, DurationNs, NowNs, WindowMs, WindowNs, span};
-use crate::limiter::{NativeLimiter, answer};
+use crate::limiter::{NativeLimiter, answer, time};
 use crate::reports::ExactUsage;
 use crate::subject::{Subject, Value, ask};
 use crate::watch::{Listener, NativeWatch};
@@ -50,8 +50,16 @@ impl NativeLimiter {
 
     /// The plan that holds.
     #[napi(catch_unwind)]
-    pub fn plan_of(&self, key: Subject) -> Option<&'static str> {
-        ask!(key.asked(), it => self.limiter.plan_of(it))
+    pub fn plan_of(
+        &self,
+        env: Env,
+        key: Subject,
+        now: Option<NowNs>,
+    ) -> napi::Result<Option<&'static str>> {
+        Ok(match time(env, now)? {
+            None => ask!(key.asked(), it => self.limiter.plan_of(it)),
+            Some(now) => ask!(key.asked(), it => self.limiter.plan_of_at(it, now)),
+        })
     }
 
     /// What a subject used.

@@ -8,7 +8,7 @@ const fs = require('node:fs')
 const os = require('node:os')
 const path = require('node:path')
 const { pathToFileURL } = require('node:url')
-const { Limiter, PolicyError } = require('tidegate')
+const { Limiter, PolicyError, hashSecret } = require('tidegate')
 
 const root = path.join(__dirname, '../..')
 const cases = (file) =>
@@ -58,6 +58,15 @@ for (const file of fs.readdirSync(examples).filter((name) => /\.(toml|json)$/.te
     )
   })
 }
+
+test('the secret of an example lets pass', () => {
+  const text = fs.readFileSync(path.join(examples, 'platform.toml'), 'utf8')
+  const [, known] = /"dev_key"\nsecrets {3}= \["(sha256:[0-9a-f]{64})"/.exec(text)
+  const limiter = new Limiter(text.replace(known, hashSecret('open sesame')))
+  const asks = { ip: '192.0.2.1', route: 'GET /', dev_key: 'open sesame' }
+  assert.equal(limiter.acquire(asks).reason, 'bypass')
+  assert.equal(new Limiter(text).acquire(asks).reason, 'ok')
+})
 
 test('an object is a policy', () => {
   const limiter = new Limiter({

@@ -101,6 +101,11 @@ test('permits of a request: released, renewed, and given up when they were held 
   assert.equal(limiter.renew(open), false)
 })
 
+test('without a permit there is none to renew', async () => {
+  const { limiter } = at('9/minute')
+  assert.equal(await limiter.measure('a', async (_decision, held) => held.renew()), false)
+})
+
 test('what is measured renews its own permit', async () => {
   const { clock, limiter } = at()
   const seen = []
@@ -272,6 +277,8 @@ test('plans are assigned while running, for good and for a time', () => {
   limiter.unassign('acme')
   assert.equal(limiter.planOf(read), 'free')
   limiter.assignAt('acme', 'pro', 5n, clock.nowNs())
+  const soon = [4n, 5n].map((span) => limiter.planOfAt(read, clock.nowNs() + span))
+  assert.deepEqual(soon, ['pro', 'free'])
   clock.advanceNs(4n)
   assert.equal(limiter.planOf(read), 'pro')
   clock.advanceNs(1n)

@@ -19,7 +19,8 @@ pub(crate) struct Alert {
     /// str: Name of the limit.
     #[pyo3(get)]
     limit: &'static str,
-    /// str or None: The plan that the limit belongs to; None when it belongs to none.
+    /// str or None: The request's plan, also of a limit of every plan; None where the policy has
+    /// none.
     #[pyo3(get)]
     plan: Option<&'static str>,
     /// str: `count`, `latency` or `concurrency`.
@@ -46,7 +47,8 @@ impl Alert {
     }
 
     /// dict of str to str or bytes: The attributes of the request that passed it (of a plain
-    /// key: `key`); bytes where a value is no UTF-8. A new dict each time.
+    /// key: `key`); bytes where a value is no UTF-8. A new dict each time. The `repr` of an
+    /// alert shows its names alone: values may be secrets.
     #[getter]
     fn request<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let request = PyDict::new(py);
@@ -59,6 +61,7 @@ impl Alert {
         Ok(request)
     }
 
+    // Names alone: a value may be a secret.
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         Ok(format!(
             "Alert(limit={}, plan={}, method='{}', threshold={:?}, used={}, capacity={}, \
@@ -69,8 +72,14 @@ impl Alert {
             self.threshold(),
             self.used,
             self.capacity,
-            self.request(py)?.repr()?,
+            self.names().into_pyobject(py)?.repr()?,
         ))
+    }
+}
+
+impl Alert {
+    fn names(&self) -> Vec<&str> {
+        self.request.iter().map(|(name, _)| name.as_str()).collect()
     }
 }
 

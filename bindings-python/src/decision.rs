@@ -101,7 +101,8 @@ impl Decision {
         self.0.name()
     }
 
-    /// str or None: The plan that the limit belongs to; None when it belongs to none.
+    /// str or None: The request's plan, whichever of its limits answers; None where no limit
+    /// answers, or the policy has no plans.
     #[getter]
     fn plan(&self) -> Option<&'static str> {
         self.0.plan()

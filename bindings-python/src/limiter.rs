@@ -319,7 +319,8 @@ impl Limiter {
     /// Parameters
     /// ----------
     /// key : str, bytes or mapping
-    ///     Who is blocked; a mapping has one attribute, such as an `ip`.
+    ///     Who is blocked; a mapping has one attribute, such as an `ip`: of an IPv6 address its
+    ///     network, by the policy's `ipv6_prefix`.
     /// duration : float, int or timedelta
     ///     Seconds from now; 0 lifts the block.
     /// duration_ns : int
@@ -418,13 +419,20 @@ impl Limiter {
     /// ----------
     /// request : str, bytes or mapping
     ///     As `key` of `acquire`.
+    /// now_ns : int, optional
+    ///     As for `acquire`.
     ///
     /// Returns
     /// -------
     /// str or None
     ///     None where the policy has no plans, or the request meets none.
-    fn plan_of(&self, request: Subject<'_, '_>) -> PyResult<Option<&'static str>> {
-        Ok(of!(request, self.engine.plan_of(request)))
+    #[pyo3(signature = (request, *, now_ns=None))]
+    fn plan_of(
+        &self,
+        request: Subject<'_, '_>,
+        #[pyo3(from_py_with = convert::now_ns)] now_ns: Option<Timestamp>,
+    ) -> PyResult<Option<&'static str>> {
+        Ok(of!(request, at!(now_ns, self.engine, plan_of / plan_of_at(request))))
     }
 
     /// What a customer used, by kind of call, where the policy has `[usage]`.

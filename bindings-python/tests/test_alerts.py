@@ -31,7 +31,7 @@ def test_p12_a_crossing_is_told_once(limiter, clock):
     assert told[2].request == {"key": b"\xff"}
     assert repr(alert) == (
         "Alert(limit='calls', plan=None, method='count', threshold=0.5, used=5, capacity=10, "
-        "request={'key': 'a', 'route': 'GET /'})"
+        "request=['key', 'route'])"
     )
 
 

@@ -39,6 +39,8 @@ def test_plans_for_good_and_for_a_while(limiter, clock, value):
     limiter.assign(value, "pro")
     limiter.assign(value, "enterprise", duration_ns=HOUR, now_ns=now + HOUR)
     assert limiter.plan_of(REQUEST) == "enterprise"
+    seen = [limiter.plan_of(REQUEST, now_ns=now + HOUR + span) for span in (HOUR - 1, HOUR)]
+    assert seen == ["enterprise", "pro"]
     clock.set(now_ns=now + 2 * HOUR)
     assert limiter.plan_of(REQUEST) == "pro"
     limiter.unassign(value)

@@ -1,6 +1,7 @@
 """Policies of the repository, good and bad, through the public classes."""
 
 import json
+import re
 
 import pytest
 import tidegate
@@ -14,6 +15,10 @@ def cases(file):
 
 def name(case):
     return case["name"]
+
+
+def name_of(path):
+    return path.name
 
 
 @pytest.mark.parametrize("case", cases("bad.json"), ids=name)
@@ -81,3 +86,17 @@ def test_a_small_scale_which_json_writes_with_an_exponent():
     with pytest.raises(tidegate.PolicyError) as caught:
         tidegate.Limiter({**policy, "scale": 1e-10})
     assert caught.value.field == "scale"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples" / "policies").glob("*.*")), ids=name_of)
+def test_examples_load(path):
+    assert tidegate.Limiter.from_file(path).stats().keys == 0
+
+
+def test_the_secret_of_an_example_lets_pass():
+    text = (ROOT / "examples" / "policies" / "platform.toml").read_text()
+    known = re.search(r'"dev_key"\nsecrets   = \["(sha256:[0-9a-f]{64})"', text)[1]
+    limiter = tidegate.Limiter(text.replace(known, tidegate.hash_secret("open sesame")))
+    request = {"ip": "192.0.2.1", "route": "GET /", "dev_key": "open sesame"}
+    assert limiter.acquire(request).reason == "bypass"
+    assert tidegate.Limiter(text).acquire(request).reason == "ok"

@@ -126,6 +126,12 @@ def test_permits_are_renewed(limiter, clock):
     assert limiter.renew(READ, now_ns=clock.now_ns()) is False
 
 
+def test_without_a_permit_there_is_none_to_renew(clock):
+    measure = tidegate.Limiter("9/minute", clock=clock).measure("a")
+    with measure:
+        assert measure.renew() is False
+
+
 def test_measured_work_renews_its_own_permit(limiter, clock):
     measure = limiter.measure(READ)
     assert measure.renew() is False

@@ -19,7 +19,7 @@ use crate::request::{Request, Subject};
 pub struct Alert<'a, 'r> {
     /// Name of the limit.
     pub limit: &'static str,
-    /// The plan that the limit belongs to, when it belongs to one.
+    /// The request's plan, also of a limit of every plan; `None` where the policy has none.
     pub plan: Option<&'static str>,
     /// What the limit counts.
     pub method: Method,

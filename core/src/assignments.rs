@@ -140,6 +140,18 @@ impl Assignments {
         self.look_up(value, at)
     }
 
+    /// Nanoseconds until the plan ends that a value is assigned for a time; `None`: there is none.
+    pub(crate) fn ends_after(&self, value: &[u8], at: Moment) -> Option<u64> {
+        let now = at.now.as_nanos();
+        // Acquire: as in `plan_of`.
+        if self.latest.load(Ordering::Acquire) <= now {
+            return None;
+        }
+        let table = self.table.read();
+        let (_, until) = table.by_value.get(value)?.for_a_time.as_ref()?;
+        until.checked_sub(now).filter(|&left| left > 0)
+    }
+
     #[cold]
     #[inline(never)]
     fn look_up(&self, value: &[u8], at: Moment) -> Option<Arc<str>> {

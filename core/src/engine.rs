@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::lanes::{Lanes, Seen, Visit};
 use crate::plan::{Ancestry, Plan};
 use crate::policy::Policy;
-use crate::rules::{self, Rules, ScopeLimits};
+use crate::rules::{self, Networks, Rules, ScopeLimits};
 use crate::store::{Found, Inserted, OnPressure};
 use crate::sync::{AtomicPtr, AtomicU64, Mutex, Ordering, spin};
 use crate::time::Timestamp;
@@ -33,6 +33,7 @@ pub(crate) struct Engine {
     rules: Option<Box<Rules>>,
     /// What was used, where the policy asks for it.
     usage: Option<Arc<Usage>>,
+    networks: Networks,
     /// Which of a limiter's policies it is.
     number: u64,
 }
@@ -99,7 +100,8 @@ impl Engine {
             let new = || Arc::new(Usage::new(wanted.window, wanted.resolution, max_keys));
             same.map_or_else(new, Arc::clone)
         });
-        Ok(Engine { first, others: scopes, rules, usage, number })
+        let networks = Networks::new(policy.ipv6_prefix);
+        Ok(Engine { first, others: scopes, rules, usage, networks, number })
     }
 
     fn scopes(&self) -> impl Iterator<Item = &Scope> {
@@ -123,6 +125,11 @@ impl Engine {
     /// What was used, where the policy asks for it.
     pub(crate) fn usage(&self) -> Option<&Usage> {
         self.usage.as_deref()
+    }
+
+    /// By what clients with addresses are known.
+    pub(crate) fn networks(&self) -> Networks {
+        self.networks
     }
 
     /// The plan of a policy about keys alone.

@@ -2,11 +2,12 @@
 //!
 //! Here: how a limiter is made, decides about keys, and is looked at. `requests`: the same for requests of any
 //! attributes, and for whatever is not on the shortest way. `afterwards`: what is charged or given back when
-//! a request is done, and the operator's hand. `batch`: many keys in one call. `under_way`: what is held while
-//! one runs, and waiting. `quietly`: for whoever has a lock of its own.
+//! a request is done. `blocking`, `plans`: what the operator gives and takes, the report of usage. `batch`: many keys
+//! in one call. `under_way`: what is held while one runs, and waiting. `quietly`: for whoever has a lock of its own.
 
 mod afterwards;
 mod batch;
+mod blocking;
 mod plans;
 mod quietly;
 mod requests;
@@ -344,9 +345,9 @@ impl Limiter {
 
     fn snapshot_in(&self, subject: &impl Subject, at: Moment) -> Result<Snapshot> {
         let mut snapshot = Snapshot::default();
-        self.with_records(subject, at, Strictness::Lenient, |asked| {
+        let visit = self.0.lanes.enter();
+        self.look(&visit, subject, at, Strictness::Lenient, |asked| {
             snapshot = Snapshot::new(asked, at);
-            false
         })?;
         snapshot.blocked_for = Duration::from_nanos(self.blocked_for(subject, at));
         Ok(snapshot)

@@ -101,6 +101,26 @@ pub(crate) struct Payment {
     mark: Mark,
 }
 
+/// Permits whose time was to begin anew.
+#[derive(Debug, Default)]
+pub(crate) struct Renewal {
+    begun: usize,
+    /// Those that do not count any more.
+    gone: usize,
+}
+
+impl Renewal {
+    /// Were there any?
+    pub(crate) fn has_any(&self) -> bool {
+        self.begun > 0
+    }
+
+    /// Are they all still out?
+    pub(crate) fn is_whole(&self) -> bool {
+        self.gone == 0
+    }
+}
+
 /// Where the limits of a new plan may go on from.
 pub(crate) struct Ancestry<'a> {
     /// Which of a limiter's policies it is.
@@ -332,19 +352,21 @@ impl Plan {
         }
     }
 
-    /// Begins the time of permits anew: those of the receipt, which gets their new marks, or the oldest. Are they
-    /// all still out?
+    /// Begins the time of permits anew: those of the receipt, which gets their new marks, or the oldest.
     pub(crate) fn renew(
         &self,
         words: &mut [u64],
         at: Moment,
         receipt: Option<&mut [Payment]>,
-    ) -> bool {
-        let mut all = true;
+        renewal: &mut Renewal,
+    ) {
         let mut renew = |limit: &PlannedLimit, mark: Option<Mark>| {
             let bucket = &limit.buckets[0];
             let renewed = bucket.bucket.renew(bucket.of_mut(words), at, mark);
-            all &= renewed.is_some();
+            match renewed {
+                Some(_) => renewal.begun += 1,
+                None => renewal.gone += 1,
+            }
             renewed
         };
         match receipt {
@@ -362,7 +384,6 @@ impl Plan {
                 }
             }
         }
-        all
     }
 
     /// Gives `units` of every limit's payments back, the last payer first: only where the window that paid still

@@ -1,10 +1,12 @@
 //! Who asks, and for what: the attributes of a request.
 
+use std::fmt;
+
 /// A request with attributes: `key`, `account`, `ip`, `user`, `route`, `plan`, or any other that a policy names in
 /// `by` and `when`. Wherever a call takes a key, it takes a request as well; a key alone is a request whose attribute
 /// `key` it is.
 ///
-/// Values are any bytes. Attributes that the policy does not mention mean nothing. One that is given twice has
+/// Values are any bytes, and may be secrets: `Debug` shows no value, only how long each is. Attributes that the policy does not mention mean nothing. One that is given twice has
 /// the later value.
 ///
 /// ```
@@ -31,7 +33,7 @@
 /// assert_eq!(limiter.peek(&read, 0)?.remaining(), 998); // the denied one took nothing
 /// # Ok::<(), tidegate::Error>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Request<'a> {
     /// By the numbers of [`KNOWN`]: a name that everybody uses is never compared.
     known: [Option<&'a [u8]>; KNOWN.len()],
@@ -145,6 +147,17 @@ impl<'a> Request<'a> {
     }
 }
 
+/// Names, and lengths instead of values: a request that is logged must not give away the secret of a `bypass`, or a key.
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Request");
+        for (name, value) in self.attributes() {
+            shown.field(name, &format_args!("[{} bytes]", value.len()));
+        }
+        shown.finish()
+    }
+}
+
 /// What a call can be about: a key (anything that is bytes), or a [`Request`].
 pub trait Subject: sealed::Sealed {
     /// The key, when it is one.
@@ -199,7 +212,7 @@ impl Subject for &Request<'_> {
 }
 
 /// A subject that is kept: what a request that is under way gives back, and who waits.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Kept {
     Key(Box<[u8]>),
     Request(Vec<(Box<str>, Box<[u8]>)>),
@@ -214,6 +227,13 @@ impl Kept {
                 Kept::Request(pairs.map(|(name, value)| (name.into(), value.into())).collect())
             }),
         }
+    }
+}
+
+/// As a request shows itself.
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.ask(|request| request.fmt(f))
     }
 }
 
@@ -258,5 +278,31 @@ mod tests {
         let expected: [(&str, &[u8]); 3] = [("key", b"4"), ("tenant", b"1"), ("tenants", b"2")];
         assert_eq!(attributes, expected);
         assert_eq!((request.get("tenants"), request.get("account")), (Some(&b"2"[..]), None));
+    }
+    /// Whatever holds a request shows names and lengths, no value.
+    #[test]
+    fn no_value_is_shown() {
+        let limiter = crate::Limiter::new("9/day").unwrap();
+        let request = Request::new().key("hush-key").with("dev_key", "hush-secret");
+        let plain = format!("{request:?}");
+        assert_eq!(plain, "Request { key: [8 bytes], dev_key: [11 bytes] }");
+        let of_request = [
+            format!("{:?}", limiter.admit(&request, 1).unwrap()),
+            format!("{:?}", limiter.reserve(&request, 1).unwrap()),
+            format!("{:?}", limiter.queue(&request, 1, None)),
+        ];
+        assert!(of_request.iter().all(|shown| shown.contains(&plain)), "{of_request:?}");
+        let of_key = [
+            format!("{:?}", limiter.admit("hush-key", 1).unwrap()),
+            format!("{:?}", limiter.reserve("hush-key", 1).unwrap()),
+            format!("{:?}", limiter.queue("hush-key", 1, None)),
+        ];
+        let bytes = format!("{:?}", b"hush");
+        for shown in of_request.iter().chain(&of_key).chain([&plain, &format!("{limiter:?}")]) {
+            assert!(
+                !shown.contains("hush") && !shown.contains(&bytes[1..bytes.len() - 1]),
+                "{shown}"
+            );
+        }
     }
 }

@@ -129,8 +129,8 @@ impl Admission {
         self.decision
     }
 
-    /// Begins the time of its permits anew (`max_hold` in the policy): for requests that last long. False when they have
-    /// been reclaimed, or never were.
+    /// Begins the time of its permits anew (`max_hold` in the policy): for requests that last long. False when one has
+    /// been reclaimed, or there are none.
     ///
     /// # Errors
     /// When the store fails; the memory store never does.
@@ -139,7 +139,7 @@ impl Admission {
             return Ok(false);
         }
         let at = self.limiter.moment();
-        self.limiter.renew_receipt(&&self.subject, at, &mut self.receipt)
+        self.limiter.renew_permits(&&self.subject, at, Some(&mut self.receipt))
     }
 
     /// Charges the time since [`Limiter::admit`], by the limiter's clock, and gives the permit back.

@@ -4,11 +4,12 @@
 //! A *scope* is limits that have the same key and the same conditions: one record holds their buckets. Plans
 //! are variants of a scope: the limits of another plan over the same record.
 
+mod address;
 mod matching;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
-use std::net::{IpAddr, Ipv6Addr};
 
 use ahash::RandomState;
 use smallvec::SmallVec;
@@ -23,14 +24,13 @@ use crate::request::{KNOWN, Request};
 use crate::secrets;
 use crate::store;
 use crate::terms::Terms;
+pub(crate) use address::{Address, IP, Networks};
 use matching::{Bits, Matcher};
 
 /// Most attributes that a policy may speak of.
 const MAX_ATTRIBUTES: usize = 16;
 /// Most conditions, each counted once.
 const MAX_CONDITIONS: usize = Bits::BITS as usize;
-/// The attribute whose values are addresses.
-const IP: &str = "ip";
 
 /// What a scope is, from one policy to the next.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -96,9 +96,9 @@ pub(crate) struct Rules {
     /// The numbers of the attributes that every request has a place for; `NONE`: the policy does not speak of it.
     known: [usize; KNOWN.len()],
     matchers: Vec<Option<Matcher>>,
-    /// The number of `ip`, and the bits of an address that make a key.
+    /// The number of `ip`, and by what its values are known.
     ip: Option<usize>,
-    ipv6_mask: u128,
+    networks: Networks,
     plans: Vec<Name>,
     plans_by_name: HashMap<Box<[u8]>, usize, RandomState>,
     default_plan: Option<usize>,
@@ -201,7 +201,7 @@ impl Rules {
             ip: number_of(&attributes, IP),
             known: KNOWN.map(|name| number_of(&attributes, name).unwrap_or(NONE)),
             attributes,
-            ipv6_mask: mask(policy.ipv6_prefix),
+            networks: Networks::new(policy.ipv6_prefix),
             plans: policy.plans.iter().map(|name| Name::intern(name)).collect(),
             plans_by_name: (0..)
                 .zip(&policy.plans)
@@ -252,25 +252,19 @@ impl Rules {
     ) -> Result<()> {
         let mut address = None;
         if Some(number) == self.ip {
-            let bits = match address_of(value) {
+            let read = match Address::expect(value) {
                 // It was taken when the policy did not speak of it.
                 Err(_) if strictness == Strictness::Giving => return Ok(()),
-                bits => bits?,
+                read => read?,
             };
-            given.network = self.network_of(bits).to_be_bytes();
-            address = Some(bits);
+            given.network = self.networks.of(read).to_be_bytes();
+            address = Some(read.bits());
         }
         given.values[number] = Some(value);
         if let Some(matcher) = &self.matchers[number] {
             given.matched |= matcher.matches(value, address);
         }
         Ok(())
-    }
-
-    /// IPv4 addresses stand for themselves.
-    fn network_of(&self, address: u128) -> u128 {
-        let is_v4 = address >> 32 == 0xffff;
-        if is_v4 { address } else { address & self.ipv6_mask }
     }
 
     /// Does the request pass, or not, whatever the limits say?
@@ -299,7 +293,7 @@ impl Rules {
         if self.plans.is_empty() {
             return Ok(0);
         }
-        let by = given.values[self.plan_by];
+        let by = self.known_by(given, self.plan_by);
         let assigned = by.and_then(|value| assignments.plan_of(value, at));
         // A plan that was assigned before the policy lost it means nothing.
         let assigned = assigned.and_then(|plan| self.plan_named(plan.as_bytes()));
@@ -310,6 +304,17 @@ impl Rules {
             Some(name) => self.plan_named(name).ok_or_else(|| self.no_plan(Some(name))),
             None => self.default_plan.ok_or_else(|| self.no_plan(None)),
         }
+    }
+
+    /// Nanoseconds until the plan ends that the request has for a time.
+    pub(crate) fn plan_ends_after(
+        &self,
+        given: &Given<'_>,
+        assignments: &Assignments,
+        at: Moment,
+    ) -> Option<u64> {
+        let value = self.known_by(given, self.plan_by).filter(|_| !self.plans.is_empty())?;
+        assignments.ends_after(value, at)
     }
 
     pub(crate) fn plan_named(&self, name: &[u8]) -> Option<usize> {
@@ -376,6 +381,15 @@ impl Rules {
         Ok(None)
     }
 
+    /// By what an attribute is known: an address by its network.
+    #[inline(always)]
+    fn known_by<'g>(&self, given: &'g Given<'_>, number: usize) -> Option<&'g [u8]> {
+        match given.values[number] {
+            Some(_) if Some(number) == self.ip => Some(&given.network),
+            value => value,
+        }
+    }
+
     /// The key in a scope; else the attribute that is missing.
     fn tag(
         &self,
@@ -383,11 +397,7 @@ impl Rules {
         by: &[usize],
         hasher: &RandomState,
     ) -> std::result::Result<u64, usize> {
-        let value = |number: usize| match given.values[number] {
-            None => Err(number),
-            Some(_) if Some(number) == self.ip => Ok(&given.network[..]),
-            Some(value) => Ok(value),
-        };
+        let value = |number: usize| self.known_by(given, number).ok_or(number);
         if let [number] = *by {
             return Ok(tag_of(hasher, value(number)?));
         }
@@ -413,13 +423,28 @@ impl Rules {
     }
 
     /// The kind of call, for the report of usage.
-    pub(crate) fn kind<'r>(&self, given: &Given<'r>) -> &'r [u8] {
-        self.kind.and_then(|number| given.values[number]).unwrap_or(b"")
+    pub(crate) fn kind<'r>(&self, given: &Given<'r>) -> Cow<'r, [u8]> {
+        match self.kind.and_then(|number| given.values[number]) {
+            Some(_) if self.kind == self.ip => address::text(given.network).into_bytes().into(),
+            value => value.unwrap_or(b"").into(),
+        }
     }
 
     /// Whose use it is, for the report; `None`: nobody's.
     pub(crate) fn usage_tag(&self, given: &Given<'_>, hasher: &RandomState) -> Option<u64> {
-        given.values[self.plan_by].map(|value| tag_of(hasher, value))
+        self.known_by(given, self.plan_by).map(|value| tag_of(hasher, value))
+    }
+
+    /// The value to which a plan is assigned.
+    ///
+    /// # Errors
+    /// It is to be an address, and is none.
+    pub(crate) fn assignee<'v>(&self, value: &'v [u8]) -> Result<Cow<'v, [u8]>> {
+        if Some(self.plan_by) != self.ip {
+            return Ok(value.into());
+        }
+        let network = self.networks.of(Address::expect(value)?);
+        Ok(network.to_be_bytes().to_vec().into())
     }
 
     /// The attribute to whose values plans are assigned.
@@ -437,7 +462,7 @@ pub(crate) fn tag_of(hasher: &RandomState, value: &[u8]) -> u64 {
     store::tag(state.finish())
 }
 
-/// The tag of an attribute's value, for blocks: of `key` that of the key alone, of an address whatever way it is written.
+/// The tag of an attribute's value, for blocks: of `key` that of the key alone.
 pub(crate) fn tag_of_attribute(hasher: &RandomState, name: &str, value: &[u8]) -> u64 {
     if name == KEY {
         return tag_of(hasher, value);
@@ -445,9 +470,18 @@ pub(crate) fn tag_of_attribute(hasher: &RandomState, name: &str, value: &[u8]) -
     let mut state = hasher.build_hasher();
     state.write_u64(name.len() as u64);
     state.write(name.as_bytes());
-    match if name == IP { parse_address(value) } else { None } {
-        Some(address) => state.write_u128(address),
-        None => state.write(value),
+    state.write(value);
+    store::tag(state.finish())
+}
+
+/// The tag of an address's client, for blocks.
+pub(crate) fn tag_of_network(hasher: &RandomState, address: Address, networks: Networks) -> u64 {
+    let mut state = hasher.build_hasher();
+    state.write_u64(IP.len() as u64);
+    state.write(IP.as_bytes());
+    state.write_u128(networks.of(address));
+    if !address.is_v4() {
+        state.write_u8(networks.prefix);
     }
     store::tag(state.finish())
 }
@@ -532,10 +566,6 @@ fn bounded(what: &str, count: usize, most: usize) -> Result<()> {
     ))
 }
 
-fn mask(prefix: u8) -> u128 {
-    !u128::MAX.checked_shr(u32::from(prefix)).unwrap_or(0)
-}
-
 /// A value as an error shows it: requests may bring anything.
 fn shown(value: &[u8]) -> String {
     const MOST: usize = 48;
@@ -544,24 +574,89 @@ fn shown(value: &[u8]) -> String {
     format!("{short:?}{rest}")
 }
 
-/// An address as an IPv6 one, IPv4 mapped into it.
-fn address_of(value: &[u8]) -> Result<u128> {
-    parse_address(value).ok_or_else(|| {
-        Error::argument(
-            IP,
-            format!("{} is not an address", shown(value)),
-            "give an IPv4 or IPv6 address without a port, such as \"203.0.113.9\"",
-        )
-    })
-}
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
 
-fn parse_address(value: &[u8]) -> Option<u128> {
-    let text = str::from_utf8(value).unwrap_or("").trim();
-    // A zone (`fe80::1%eth0`) is this machine's business, brackets are a URL's.
-    let text = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
-    let text = text.split_once('%').map_or(text, |(address, _)| address);
-    match text.parse::<IpAddr>().ok()? {
-        IpAddr::V4(address) => Some(address.to_ipv6_mapped().to_bits()),
-        IpAddr::V6(address) => Some(Ipv6Addr::to_bits(address)),
+    /// The pattern of an attribute, and the values that match it and that do not.
+    const CASES: &[(&str, &str, &[&str], &[&str])] = &[
+        ("user", "*", &["", "a", "\u{e9}"], &[]),
+        ("user", "ab", &["ab"], &["", "a", "abc", "AB", " ab"]),
+        ("user", "ab*", &["ab", "abc", "ab*"], &["", "a", "Ab", "xab"]),
+        ("user", "10.0.0.0/8", &["10.0.0.0/8"], &["10.0.0.1"]),
+        (
+            "route",
+            "GET /v3/configs/:key",
+            &[
+                "GET /v3/configs/a",
+                "GET /v3/configs/:key",
+                "GET /v3/configs/a?b=/c",
+                "GET /v3/configs/a#/b",
+                "GET  /v3/configs/a",
+            ],
+            &[
+                "GET /v3/configs",
+                "GET /v3/configs/",
+                "GET /v3/configs/?a",
+                "GET /v3/configs/a/",
+                "GET /v3/configs/a/b",
+                "PUT /v3/configs/a",
+                "get /v3/configs/a",
+                "GET v3/configs/a",
+                "/v3/configs/a",
+                "GET",
+                "",
+            ],
+        ),
+        ("route", "GET /", &["GET /", "GET /?a"], &["GET ", "GET //", "GET /a", "POST /"]),
+        (
+            "route",
+            "GET /static/*",
+            &["GET /static/", "GET /static/a", "GET /static/a/b/", "GET /static//"],
+            &["GET /static", "GET /statica", "GET /", "PUT /static/a"],
+        ),
+        ("route", "* /a", &["GET /a", "WS /a"], &[" /a", "GET /b"]),
+        ("route", "GET /*", &["GET /", "GET /a/b"], &["GET ", "GET", "PUT /"]),
+        (
+            "ip",
+            "203.0.113.9",
+            &["203.0.113.9", "::ffff:203.0.113.9", "203.0.113.9 ", " ::FFFF:cb00:7109"],
+            &["203.0.113.8", "203.0.113.9:80", "", "a"],
+        ),
+        (
+            "ip",
+            "10.0.0.0/8",
+            &["10.0.0.0", "10.255.255.255"],
+            &["9.255.255.255", "11.0.0.0", "::a00:0"],
+        ),
+        ("ip", "10.0.0.0/31", &["10.0.0.0", "10.0.0.1"], &["10.0.0.2", "9.255.255.255"]),
+        ("ip", "0.0.0.0/0", &["0.0.0.0", "255.255.255.255"], &["::", "2001:db8::1"]),
+        ("ip", "::/0", &["::", "2001:db8::1", "10.0.0.1"], &["x"]),
+        (
+            "ip",
+            "2001:db8:bad::*",
+            &["2001:db8:bad::1", "2001:DB8:0bad:1::"],
+            &["2001:db8:bae::", "2001:db8::"],
+        ),
+        ("ip", "2001:db8::1", &["2001:db8:0::1"], &["2001:db8::2"]),
+    ];
+
+    #[test]
+    fn patterns_match() {
+        for (attribute, pattern, yes, no) in CASES {
+            let text =
+                format!("[[limit]]\nrate = \"1/s\"\nwhen = {{ {attribute} = \"{pattern}\" }}");
+            let policy = Policy::parse(&text).expect(pattern);
+            let rules = Rules::new(&policy, &scopes(&policy).0).expect(pattern);
+            for (values, expected) in [(yes, true), (no, false)] {
+                for value in *values {
+                    let request = Request::new().with(attribute, *value);
+                    // What is no address is refused.
+                    let given = rules.read(&request, Strictness::Strict);
+                    let matched = given.is_ok_and(|given| given.matched != 0);
+                    assert_eq!(matched, expected, "{text}: {value:?}");
+                }
+            }
+        }
     }
 }

@@ -197,11 +197,11 @@ impl Ticket {
     fn ask(&self, at: Moment, left: Option<u64>) -> Result<Turn> {
         let decision = self.limiter.decide(&&self.subject, at, self.cost)?;
         let is_over = decision.allowed() || decision.retry_after_ns() == NEVER || left == Some(0);
-        if is_over || self.is_hopeless(&decision, left) {
+        if is_over || self.is_hopeless(&decision, at, left) {
             return Ok(Turn::Done(decision));
         }
-        let wait = decision.retry_after_ns().min(left.unwrap_or(u64::MAX));
-        Ok(Turn::Wait(Some(Duration::from_nanos(wait))))
+        let ends = [Some(decision.retry_after_ns()), left, self.plan_ends_after(at)];
+        Ok(Turn::Wait(ends.into_iter().flatten().min().map(Duration::from_nanos)))
     }
 
     /// Somebody is before us: what can be known already is that it is hopeless.
@@ -209,17 +209,26 @@ impl Ticket {
         let foreseen = self.limiter.denied_in_queue(&&self.subject, at, self.cost)?;
         if foreseen.retry_after_ns() == NEVER
             || left == Some(0)
-            || self.is_hopeless(&foreseen, left)
+            || self.is_hopeless(&foreseen, at, left)
         {
             return Ok(Turn::Done(foreseen));
         }
         Ok(Turn::Wait(left.map(Duration::from_nanos)))
     }
 
-    /// Does the advised wait go beyond the deadline? Permits, though, may come back any time.
-    fn is_hopeless(&self, decision: &Decision, left: Option<u64>) -> bool {
-        let wait = decision.retry_after_ns();
-        left.is_some_and(|left| wait > left) && !self.limiter.is_concurrency(decision.name())
+    /// Does the advised wait go beyond the deadline? Permits, though, may come back any time, and another plan may have
+    /// more room.
+    fn is_hopeless(&self, decision: &Decision, at: Moment, left: Option<u64>) -> bool {
+        let Some(left) = left.filter(|&left| decision.retry_after_ns() > left) else {
+            return false;
+        };
+        !self.limiter.is_concurrency(decision.name())
+            && self.plan_ends_after(at).is_none_or(|ends| ends > left)
+    }
+
+    /// Nobody wakes a waiter when a plan that was assigned for a time ends: it is asked again then.
+    fn plan_ends_after(&self, at: Moment) -> Option<u64> {
+        self.limiter.plan_ends_after(&&self.subject, at)
     }
 
     fn finish(&mut self, decision: Decision) -> Turn {
@@ -239,6 +248,85 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         if self.done.is_none() {
             self.leave();
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::ManualClock;
+
+    const PLANS: &str = r#"{"default_plan": "fast", "plan": {
+        "fast": {"limit": [{"name": "rate", "rate": "10/hour", "algorithm": "fixed_window", "align": "first_request"}]},
+        "slow": {"limit": [{"name": "rate", "rate": "1/hour", "algorithm": "fixed_window", "align": "first_request"}]}}}"#;
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// A key whose next request is an hour away, under a plan that ends in a minute.
+    fn slowed() -> (Limiter, ManualClock) {
+        let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));
+        let limiter = Limiter::builder(PLANS).clock(clock.clone()).build().unwrap();
+        limiter.assign("k", "slow", Some(MINUTE)).unwrap();
+        assert!(limiter.acquire("k", 1).unwrap().allowed());
+        (limiter, clock)
+    }
+
+    /// How long the head sleeps where a clock runs by itself.
+    fn sleeps(ticket: &Ticket, left: Option<Duration>) -> Duration {
+        match ticket.ask(ticket.limiter.moment(), left.map(nanos)).unwrap() {
+            Turn::Wait(Some(span)) => span,
+            turn => panic!("{turn:?}"),
+        }
+    }
+
+    #[test]
+    fn a_waiter_is_asked_again_when_a_plan_for_a_time_ends() {
+        let (limiter, clock) = slowed();
+        let second = Duration::from_secs(1);
+        let ticket = limiter.queue("k", 1, None);
+        assert_eq!(sleeps(&ticket, None), MINUTE);
+        assert_eq!(sleeps(&ticket, Some(MINUTE)), MINUTE);
+        // Somebody else's plan ends, and this one later than a request fits.
+        limiter.assign("other", "slow", Some(second)).unwrap();
+        assert_eq!(sleeps(&ticket, None), MINUTE);
+        limiter.assign("k", "slow", Some(100 * MINUTE)).unwrap();
+        assert_eq!(sleeps(&ticket, None), 60 * MINUTE);
+        // For good: no end.
+        limiter.unassign("k");
+        limiter.assign("k", "slow", None).unwrap();
+        assert_eq!(sleeps(&ticket, None), 60 * MINUTE);
+        // A plan for a time hides it, and ends.
+        limiter.assign("k", "slow", Some(second)).unwrap();
+        assert_eq!(sleeps(&ticket, None), second);
+        clock.advance(second);
+        assert_eq!(sleeps(&ticket, None), 60 * MINUTE - second);
+    }
+
+    #[test]
+    fn a_wait_is_not_hopeless_when_a_plan_ends_before_its_timeout() {
+        for timeout in [None, Some(MINUTE), Some(10 * MINUTE)] {
+            let (limiter, clock) = slowed();
+            let waker = Waker::noop();
+            let mut queue = [1, 1].map(|cost| limiter.queue("k", cost, timeout));
+            for ticket in &mut queue {
+                assert!(matches!(ticket.poll(waker).unwrap(), Turn::Wait(_)), "{timeout:?}");
+            }
+            clock.advance(MINUTE - Duration::from_nanos(1));
+            assert!(matches!(queue[0].poll(waker).unwrap(), Turn::Wait(_)), "{timeout:?}");
+            clock.advance(Duration::from_nanos(1));
+            let Turn::Done(decision) = queue[0].poll(waker).unwrap() else { panic!("{timeout:?}") };
+            assert!(decision.allowed(), "{timeout:?}: {decision:?}");
+        }
+    }
+
+    #[test]
+    fn who_gains_nothing_by_the_end_of_a_plan_is_denied_at_once() {
+        let (limiter, _) = slowed();
+        // The plan ends too late, the cost never fits.
+        for (cost, timeout) in [(1, Some(MINUTE - Duration::from_nanos(1))), (2, None)] {
+            for decision in [1, 2].map(|_| limiter.wait("k", cost, timeout).unwrap()) {
+                assert!(!decision.allowed(), "{cost} {timeout:?}");
+            }
         }
     }
 }

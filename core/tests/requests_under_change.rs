@@ -1,6 +1,7 @@
 //! Requests with attributes while things change: plans, policies, crowded stores, listeners that misbehave.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tidegate::{Limiter, ManualClock, OnFull, Reason, Request, Timestamp};
@@ -421,4 +422,205 @@ fn unusual_values() {
         let error = limiter.acquire(Request::new().ip(value), 1).unwrap_err().to_string();
         assert!(error.len() < 400 && error.contains("ip"), "{} bytes", error.len());
     }
+}
+
+/// An alert tells the request's plan, whichever plans the limit belongs to.
+#[test]
+fn an_alert_tells_the_plan_of_the_request() {
+    let policy = r#"{"default_plan": "small", "limit": [{"name": "all", "rate": "2/day", "alerts": [0.5]}],
+        "plan": {"small": {}, "large": {"limit": [{"name": "time", "rate": "2s/day", "alerts": [0.5]}]}}}"#;
+    let (limiter, _) = limiter(policy, 100, OnFull::Inherit);
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&seen);
+    limiter.on_alert(move |alert| told.lock().unwrap().push((alert.limit, alert.plan)));
+    limiter.acquire("a", 1).unwrap();
+    limiter.penalize(Request::new().key("b").plan("large"), 1).unwrap();
+    limiter.record_latency(Request::new().key("b").plan("large"), Duration::from_secs(1)).unwrap();
+    let (small, large) = (Some("small"), Some("large"));
+    assert_eq!(*seen.lock().unwrap(), [("all", small), ("all", large), ("time", large)]);
+}
+
+/// Who holds no permit has none to renew.
+#[test]
+fn without_a_permit_there_is_none_to_renew() {
+    let (limiter, clock) = limiter("9/day; 9s/day", 100, OnFull::Inherit);
+    let mut held = limiter.admit("k", 1).unwrap();
+    assert!(!held.renew().unwrap(), "a policy without permits");
+    let rooms = r#"{"name": "rooms", "method": "concurrency", "quota": 9, "max_hold": "1h"}"#;
+    let rate = r#"{"name": "rate", "rate": "9/day"}"#;
+    limiter.update(format!(r#"{{"limit": [{rooms}, {rate}]}}"#).as_str()).unwrap();
+    assert!(!held.renew().unwrap(), "it was admitted before there were permits");
+    let mut holds = limiter.admit("k", 1).unwrap();
+    assert!(holds.renew().unwrap() && limiter.renew("k").unwrap());
+    clock.advance(Duration::from_secs(7200));
+    assert!(!holds.renew().unwrap() && !limiter.renew("k").unwrap(), "it was reclaimed");
+    let mut holds = limiter.admit("k", 1).unwrap();
+    limiter.update(format!(r#"{{"limit": [{rate}]}}"#).as_str()).unwrap();
+    assert!(!holds.renew().unwrap(), "its limit is gone");
+    let listed =
+        format!(r#"{{"limit": [{rooms}], "exempt": [{{"name": "x", "when": {{"key": "k"}}}}]}}"#);
+    limiter.update(listed.as_str()).unwrap();
+    assert!(!limiter.admit("k", 1).unwrap().renew().unwrap(), "it passed uncounted");
+}
+
+/// Looking changes nothing, not even a count: no record, no ghost, no eviction, no call without a place.
+#[test]
+fn a_look_into_a_full_store_leaves_no_trace() {
+    let keys = r#"{"limit": [{"name": "key", "rate": "2/day", "algorithm": "fixed_window"}]}"#;
+    for policy in ["2/day", "2/day; 2s/day", keys, TWO] {
+        for on_full in [OnFull::Inherit, OnFull::Deny, OnFull::Allow] {
+            let (limiter, clock) = limiter(policy, 2, on_full);
+            for key in ["a", "b", "c"] {
+                limiter.acquire(Request::new().key(key).account(key), 1).unwrap();
+            }
+            let before = limiter.stats();
+            for number in 0..50 {
+                let key = format!("k{number}");
+                let request = Request::new().key(&key).account(&key);
+                limiter.peek(&request, 1).unwrap();
+                limiter.peek(&request, 100).unwrap();
+                assert!(
+                    !limiter.snapshot(&request).unwrap().buckets.is_empty(),
+                    "{policy} {on_full:?}"
+                );
+            }
+            assert_eq!(limiter.stats(), before, "{policy} {on_full:?}");
+            // Who waits behind somebody else looks as well.
+            let waker = std::task::Waker::noop();
+            let request = Request::new().key("new").account("new");
+            let mut queue = [1, 2].map(|_| limiter.queue(&request, 100, None));
+            assert!(matches!(queue[1].poll(waker).unwrap(), tidegate::Turn::Done(_)));
+            assert_eq!(limiter.stats().saturated, before.saturated, "{policy} {on_full:?}");
+            // A call that would change something still counts.
+            clock.advance(Duration::from_secs(1));
+            let acquired = limiter.acquire(&request, 1).unwrap();
+            let saturated = limiter.stats().saturated - before.saturated;
+            assert_eq!(
+                saturated > 0,
+                on_full != OnFull::Inherit,
+                "{policy} {on_full:?}: {acquired:?}"
+            );
+        }
+    }
+}
+
+/// A client with an address is known by its network, wherever a policy knows somebody by `ip`.
+const CLIENTS: &str = r#"{"plan_by": "ip", "default_plan": "free", "usage": {"by": "ip"},
+    "plan": {"free": {"limit": [{"name": "day", "by": ["ip"], "rate": "4/day"}]},
+             "paid": {"limit": [{"name": "day", "by": ["ip"], "rate": "100/day"}]}}}"#;
+
+/// Spellings of one client, and other clients.
+const SPELLINGS: [(&[&str], &[&str]); 2] = [
+    (
+        &[
+            "2001:db8:0:1::7",
+            "2001:DB8:0:1::7",
+            "2001:0db8:0000:0001:0:0:0:9",
+            "[2001:db8:0:1:ffff::]",
+        ],
+        &["2001:db8:0:2::7", "2001:db8::7", "1.2.3.4"],
+    ),
+    (
+        &["1.2.3.4", "::ffff:1.2.3.4", "::FFFF:102:304", "0:0:0:0:0:ffff:0102:0304", " 1.2.3.4"],
+        &["1.2.3.5", "::ffff:1.2.3.5", "::1.2.3.4"],
+    ),
+];
+
+#[test]
+fn a_client_has_one_plan_and_one_report_however_its_address_is_written() {
+    let (limiter, _) = limiter(CLIENTS, 100, OnFull::Inherit);
+    for (index, (forms, others)) in SPELLINGS.into_iter().enumerate() {
+        limiter.assign(forms[index + 1], "paid", None).unwrap();
+        for (number, form) in forms.iter().enumerate() {
+            let request = Request::new().ip(form);
+            assert_eq!(limiter.plan_of(&request), Some("paid"), "{form}");
+            assert!(limiter.acquire(&request, 1).unwrap().allowed(), "{form}");
+            let report = limiter.usage(&request, None).unwrap();
+            let kind = ["2001:db8:0:1::", "1.2.3.4"][index].to_owned();
+            assert_eq!(report.by_kind, [(kind, number as u64 + 1)], "{form}");
+        }
+        for other in others {
+            assert_eq!(limiter.plan_of(Request::new().ip(other)), Some("free"), "{other}");
+            assert_eq!(limiter.usage(Request::new().ip(other), None).unwrap().total, 0, "{other}");
+        }
+        limiter.unassign(forms[2]);
+        assert_eq!(limiter.plan_of(Request::new().ip(forms[0])), Some("free"));
+    }
+    let error = limiter.assign("localhost", "paid", None).unwrap_err();
+    assert!(error.is_argument() && error.to_string().starts_with("ip: "), "{error}");
+    limiter.unassign("localhost");
+}
+
+/// Under whatever policy: with plans, with keys alone, with longer and with shorter networks.
+#[test]
+fn a_block_is_of_the_clients_network() {
+    let keys = r#"{"limit": [{"rate": "100/day"}]}"#;
+    for policy in [CLIENTS, keys] {
+        let (limiter, clock) = limiter(policy, 100, OnFull::Inherit);
+        let blocked_for = |ip: &str| {
+            let request = Request::new().key("k").ip(ip);
+            let decision = limiter.acquire(&request, 1).unwrap();
+            let left = limiter.snapshot(&request).unwrap().blocked_for;
+            assert_eq!(decision.reason() == Reason::Blocked, left > Duration::ZERO, "{ip}");
+            left.as_secs()
+        };
+        for (forms, others) in SPELLINGS {
+            for by in forms {
+                limiter.block(Request::new().ip(by), Duration::from_secs(60)).unwrap();
+                assert!(forms.iter().all(|form| blocked_for(form) == 60), "{by}");
+                assert!(others.iter().all(|other| blocked_for(other) == 0), "{by}");
+                limiter.block(Request::new().ip(forms[1]), Duration::ZERO).unwrap();
+                assert!(forms.iter().all(|form| blocked_for(form) == 0), "{by}");
+            }
+        }
+        // A later policy that knows clients by other networks lifts no block.
+        let longer = policy.replacen('{', r#"{"ipv6_prefix": 128, "#, 1);
+        let [near, far] = ["2001:db8:0:1::7", "2001:db8:0:1::8"];
+        limiter.block(Request::new().ip(near), Duration::from_secs(60)).unwrap();
+        limiter.update(longer.as_str()).unwrap();
+        assert_eq!([near, far].map(blocked_for), [60, 60]);
+        // A new block takes the place of the one before; it is of one address now.
+        limiter.block(Request::new().ip(near), Duration::from_secs(9)).unwrap();
+        assert_eq!([near, far].map(blocked_for), [9, 0]);
+        limiter.update(policy).unwrap();
+        limiter.block(Request::new().ip(far), Duration::from_secs(30)).unwrap();
+        assert_eq!([near, far].map(blocked_for), [30, 30]);
+        clock.advance(Duration::from_secs(29));
+        limiter.update(longer.as_str()).unwrap();
+        assert_eq!([near, far].map(blocked_for), [1, 1]);
+        limiter.reset(Request::new().ip(near)).unwrap();
+        assert_eq!([near, far].map(blocked_for), [0, 0]);
+    }
+}
+
+/// A cascade whose first entry grows: what the first has no room for the second pays, and a larger first one pays more.
+#[test]
+fn an_entry_of_a_cascade_grows() {
+    let policy = r#"{"limit": [{"name": "calls", "algorithm": "fixed_window", "align": "first_request", "cascade": [
+        {"rate": "4/minute", "grow": {"ceiling": 6, "step": 1, "after": "2m", "shrink_after": "1h"}}, "2/hour"]}]}"#;
+    let (limiter, clock) = limiter(policy, 100, OnFull::Inherit);
+    let minute = Duration::from_secs(60);
+    let quotas =
+        || limiter.snapshot("k").unwrap().buckets.iter().map(|seen| seen.quota).collect::<Vec<_>>();
+    let admitted = || (0..100).take_while(|_| limiter.acquire("k", 1).unwrap().allowed()).count();
+    assert_eq!((quotas(), admitted()), (vec![4, 2], 6));
+    assert_eq!(limiter.acquire("k", 1).unwrap().limit(), 6, "the sum of both");
+    let mut seen = Vec::new();
+    for _ in 0..6 {
+        clock.advance(minute);
+        seen.push((quotas()[0], admitted()));
+    }
+    // The pool of the hour is empty: what is admitted is the first entry's, level after level.
+    assert!(
+        seen.is_sorted() && seen.iter().all(|(quota, admitted)| *quota as usize <= *admitted),
+        "{seen:?}"
+    );
+    assert_eq!(seen.last(), Some(&(6, 6)), "{seen:?}");
+    assert_eq!(limiter.peek("k", 8).unwrap().reason(), Reason::Limited, "6 and 2 are the capacity");
+    assert_eq!(limiter.peek("k", 9).unwrap().reason(), Reason::Impossible);
+    // Without use it shrinks, a level an hour; the pool is full again.
+    clock.advance(61 * minute);
+    assert_eq!((quotas(), limiter.peek("k", 1).unwrap().limit()), (vec![5, 2], 7));
+    clock.advance(60 * minute);
+    assert_eq!((quotas(), admitted()), (vec![4, 2], 6));
 }

@@ -3,9 +3,8 @@
 use std::ffi::c_void;
 
 use crate::attribute::tidegate_attribute;
-use crate::call::{admit, decide};
+use crate::call::{admit, at, decide};
 use crate::decision::tidegate_decision;
-use crate::guard::{guard, guard_value};
 use crate::handle;
 use crate::limiter::tidegate_limiter;
 use crate::status::tidegate_status;
@@ -27,11 +26,11 @@ pub unsafe extern "C" fn tidegate_acquire(
     decision: *mut tidegate_decision,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         decide(limiter, handle::key(key, key_len), decision, |limiter, key| {
-            Ok(limiter.acquire(key, cost)?)
+            limiter.acquire(key, cost)
         })
-    })
+    }
 }
 
 /// As tidegate_acquire, at a given time.
@@ -45,11 +44,11 @@ pub unsafe extern "C" fn tidegate_acquire_at(
     decision: *mut tidegate_decision,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
-        decide(limiter, handle::key(key, key_len), decision, |limiter, key| {
-            Ok(limiter.acquire_at(key, cost, handle::now(now_ns)?)?)
+    unsafe {
+        decide(limiter, at(handle::key(key, key_len), now_ns), decision, |limiter, (key, now)| {
+            limiter.acquire_at(key, cost, now)
         })
-    })
+    }
 }
 
 /// As tidegate_acquire, of a request with attributes (see tidegate_attribute).
@@ -62,14 +61,14 @@ pub unsafe extern "C" fn tidegate_acquire_request(
     decision: *mut tidegate_decision,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         decide(
             limiter,
             handle::request(attributes, attribute_count),
             decision,
-            |limiter, request| Ok(limiter.acquire(request, cost)?),
+            |limiter, request| limiter.acquire(request, cost),
         )
-    })
+    }
 }
 
 /// As tidegate_acquire_request, at a given time.
@@ -83,14 +82,14 @@ pub unsafe extern "C" fn tidegate_acquire_request_at(
     decision: *mut tidegate_decision,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         decide(
             limiter,
-            handle::request(attributes, attribute_count),
+            at(handle::request(attributes, attribute_count), now_ns),
             decision,
-            |limiter, request| Ok(limiter.acquire_at(request, cost, handle::now(now_ns)?)?),
+            |limiter, (request, now)| limiter.acquire_at(request, cost, now),
         )
-    })
+    }
 }
 
 /// As tidegate_acquire, only yes or no: the fastest call. Also false on an error.
@@ -104,9 +103,9 @@ pub unsafe extern "C" fn tidegate_try_acquire(
     cost: u64,
 ) -> bool {
     // SAFETY: the header's contract.
-    guard_value(false, || unsafe {
-        admit(limiter, handle::key(key, key_len), |limiter, key| Ok(limiter.try_acquire(key, cost)))
-    })
+    unsafe {
+        admit(limiter, handle::key(key, key_len), |limiter, key| limiter.try_acquire(key, cost))
+    }
 }
 
 /// As tidegate_try_acquire, at a given time.
@@ -119,11 +118,11 @@ pub unsafe extern "C" fn tidegate_try_acquire_at(
     now_ns: u64,
 ) -> bool {
     // SAFETY: the header's contract.
-    guard_value(false, || unsafe {
-        admit(limiter, handle::key(key, key_len), |limiter, key| {
-            Ok(limiter.try_acquire_at(key, cost, handle::now(now_ns)?))
+    unsafe {
+        admit(limiter, at(handle::key(key, key_len), now_ns), |limiter, (key, now)| {
+            limiter.try_acquire_at(key, cost, now)
         })
-    })
+    }
 }
 
 /// As tidegate_try_acquire, of a request with attributes (see tidegate_attribute).
@@ -135,11 +134,11 @@ pub unsafe extern "C" fn tidegate_try_acquire_request(
     cost: u64,
 ) -> bool {
     // SAFETY: the header's contract.
-    guard_value(false, || unsafe {
+    unsafe {
         admit(limiter, handle::request(attributes, attribute_count), |limiter, request| {
-            Ok(limiter.try_acquire(request, cost))
+            limiter.try_acquire(request, cost)
         })
-    })
+    }
 }
 
 /// As tidegate_try_acquire_request, at a given time.
@@ -152,11 +151,13 @@ pub unsafe extern "C" fn tidegate_try_acquire_request_at(
     now_ns: u64,
 ) -> bool {
     // SAFETY: the header's contract.
-    guard_value(false, || unsafe {
-        admit(limiter, handle::request(attributes, attribute_count), |limiter, request| {
-            Ok(limiter.try_acquire_at(request, cost, handle::now(now_ns)?))
-        })
-    })
+    unsafe {
+        admit(
+            limiter,
+            at(handle::request(attributes, attribute_count), now_ns),
+            |limiter, (request, now)| limiter.try_acquire_at(request, cost, now),
+        )
+    }
 }
 
 /// What tidegate_acquire would answer now; changes nothing.
@@ -172,11 +173,9 @@ pub unsafe extern "C" fn tidegate_peek(
     decision: *mut tidegate_decision,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
-        decide(limiter, handle::key(key, key_len), decision, |limiter, key| {
-            Ok(limiter.peek(key, cost)?)
-        })
-    })
+    unsafe {
+        decide(limiter, handle::key(key, key_len), decision, |limiter, key| limiter.peek(key, cost))
+    }
 }
 
 /// As tidegate_peek, at a given time.
@@ -190,11 +189,11 @@ pub unsafe extern "C" fn tidegate_peek_at(
     decision: *mut tidegate_decision,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
-        decide(limiter, handle::key(key, key_len), decision, |limiter, key| {
-            Ok(limiter.peek_at(key, cost, handle::now(now_ns)?)?)
+    unsafe {
+        decide(limiter, at(handle::key(key, key_len), now_ns), decision, |limiter, (key, now)| {
+            limiter.peek_at(key, cost, now)
         })
-    })
+    }
 }
 
 /// As tidegate_peek, of a request with attributes (see tidegate_attribute).
@@ -207,14 +206,14 @@ pub unsafe extern "C" fn tidegate_peek_request(
     decision: *mut tidegate_decision,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         decide(
             limiter,
             handle::request(attributes, attribute_count),
             decision,
-            |limiter, request| Ok(limiter.peek(request, cost)?),
+            |limiter, request| limiter.peek(request, cost),
         )
-    })
+    }
 }
 
 /// As tidegate_peek_request, at a given time.
@@ -228,12 +227,12 @@ pub unsafe extern "C" fn tidegate_peek_request_at(
     decision: *mut tidegate_decision,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         decide(
             limiter,
-            handle::request(attributes, attribute_count),
+            at(handle::request(attributes, attribute_count), now_ns),
             decision,
-            |limiter, request| Ok(limiter.peek_at(request, cost, handle::now(now_ns)?)?),
+            |limiter, (request, now)| limiter.peek_at(request, cost, now),
         )
-    })
+    }
 }

@@ -33,7 +33,7 @@ pub struct tidegate_alert {
     pub capacity: u64,
     /// The name of the limit. UTF-8; valid for ever, not to be freed.
     pub limit_name: *const c_char,
-    /// The plan that the limit belongs to, "" when it belongs to none. UTF-8; valid for ever.
+    /// The request's plan, also of a limit of every plan; "" where the policy has none. UTF-8; valid for ever.
     pub plan_name: *const c_char,
     /// Whose request passed it; of a key, the attribute "key".
     pub attributes: *const tidegate_attribute,

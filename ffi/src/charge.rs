@@ -4,8 +4,7 @@ use std::ffi::c_void;
 use std::time::Duration;
 
 use crate::attribute::tidegate_attribute;
-use crate::call::change;
-use crate::guard::guard;
+use crate::call::{at, change};
 use crate::handle;
 use crate::limiter::tidegate_limiter;
 use crate::status::tidegate_status;
@@ -23,11 +22,11 @@ pub unsafe extern "C" fn tidegate_record_latency(
     latency_ns: u64,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         change(limiter, handle::key(key, key_len), |limiter, key| {
-            Ok(limiter.record_latency(key, Duration::from_nanos(latency_ns))?)
+            limiter.record_latency(key, Duration::from_nanos(latency_ns))
         })
-    })
+    }
 }
 
 /// As tidegate_record_latency, at a given time.
@@ -40,15 +39,11 @@ pub unsafe extern "C" fn tidegate_record_latency_at(
     now_ns: u64,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
-        change(limiter, handle::key(key, key_len), |limiter, key| {
-            Ok(limiter.record_latency_at(
-                key,
-                Duration::from_nanos(latency_ns),
-                handle::now(now_ns)?,
-            )?)
+    unsafe {
+        change(limiter, at(handle::key(key, key_len), now_ns), |limiter, (key, now)| {
+            limiter.record_latency_at(key, Duration::from_nanos(latency_ns), now)
         })
-    })
+    }
 }
 
 /// As tidegate_record_latency, of a request with attributes (see tidegate_attribute).
@@ -60,11 +55,11 @@ pub unsafe extern "C" fn tidegate_record_latency_request(
     latency_ns: u64,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         change(limiter, handle::request(attributes, attribute_count), |limiter, request| {
-            Ok(limiter.record_latency(request, Duration::from_nanos(latency_ns))?)
+            limiter.record_latency(request, Duration::from_nanos(latency_ns))
         })
-    })
+    }
 }
 
 /// As tidegate_record_latency_request, at a given time.
@@ -77,15 +72,15 @@ pub unsafe extern "C" fn tidegate_record_latency_request_at(
     now_ns: u64,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
-        change(limiter, handle::request(attributes, attribute_count), |limiter, request| {
-            Ok(limiter.record_latency_at(
-                request,
-                Duration::from_nanos(latency_ns),
-                handle::now(now_ns)?,
-            )?)
-        })
-    })
+    unsafe {
+        change(
+            limiter,
+            at(handle::request(attributes, attribute_count), now_ns),
+            |limiter, (request, now)| {
+                limiter.record_latency_at(request, Duration::from_nanos(latency_ns), now)
+            },
+        )
+    }
 }
 
 /// Gives `cost` units back to every count limit of the key: never above its capacity, and never to
@@ -101,9 +96,7 @@ pub unsafe extern "C" fn tidegate_refund(
     cost: u64,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
-        change(limiter, handle::key(key, key_len), |limiter, key| Ok(limiter.refund(key, cost)?))
-    })
+    unsafe { change(limiter, handle::key(key, key_len), |limiter, key| limiter.refund(key, cost)) }
 }
 
 /// As tidegate_refund, at a given time.
@@ -116,11 +109,11 @@ pub unsafe extern "C" fn tidegate_refund_at(
     now_ns: u64,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
-        change(limiter, handle::key(key, key_len), |limiter, key| {
-            Ok(limiter.refund_at(key, cost, handle::now(now_ns)?)?)
+    unsafe {
+        change(limiter, at(handle::key(key, key_len), now_ns), |limiter, (key, now)| {
+            limiter.refund_at(key, cost, now)
         })
-    })
+    }
 }
 
 /// As tidegate_refund, of a request with attributes (see tidegate_attribute).
@@ -132,11 +125,11 @@ pub unsafe extern "C" fn tidegate_refund_request(
     cost: u64,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         change(limiter, handle::request(attributes, attribute_count), |limiter, request| {
-            Ok(limiter.refund(request, cost)?)
+            limiter.refund(request, cost)
         })
-    })
+    }
 }
 
 /// As tidegate_refund_request, at a given time.
@@ -149,11 +142,13 @@ pub unsafe extern "C" fn tidegate_refund_request_at(
     now_ns: u64,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
-        change(limiter, handle::request(attributes, attribute_count), |limiter, request| {
-            Ok(limiter.refund_at(request, cost, handle::now(now_ns)?)?)
-        })
-    })
+    unsafe {
+        change(
+            limiter,
+            at(handle::request(attributes, attribute_count), now_ns),
+            |limiter, (request, now)| limiter.refund_at(request, cost, now),
+        )
+    }
 }
 
 /// Charges `units` to every count limit of the key, whatever is left; it may overdraw.
@@ -168,9 +163,9 @@ pub unsafe extern "C" fn tidegate_penalize(
     units: u64,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
-        change(limiter, handle::key(key, key_len), |limiter, key| Ok(limiter.penalize(key, units)?))
-    })
+    unsafe {
+        change(limiter, handle::key(key, key_len), |limiter, key| limiter.penalize(key, units))
+    }
 }
 
 /// As tidegate_penalize, at a given time.
@@ -183,11 +178,11 @@ pub unsafe extern "C" fn tidegate_penalize_at(
     now_ns: u64,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
-        change(limiter, handle::key(key, key_len), |limiter, key| {
-            Ok(limiter.penalize_at(key, units, handle::now(now_ns)?)?)
+    unsafe {
+        change(limiter, at(handle::key(key, key_len), now_ns), |limiter, (key, now)| {
+            limiter.penalize_at(key, units, now)
         })
-    })
+    }
 }
 
 /// As tidegate_penalize, of a request with attributes (see tidegate_attribute).
@@ -199,11 +194,11 @@ pub unsafe extern "C" fn tidegate_penalize_request(
     units: u64,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         change(limiter, handle::request(attributes, attribute_count), |limiter, request| {
-            Ok(limiter.penalize(request, units)?)
+            limiter.penalize(request, units)
         })
-    })
+    }
 }
 
 /// As tidegate_penalize_request, at a given time.
@@ -216,9 +211,11 @@ pub unsafe extern "C" fn tidegate_penalize_request_at(
     now_ns: u64,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
-        change(limiter, handle::request(attributes, attribute_count), |limiter, request| {
-            Ok(limiter.penalize_at(request, units, handle::now(now_ns)?)?)
-        })
-    })
+    unsafe {
+        change(
+            limiter,
+            at(handle::request(attributes, attribute_count), now_ns),
+            |limiter, (request, now)| limiter.penalize_at(request, units, now),
+        )
+    }
 }

@@ -172,8 +172,8 @@ unsafe fn text_of(
     })
 }
 
-/// The plan that the limit belongs to; "" when it belongs to none, and for what is no decision.
-/// UTF-8, never NULL, valid for ever, not to be freed.
+/// The request's plan, whichever of its limits answers; "" where no limit answers or the policy has
+/// no plans, and for what is no decision. UTF-8, never NULL, valid for ever, not to be freed.
 ///
 /// Thread safety: any thread at any time.
 #[unsafe(no_mangle)]

@@ -104,6 +104,33 @@ pub(crate) unsafe fn keys<'a>(
     Ok(checked)
 }
 
+/// The requests of `count` arrays of attributes, all checked before the first is used; a count of 0 ignores the
+/// pointers.
+///
+/// # Safety
+/// Each of `requests` and `attribute_counts` is NULL or valid for reads of `count` values during the call, and so is
+/// each request, as in [`request`].
+pub(crate) unsafe fn requests<'a>(
+    requests: *const *const tidegate_attribute,
+    attribute_counts: *const usize,
+    count: usize,
+) -> Checked<Vec<Request<'a>>> {
+    // SAFETY: the caller's promise.
+    let (requests, counts) = unsafe {
+        (
+            array(requests, count, ("requests", "count"))?,
+            array(attribute_counts, count, ("attribute_counts", "count"))?,
+        )
+    };
+    let mut checked = Vec::with_capacity(count);
+    for (index, (&attributes, &count)) in requests.iter().zip(counts).enumerate() {
+        // SAFETY: the caller's promise.
+        let request = unsafe { request_named(attributes, count, ("requests", "attribute_counts")) };
+        checked.push(request.map_err(|failure| failure.of_element(index))?);
+    }
+    Ok(checked)
+}
+
 /// `count` values; a count of 0 ignores the pointer.
 ///
 /// # Safety
@@ -137,7 +164,18 @@ pub(crate) unsafe fn request<'a>(
     count: usize,
 ) -> Checked<Request<'a>> {
     // SAFETY: the caller's promise.
-    let attributes = unsafe { array(attributes, count, ("attributes", "attribute_count")) }?;
+    unsafe { request_named(attributes, count, ("attributes", "attribute_count")) }
+}
+
+/// # Safety
+/// As [`request`].
+unsafe fn request_named<'a>(
+    attributes: *const tidegate_attribute,
+    count: usize,
+    names: PairNames,
+) -> Checked<Request<'a>> {
+    // SAFETY: the caller's promise.
+    let attributes = unsafe { array(attributes, count, names) }?;
     let mut request = Request::new();
     for (index, attribute) in attributes.iter().enumerate() {
         // SAFETY: the caller's promise.

@@ -7,7 +7,6 @@ use engine::{Admission, Decision};
 use crate::attribute::tidegate_attribute;
 use crate::call::hold;
 use crate::decision::tidegate_decision;
-use crate::error::Failure;
 use crate::guard::guard;
 use crate::handle::{self, Out, lend_mut, take_named};
 use crate::limiter::tidegate_limiter;
@@ -33,11 +32,11 @@ pub unsafe extern "C" fn tidegate_measure_begin(
     measure: *mut *mut tidegate_measure,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         hold(limiter, handle::key(key, key_len), decision, (measure, "measure"), |limiter, key| {
-            held(limiter.admit(key, cost)?)
+            limiter.admit(key, cost).map(held)
         })
-    })
+    }
 }
 
 /// As tidegate_measure_begin, of a request with attributes (see tidegate_attribute).
@@ -51,19 +50,19 @@ pub unsafe extern "C" fn tidegate_measure_begin_request(
     measure: *mut *mut tidegate_measure,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         hold(
             limiter,
             handle::request(attributes, attribute_count),
             decision,
             (measure, "measure"),
-            |limiter, request| held(limiter.admit(request, cost)?),
+            |limiter, request| limiter.admit(request, cost).map(held),
         )
-    })
+    }
 }
 
-fn held(admission: Admission) -> Result<(Decision, tidegate_measure), Failure> {
-    Ok((admission.decision(), tidegate_measure(admission)))
+fn held(admission: Admission) -> (Decision, tidegate_measure) {
+    (admission.decision(), tidegate_measure(admission))
 }
 
 /// Begins the time of the measure's own permits anew (`max_hold` in the policy): for requests that last

@@ -4,8 +4,7 @@ use std::ffi::c_void;
 use std::time::Duration;
 
 use crate::attribute::tidegate_attribute;
-use crate::call::change;
-use crate::guard::guard;
+use crate::call::{at, change};
 use crate::handle;
 use crate::limiter::tidegate_limiter;
 use crate::status::tidegate_status;
@@ -22,9 +21,7 @@ pub unsafe extern "C" fn tidegate_reset(
     key_len: usize,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
-        change(limiter, handle::key(key, key_len), |limiter, key| Ok(limiter.reset(key)?))
-    })
+    unsafe { change(limiter, handle::key(key, key_len), |limiter, key| limiter.reset(key)) }
 }
 
 /// As tidegate_reset, at a given time.
@@ -36,11 +33,11 @@ pub unsafe extern "C" fn tidegate_reset_at(
     now_ns: u64,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
-        change(limiter, handle::key(key, key_len), |limiter, key| {
-            Ok(limiter.reset_at(key, handle::now(now_ns)?)?)
+    unsafe {
+        change(limiter, at(handle::key(key, key_len), now_ns), |limiter, (key, now)| {
+            limiter.reset_at(key, now)
         })
-    })
+    }
 }
 
 /// As tidegate_reset, of a request with attributes (see tidegate_attribute).
@@ -51,11 +48,11 @@ pub unsafe extern "C" fn tidegate_reset_request(
     attribute_count: usize,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         change(limiter, handle::request(attributes, attribute_count), |limiter, request| {
-            Ok(limiter.reset(request)?)
+            limiter.reset(request)
         })
-    })
+    }
 }
 
 /// As tidegate_reset_request, at a given time.
@@ -67,15 +64,18 @@ pub unsafe extern "C" fn tidegate_reset_request_at(
     now_ns: u64,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
-        change(limiter, handle::request(attributes, attribute_count), |limiter, request| {
-            Ok(limiter.reset_at(request, handle::now(now_ns)?)?)
-        })
-    })
+    unsafe {
+        change(
+            limiter,
+            at(handle::request(attributes, attribute_count), now_ns),
+            |limiter, (request, now)| limiter.reset_at(request, now),
+        )
+    }
 }
 
 /// Denies all requests of the key for `duration_ns` from now on; 0 lifts the block. Of a request, which
-/// has one attribute for this (such as "ip"): all requests with that attribute.
+/// has one attribute for this (such as "ip"): all requests with that attribute. Of an IPv6 address its
+/// network is blocked, by the policy's `ipv6_prefix`.
 ///
 /// Errors: as tidegate_acquire.
 /// Thread safety: concurrent calls on one limiter are fine.
@@ -87,11 +87,11 @@ pub unsafe extern "C" fn tidegate_block(
     duration_ns: u64,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         change(limiter, handle::key(key, key_len), |limiter, key| {
-            Ok(limiter.block(key, Duration::from_nanos(duration_ns))?)
+            limiter.block(key, Duration::from_nanos(duration_ns))
         })
-    })
+    }
 }
 
 /// As tidegate_block, at a given time.
@@ -104,11 +104,11 @@ pub unsafe extern "C" fn tidegate_block_at(
     now_ns: u64,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
-        change(limiter, handle::key(key, key_len), |limiter, key| {
-            Ok(limiter.block_at(key, Duration::from_nanos(duration_ns), handle::now(now_ns)?)?)
+    unsafe {
+        change(limiter, at(handle::key(key, key_len), now_ns), |limiter, (key, now)| {
+            limiter.block_at(key, Duration::from_nanos(duration_ns), now)
         })
-    })
+    }
 }
 
 /// As tidegate_block, of a request with attributes (see tidegate_attribute).
@@ -120,11 +120,11 @@ pub unsafe extern "C" fn tidegate_block_request(
     duration_ns: u64,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         change(limiter, handle::request(attributes, attribute_count), |limiter, request| {
-            Ok(limiter.block(request, Duration::from_nanos(duration_ns))?)
+            limiter.block(request, Duration::from_nanos(duration_ns))
         })
-    })
+    }
 }
 
 /// As tidegate_block_request, at a given time.
@@ -137,13 +137,13 @@ pub unsafe extern "C" fn tidegate_block_request_at(
     now_ns: u64,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
-        change(limiter, handle::request(attributes, attribute_count), |limiter, request| {
-            Ok(limiter.block_at(
-                request,
-                Duration::from_nanos(duration_ns),
-                handle::now(now_ns)?,
-            )?)
-        })
-    })
+    unsafe {
+        change(
+            limiter,
+            at(handle::request(attributes, attribute_count), now_ns),
+            |limiter, (request, now)| {
+                limiter.block_at(request, Duration::from_nanos(duration_ns), now)
+            },
+        )
+    }
 }

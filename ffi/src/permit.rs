@@ -3,8 +3,7 @@
 use std::ffi::c_void;
 
 use crate::attribute::tidegate_attribute;
-use crate::call::{answer, change};
-use crate::guard::guard;
+use crate::call::{answer, at, change};
 use crate::handle;
 use crate::limiter::tidegate_limiter;
 use crate::status::tidegate_status;
@@ -20,9 +19,7 @@ pub unsafe extern "C" fn tidegate_release(
     key_len: usize,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
-        change(limiter, handle::key(key, key_len), |limiter, key| Ok(limiter.release(key)?))
-    })
+    unsafe { change(limiter, handle::key(key, key_len), |limiter, key| limiter.release(key)) }
 }
 
 /// As tidegate_release, at a given time.
@@ -34,11 +31,11 @@ pub unsafe extern "C" fn tidegate_release_at(
     now_ns: u64,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
-        change(limiter, handle::key(key, key_len), |limiter, key| {
-            Ok(limiter.release_at(key, handle::now(now_ns)?)?)
+    unsafe {
+        change(limiter, at(handle::key(key, key_len), now_ns), |limiter, (key, now)| {
+            limiter.release_at(key, now)
         })
-    })
+    }
 }
 
 /// As tidegate_release, of a request with attributes (see tidegate_attribute).
@@ -49,11 +46,11 @@ pub unsafe extern "C" fn tidegate_release_request(
     attribute_count: usize,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         change(limiter, handle::request(attributes, attribute_count), |limiter, request| {
-            Ok(limiter.release(request)?)
+            limiter.release(request)
         })
-    })
+    }
 }
 
 /// As tidegate_release_request, at a given time.
@@ -65,11 +62,13 @@ pub unsafe extern "C" fn tidegate_release_request_at(
     now_ns: u64,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
-        change(limiter, handle::request(attributes, attribute_count), |limiter, request| {
-            Ok(limiter.release_at(request, handle::now(now_ns)?)?)
-        })
-    })
+    unsafe {
+        change(
+            limiter,
+            at(handle::request(attributes, attribute_count), now_ns),
+            |limiter, (request, now)| limiter.release_at(request, now),
+        )
+    }
 }
 
 /// Begins the time of the oldest permit of every concurrency limit of the key anew (`max_hold` in the
@@ -86,11 +85,11 @@ pub unsafe extern "C" fn tidegate_renew(
     renewed: *mut bool,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         answer(limiter, handle::key(key, key_len), (renewed, "renewed"), |limiter, key| {
-            Ok(limiter.renew(key)?)
+            limiter.renew(key)
         })
-    })
+    }
 }
 
 /// As tidegate_renew, at a given time.
@@ -103,11 +102,14 @@ pub unsafe extern "C" fn tidegate_renew_at(
     renewed: *mut bool,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
-        answer(limiter, handle::key(key, key_len), (renewed, "renewed"), |limiter, key| {
-            Ok(limiter.renew_at(key, handle::now(now_ns)?)?)
-        })
-    })
+    unsafe {
+        answer(
+            limiter,
+            at(handle::key(key, key_len), now_ns),
+            (renewed, "renewed"),
+            |limiter, (key, now)| limiter.renew_at(key, now),
+        )
+    }
 }
 
 /// As tidegate_renew, of a request with attributes (see tidegate_attribute).
@@ -119,14 +121,14 @@ pub unsafe extern "C" fn tidegate_renew_request(
     renewed: *mut bool,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         answer(
             limiter,
             handle::request(attributes, attribute_count),
             (renewed, "renewed"),
-            |limiter, request| Ok(limiter.renew(request)?),
+            |limiter, request| limiter.renew(request),
         )
-    })
+    }
 }
 
 /// As tidegate_renew_request, at a given time.
@@ -139,12 +141,12 @@ pub unsafe extern "C" fn tidegate_renew_request_at(
     renewed: *mut bool,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         answer(
             limiter,
-            handle::request(attributes, attribute_count),
+            at(handle::request(attributes, attribute_count), now_ns),
             (renewed, "renewed"),
-            |limiter, request| Ok(limiter.renew_at(request, handle::now(now_ns)?)?),
+            |limiter, (request, now)| limiter.renew_at(request, now),
         )
-    })
+    }
 }

@@ -3,8 +3,8 @@
 use std::ffi::{c_char, c_void};
 
 use crate::attribute::tidegate_attribute;
-use crate::call::{answer, change};
-use crate::guard::guard;
+use crate::call::{answer, at, change};
+use crate::error::Failure;
 use crate::handle::{self, text_named};
 use crate::limiter::tidegate_limiter;
 use crate::status::tidegate_status;
@@ -24,13 +24,13 @@ pub unsafe extern "C" fn tidegate_assign(
     duration_ns: u64,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         let value = handle::bytes(value, value_len, ("value", "value_len"));
         let duration = handle::timeout(duration_ns);
         change(limiter, value, |limiter, value| {
-            Ok(limiter.assign(value, text_named(plan, "plan")?, duration)?)
+            Ok::<_, Failure>(limiter.assign(value, text_named(plan, "plan")?, duration)?)
         })
-    })
+    }
 }
 
 /// As tidegate_assign, at a given time.
@@ -44,18 +44,13 @@ pub unsafe extern "C" fn tidegate_assign_at(
     now_ns: u64,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         let value = handle::bytes(value, value_len, ("value", "value_len"));
         let duration = handle::timeout(duration_ns);
-        change(limiter, value, |limiter, value| {
-            Ok(limiter.assign_at(
-                value,
-                text_named(plan, "plan")?,
-                duration,
-                handle::now(now_ns)?,
-            )?)
+        change(limiter, at(value, now_ns), |limiter, (value, now)| {
+            Ok::<_, Failure>(limiter.assign_at(value, text_named(plan, "plan")?, duration, now)?)
         })
-    })
+    }
 }
 
 /// Takes back what tidegate_assign gave to this value, for good or for a time.
@@ -69,13 +64,13 @@ pub unsafe extern "C" fn tidegate_unassign(
     value_len: usize,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         let value = handle::bytes(value, value_len, ("value", "value_len"));
         change(limiter, value, |limiter, value| {
             limiter.unassign(value);
-            Ok(())
+            Ok::<_, Failure>(())
         })
-    })
+    }
 }
 
 /// The name of the plan that holds for the key now; "" when the policy has no plans, or the request meets
@@ -91,11 +86,11 @@ pub unsafe extern "C" fn tidegate_plan_of(
     plan: *mut *const c_char,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         answer(limiter, handle::key(key, key_len), (plan, "plan"), |limiter, key| {
-            Ok(c_name(limiter.plan_of(key)))
+            Ok::<_, Failure>(c_name(limiter.plan_of(key)))
         })
-    })
+    }
 }
 
 /// As tidegate_plan_of, of a request with attributes (see tidegate_attribute).
@@ -107,14 +102,54 @@ pub unsafe extern "C" fn tidegate_plan_of_request(
     plan: *mut *const c_char,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         answer(
             limiter,
             handle::request(attributes, attribute_count),
             (plan, "plan"),
-            |limiter, request| Ok(c_name(limiter.plan_of(request))),
+            |limiter, request| Ok::<_, Failure>(c_name(limiter.plan_of(request))),
         )
-    })
+    }
+}
+
+/// As tidegate_plan_of, at a given time.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tidegate_plan_of_at(
+    limiter: *const tidegate_limiter,
+    key: *const c_void,
+    key_len: usize,
+    now_ns: u64,
+    plan: *mut *const c_char,
+) -> tidegate_status {
+    // SAFETY: the header's contract.
+    unsafe {
+        answer(
+            limiter,
+            at(handle::key(key, key_len), now_ns),
+            (plan, "plan"),
+            |limiter, (key, now)| Ok::<_, Failure>(c_name(limiter.plan_of_at(key, now))),
+        )
+    }
+}
+
+/// As tidegate_plan_of_request, at a given time.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tidegate_plan_of_request_at(
+    limiter: *const tidegate_limiter,
+    attributes: *const tidegate_attribute,
+    attribute_count: usize,
+    now_ns: u64,
+    plan: *mut *const c_char,
+) -> tidegate_status {
+    // SAFETY: the header's contract.
+    unsafe {
+        answer(
+            limiter,
+            at(handle::request(attributes, attribute_count), now_ns),
+            (plan, "plan"),
+            |limiter, (request, now)| Ok::<_, Failure>(c_name(limiter.plan_of_at(request, now))),
+        )
+    }
 }
 
 /// A name as C reads it: the engine keeps it for ever, with a NUL byte behind.

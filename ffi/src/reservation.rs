@@ -5,9 +5,8 @@ use std::ffi::c_void;
 use engine::{Decision, Reservation};
 
 use crate::attribute::tidegate_attribute;
-use crate::call::hold;
+use crate::call::{at, hold};
 use crate::decision::tidegate_decision;
-use crate::error::Failure;
 use crate::guard::guard;
 use crate::handle::{self, take, take_named};
 use crate::limiter::tidegate_limiter;
@@ -35,15 +34,15 @@ pub unsafe extern "C" fn tidegate_reserve(
     reservation: *mut *mut tidegate_reservation,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         hold(
             limiter,
             handle::key(key, key_len),
             decision,
             (reservation, "reservation"),
-            |limiter, key| held(limiter.reserve(key, cost)?),
+            |limiter, key| limiter.reserve(key, cost).map(held),
         )
-    })
+    }
 }
 
 /// As tidegate_reserve, at a given time.
@@ -58,15 +57,15 @@ pub unsafe extern "C" fn tidegate_reserve_at(
     reservation: *mut *mut tidegate_reservation,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         hold(
             limiter,
-            handle::key(key, key_len),
+            at(handle::key(key, key_len), now_ns),
             decision,
             (reservation, "reservation"),
-            |limiter, key| held(limiter.reserve_at(key, cost, handle::now(now_ns)?)?),
+            |limiter, (key, now)| limiter.reserve_at(key, cost, now).map(held),
         )
-    })
+    }
 }
 
 /// As tidegate_reserve, of a request with attributes (see tidegate_attribute).
@@ -80,15 +79,15 @@ pub unsafe extern "C" fn tidegate_reserve_request(
     reservation: *mut *mut tidegate_reservation,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         hold(
             limiter,
             handle::request(attributes, attribute_count),
             decision,
             (reservation, "reservation"),
-            |limiter, request| held(limiter.reserve(request, cost)?),
+            |limiter, request| limiter.reserve(request, cost).map(held),
         )
-    })
+    }
 }
 
 /// As tidegate_reserve_request, at a given time.
@@ -103,19 +102,19 @@ pub unsafe extern "C" fn tidegate_reserve_request_at(
     reservation: *mut *mut tidegate_reservation,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         hold(
             limiter,
-            handle::request(attributes, attribute_count),
+            at(handle::request(attributes, attribute_count), now_ns),
             decision,
             (reservation, "reservation"),
-            |limiter, request| held(limiter.reserve_at(request, cost, handle::now(now_ns)?)?),
+            |limiter, (request, now)| limiter.reserve_at(request, cost, now).map(held),
         )
-    })
+    }
 }
 
-fn held(reservation: Reservation) -> Result<(Decision, tidegate_reservation), Failure> {
-    Ok((reservation.decision(), tidegate_reservation(reservation)))
+fn held(reservation: Reservation) -> (Decision, tidegate_reservation) {
+    (reservation.decision(), tidegate_reservation(reservation))
 }
 
 /// Settles a reservation: less than the estimate, and the difference goes back to the limits

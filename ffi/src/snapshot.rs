@@ -5,7 +5,7 @@ use std::ffi::{CString, c_char, c_void};
 use engine::{BucketSnapshot, Method, Snapshot};
 
 use crate::attribute::tidegate_attribute;
-use crate::call::answer;
+use crate::call::{answer, at};
 use crate::error::{Failure, c_text};
 use crate::guard::{guard, guard_value};
 use crate::handle::{self, Growing, OutStruct, give, lend, nanos, take};
@@ -139,11 +139,11 @@ pub unsafe extern "C" fn tidegate_snapshot(
     buckets: *mut *mut tidegate_buckets,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         answer(limiter, handle::key(key, key_len), (buckets, "buckets"), |limiter, key| {
-            Ok(give(limiter.snapshot(key)?.into()))
+            limiter.snapshot(key).map(|found| give(found.into()))
         })
-    })
+    }
 }
 
 /// As tidegate_snapshot, at a given time.
@@ -156,11 +156,14 @@ pub unsafe extern "C" fn tidegate_snapshot_at(
     buckets: *mut *mut tidegate_buckets,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
-        answer(limiter, handle::key(key, key_len), (buckets, "buckets"), |limiter, key| {
-            Ok(give(limiter.snapshot_at(key, handle::now(now_ns)?)?.into()))
-        })
-    })
+    unsafe {
+        answer(
+            limiter,
+            at(handle::key(key, key_len), now_ns),
+            (buckets, "buckets"),
+            |limiter, (key, now)| limiter.snapshot_at(key, now).map(|found| give(found.into())),
+        )
+    }
 }
 
 /// As tidegate_snapshot, of a request with attributes (see tidegate_attribute).
@@ -172,14 +175,14 @@ pub unsafe extern "C" fn tidegate_snapshot_request(
     buckets: *mut *mut tidegate_buckets,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         answer(
             limiter,
             handle::request(attributes, attribute_count),
             (buckets, "buckets"),
-            |limiter, request| Ok(give(limiter.snapshot(request)?.into())),
+            |limiter, request| limiter.snapshot(request).map(|found| give(found.into())),
         )
-    })
+    }
 }
 
 /// As tidegate_snapshot_request, at a given time.
@@ -192,14 +195,16 @@ pub unsafe extern "C" fn tidegate_snapshot_request_at(
     buckets: *mut *mut tidegate_buckets,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         answer(
             limiter,
-            handle::request(attributes, attribute_count),
+            at(handle::request(attributes, attribute_count), now_ns),
             (buckets, "buckets"),
-            |limiter, request| Ok(give(limiter.snapshot_at(request, handle::now(now_ns)?)?.into())),
+            |limiter, (request, now)| {
+                limiter.snapshot_at(request, now).map(|found| give(found.into()))
+            },
         )
-    })
+    }
 }
 
 /// How many buckets there are; 0 for NULL.

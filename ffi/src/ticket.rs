@@ -9,6 +9,7 @@ use engine::{Ticket, Turn};
 use crate::attribute::tidegate_attribute;
 use crate::call::answer;
 use crate::decision::{TIDEGATE_NEVER, tidegate_decision};
+use crate::error::Failure;
 use crate::guard::guard;
 use crate::handle::{self, Out, OutStruct, give, lend_mut, nanos, take};
 use crate::limiter::tidegate_limiter;
@@ -92,15 +93,15 @@ pub unsafe extern "C" fn tidegate_queue(
     ticket: *mut *mut tidegate_ticket,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         answer(limiter, handle::key(key, key_len), (ticket, "ticket"), |limiter, key| {
-            Ok(give(tidegate_ticket::new(
+            Ok::<_, Failure>(give(tidegate_ticket::new(
                 limiter.queue(key, cost, handle::timeout(timeout_ns)),
                 wake,
                 context,
             )))
         })
-    })
+    }
 }
 
 /// As tidegate_queue, of a request with attributes (see tidegate_attribute).
@@ -116,20 +117,20 @@ pub unsafe extern "C" fn tidegate_queue_request(
     ticket: *mut *mut tidegate_ticket,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         answer(
             limiter,
             handle::request(attributes, attribute_count),
             (ticket, "ticket"),
             |limiter, request| {
-                Ok(give(tidegate_ticket::new(
+                Ok::<_, Failure>(give(tidegate_ticket::new(
                     limiter.queue(request, cost, handle::timeout(timeout_ns)),
                     wake,
                     context,
                 )))
             },
         )
-    })
+    }
 }
 
 /// Asks whether it is the ticket's turn. When it is decided, `*poll_after_ns` is 0 and `*decision`

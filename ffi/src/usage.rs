@@ -5,7 +5,7 @@ use std::ffi::{c_char, c_void};
 use engine::UsageReport;
 
 use crate::attribute::tidegate_attribute;
-use crate::call::answer;
+use crate::call::{answer, at};
 use crate::error::Failure;
 use crate::guard::{guard, guard_value};
 use crate::handle::{self, Growing, OutStruct, give, lend, nanos, take};
@@ -126,11 +126,11 @@ pub unsafe extern "C" fn tidegate_usage(
     report: *mut *mut tidegate_usage_report,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         answer(limiter, handle::key(key, key_len), (report, "report"), |limiter, key| {
-            Ok(give(limiter.usage(key, handle::timeout(window_ns))?.into()))
+            limiter.usage(key, handle::timeout(window_ns)).map(|found| give(found.into()))
         })
-    })
+    }
 }
 
 /// As tidegate_usage, at a given time.
@@ -144,13 +144,18 @@ pub unsafe extern "C" fn tidegate_usage_at(
     report: *mut *mut tidegate_usage_report,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
-        answer(limiter, handle::key(key, key_len), (report, "report"), |limiter, key| {
-            Ok(give(
-                limiter.usage_at(key, handle::timeout(window_ns), handle::now(now_ns)?)?.into(),
-            ))
-        })
-    })
+    unsafe {
+        answer(
+            limiter,
+            at(handle::key(key, key_len), now_ns),
+            (report, "report"),
+            |limiter, (key, now)| {
+                limiter
+                    .usage_at(key, handle::timeout(window_ns), now)
+                    .map(|found| give(found.into()))
+            },
+        )
+    }
 }
 
 /// As tidegate_usage, of a request with attributes (see tidegate_attribute).
@@ -163,14 +168,16 @@ pub unsafe extern "C" fn tidegate_usage_request(
     report: *mut *mut tidegate_usage_report,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         answer(
             limiter,
             handle::request(attributes, attribute_count),
             (report, "report"),
-            |limiter, request| Ok(give(limiter.usage(request, handle::timeout(window_ns))?.into())),
+            |limiter, request| {
+                limiter.usage(request, handle::timeout(window_ns)).map(|found| give(found.into()))
+            },
         )
-    })
+    }
 }
 
 /// As tidegate_usage_request, at a given time.
@@ -184,20 +191,18 @@ pub unsafe extern "C" fn tidegate_usage_request_at(
     report: *mut *mut tidegate_usage_report,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         answer(
             limiter,
-            handle::request(attributes, attribute_count),
+            at(handle::request(attributes, attribute_count), now_ns),
             (report, "report"),
-            |limiter, request| {
-                Ok(give(
-                    limiter
-                        .usage_at(request, handle::timeout(window_ns), handle::now(now_ns)?)?
-                        .into(),
-                ))
+            |limiter, (request, now)| {
+                limiter
+                    .usage_at(request, handle::timeout(window_ns), now)
+                    .map(|found| give(found.into()))
             },
         )
-    })
+    }
 }
 
 /// The totals of a report.

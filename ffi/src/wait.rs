@@ -5,15 +5,14 @@ use std::ffi::c_void;
 use crate::attribute::tidegate_attribute;
 use crate::call::decide;
 use crate::decision::tidegate_decision;
-use crate::guard::guard;
 use crate::handle;
 use crate::limiter::tidegate_limiter;
 use crate::status::tidegate_status;
 
 /// Blocks the calling thread until the request is admitted: waiters of a key are served in the
 /// order in which they came. It returns without admission when `timeout_ns` has passed, or at
-/// once when waiting that long cannot help, or when the cost is impossible; `*decision` is the
-/// last answer. TIDEGATE_NEVER: no time limit; 0: only if it is admitted at once.
+/// once when waiting that long cannot help, when the cost is impossible, or when no waiting helps
+/// (block lists of the policy, a limit that denies for want of an attribute); `*decision` is the last answer. TIDEGATE_NEVER: no time limit; 0: only if it is admitted at once.
 ///
 /// Errors: TIDEGATE_ERROR_ARGUMENT, TIDEGATE_ERROR_STORE. A timeout is not an error: `allowed` is
 /// false.
@@ -29,11 +28,11 @@ pub unsafe extern "C" fn tidegate_wait(
     decision: *mut tidegate_decision,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         decide(limiter, handle::key(key, key_len), decision, |limiter, key| {
-            Ok(limiter.wait(key, cost, handle::timeout(timeout_ns))?)
+            limiter.wait(key, cost, handle::timeout(timeout_ns))
         })
-    })
+    }
 }
 
 /// As tidegate_wait, of a request with attributes (see tidegate_attribute).
@@ -47,12 +46,12 @@ pub unsafe extern "C" fn tidegate_wait_request(
     decision: *mut tidegate_decision,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    guard(|| unsafe {
+    unsafe {
         decide(
             limiter,
             handle::request(attributes, attribute_count),
             decision,
-            |limiter, request| Ok(limiter.wait(request, cost, handle::timeout(timeout_ns))?),
+            |limiter, request| limiter.wait(request, cost, handle::timeout(timeout_ns)),
         )
-    })
+    }
 }

@@ -104,6 +104,10 @@ static void null_limiters_of_requests(void)
     BLAMES("limiter", tidegate_wait_request(none, key_k, 1, 1, 0, &d));
     BLAMES("limiter", tidegate_queue_request(none, key_k, 1, 1, 0, NULL, NULL, &ticket));
     BLAMES("limiter", tidegate_plan_of_request(none, key_k, 1, &plan));
+    BLAMES("limiter", tidegate_plan_of_request_at(none, key_k, 1, T0, &plan));
+    BLAMES("limiter", tidegate_plan_of_at(none, "k", 1, T0, &plan));
+    BLAMES("limiter", tidegate_acquire_many_request(none, NULL, NULL, 0, 1, &d));
+    BLAMES("limiter", tidegate_acquire_many_request_at(none, NULL, NULL, 0, 1, T0, &d));
     BLAMES("limiter", tidegate_renew(none, "k", 1, &renewed));
     BLAMES("limiter", tidegate_renew_at(none, "k", 1, T0, &renewed));
     BLAMES("limiter", tidegate_plan_of(none, "k", 1, &plan));
@@ -154,6 +158,7 @@ static void attributes(void)
 
 static void requests_and_plans(void)
 {
+    const char *plan = NULL;
     const uint64_t beyond = UINT64_C(1) << 62;
     tidegate_decision d = TIDEGATE_DECISION_INIT;
     tidegate_reservation *reservation = NULL;
@@ -179,6 +184,10 @@ static void requests_and_plans(void)
     BLAMES("renewed", tidegate_renew(limiter, "k", 1, NULL));
     BLAMES("renewed", tidegate_renew_request_at(limiter, key_k, 1, T0, NULL));
     BLAMES("plan", tidegate_plan_of(limiter, "k", 1, NULL));
+    BLAMES("plan", tidegate_plan_of_at(limiter, "k", 1, T0, NULL));
+    BLAMES("plan", tidegate_plan_of_request_at(limiter, key_k, 1, T0, NULL));
+    BLAMES("now_ns", tidegate_plan_of_at(limiter, "k", 1, UINT64_C(1) << 62, &plan));
+    BLAMES("now_ns", tidegate_plan_of_request_at(limiter, key_k, 1, UINT64_C(1) << 62, &plan));
     BLAMES("key", tidegate_plan_of(limiter, NULL, 1, NULL));
     BLAMES("report", tidegate_usage(limiter, "k", 1, 1, NULL));
     BLAMES("usage", tidegate_usage(limiter, "k", 1, 1, &report));
@@ -560,6 +569,27 @@ static void batches(void)
     BLAMES("key_lens", tidegate_acquire_many(limiter, keys, lens, 2, 1, d));
     CHECK(strstr(tidegate_last_error(), "key_lens: [1] ") != NULL);
     CHECK_U64(d[0].allowed, false); /* nothing was written either */
+
+    /* The same of requests. */
+    {
+        const tidegate_attribute nameless[] = {{NULL, "k", 1}};
+        const tidegate_attribute *requests[] = {key_k, key_k, NULL};
+        size_t counts[] = {1, 1, 0};
+        BLAMES("requests", tidegate_acquire_many_request(limiter, NULL, counts, 3, 1, d));
+        BLAMES("attribute_counts", tidegate_acquire_many_request(limiter, requests, NULL, 3, 1, d));
+        BLAMES("decisions", tidegate_acquire_many_request(limiter, requests, counts, 3, 1, NULL));
+        BLAMES("now_ns", tidegate_acquire_many_request_at(limiter, requests, counts, 3, 1, beyond, d));
+        counts[2] = 1;
+        BLAMES("requests", tidegate_acquire_many_request(limiter, requests, counts, 3, 1, d));
+        CHECK_TEXT(tidegate_last_error(), "requests: [2] is NULL; give a valid pointer");
+        requests[2] = nameless;
+        BLAMES("attributes", tidegate_acquire_many_request_at(limiter, requests, counts, 3, 1, T0, d));
+        counts[1] = SIZE_MAX;
+        BLAMES("attribute_counts", tidegate_acquire_many_request(limiter, requests, counts, 2, 1, d));
+        BLAMES("count", tidegate_acquire_many_request(limiter, requests, counts, SIZE_MAX, 1, d));
+        CHECK_OK(tidegate_acquire_many_request(limiter, NULL, NULL, 0, 1, NULL));
+        CHECK_U64(d[0].allowed, false);
+    }
 
     /* More than memory holds, of keys and, where a decision is larger, of decisions. */
     BLAMES("count", tidegate_acquire_many(limiter, keys, lens, SIZE_MAX, 1, d));

@@ -279,6 +279,32 @@ static void held_and_waited_for(void)
     end();
 }
 
+/* Many requests in one call: each with its own decision, at one moment. */
+static void batches(void)
+{
+    const tidegate_attribute *requests[] = {write_configs, read_configs, write_configs};
+    size_t counts[] = {3, 3, 3};
+    tidegate_decision d[3] = {TIDEGATE_DECISION_INIT};
+    begin();
+    CHECK_OK(tidegate_acquire_many_request(limiter, requests, counts, 3, 1, d));
+    CHECK(d[0].allowed && d[1].allowed && !d[2].allowed);
+    CHECK_TEXT(d[2].limit_name, "writes");
+    CHECK_U64(LEFT("account"), 98);
+    CHECK_OK(tidegate_acquire_many_request_at(limiter, requests, counts, 3, 1, T0 + 3600 * SECOND, d));
+    CHECK(d[0].allowed && d[1].allowed && !d[2].allowed);
+
+    /* Decided up to the first that the policy refuses; no decision is written. */
+    counts[2] = 1;
+    memset(d, 0, sizeof d);
+    d[0].struct_size = sizeof d[0];
+    CHECK(tidegate_acquire_many_request(limiter, requests + 1, counts + 1, 2, 1, d)
+          == TIDEGATE_ERROR_ARGUMENT);
+    CHECK_TEXT(tidegate_last_error_field(), "account");
+    CHECK(!d[0].allowed && d[1].struct_size == 0);
+    CHECK_OK(tidegate_acquire_many_request(limiter, requests, counts, 0, 1, NULL));
+    end();
+}
+
 static void check_plan(const char *expected)
 {
     const char *plan = NULL;
@@ -301,6 +327,12 @@ static void plans(void)
     check_plan("starter");
     CHECK_OK(tidegate_clock_advance(manual, 10 * SECOND));
     check_plan("pro"); /* for good again */
+    CHECK_OK(tidegate_plan_of_request_at(limiter, read_configs, 3, T0 + 9 * SECOND, &plan));
+    CHECK_TEXT(plan, "starter");
+    CHECK_OK(tidegate_plan_of_request_at(limiter, read_configs, 3, T0 + 10 * SECOND, &plan));
+    CHECK_TEXT(plan, "pro");
+    CHECK_OK(tidegate_plan_of_at(limiter, "k1", 2, T0, &plan));
+    CHECK_TEXT(plan, "starter");
     CHECK_OK(tidegate_unassign(limiter, "acme", 4));
     check_plan("starter");
     CHECK(tidegate_assign(limiter, "acme", 4, "gold", TIDEGATE_NEVER) == TIDEGATE_ERROR_ARGUMENT);
@@ -457,6 +489,32 @@ static void secrets(void)
     CHECK_TEXT(line, "");
 }
 
+/* A measure of a policy without permits has none to renew. */
+static void nothing_to_renew(void)
+{
+    tidegate_measure *measure = NULL;
+    tidegate_decision d = TIDEGATE_DECISION_INIT;
+    bool renewed = true;
+    limiter = limiter_of("9/minute", NULL);
+    CHECK_OK(tidegate_measure_begin(limiter, "a", 1, 1, &d, &measure));
+    CHECK_OK(tidegate_measure_renew(measure, &renewed));
+    CHECK(!renewed);
+    CHECK_OK(tidegate_measure_end(measure));
+    tidegate_limiter_free(limiter);
+}
+
+/* A policy with secrets is read from its file; what is none of them lets nobody pass. */
+static void secrets_of_an_example(void)
+{
+    const tidegate_attribute dev[] = {ATTRIBUTE("ip", "192.0.2.1"), ATTRIBUTE("route", "GET /"),
+                                ATTRIBUTE("dev_key", "open sesame")};
+    tidegate_decision d = TIDEGATE_DECISION_INIT;
+    CHECK_OK(tidegate_limiter_new_from_file(EXAMPLES "platform.toml", NULL, &limiter));
+    CHECK_OK(tidegate_acquire_request(limiter, dev, 3, 1, &d));
+    CHECK_U64(d.reason, TIDEGATE_REASON_OK);
+    tidegate_limiter_free(limiter);
+}
+
 typedef struct {
     unsigned calls;
     uint64_t used, capacity, threshold;
@@ -577,10 +635,13 @@ int main(int argc, char **argv)
     charges_and_the_operators_hand();
     permits_of_keys();
     held_and_waited_for();
+    batches();
     plans();
     reports_of_use();
     http();
     secrets();
+    secrets_of_an_example();
+    nothing_to_renew();
     alerts();
     watches(argc > 1 ? argv[1] : ".");
     return result("requests");

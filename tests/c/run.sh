@@ -11,7 +11,8 @@ lib=$stage$prefix/lib
 include=$stage$prefix/include
 CC=${CC:-cc}
 CXX=${CXX:-c++}
-strict=(-Wall -Wextra -Wpedantic -Werror -D_POSIX_C_SOURCE=200809L -g -O1)
+strict=(-Wall -Wextra -Wpedantic -Werror -D_POSIX_C_SOURCE=200809L -g -O1
+    "-DEXAMPLES=\"$root/examples/policies/\"")
 programs="$build/programs"
 rm -rf "$programs"
 mkdir -p "$programs"

@@ -110,6 +110,7 @@ planned.tryAcquire({ key: 'a' }) satisfies boolean
 planned.acquireMany(['a', request]) satisfies Decision[]
 planned.renew(request) satisfies boolean
 planned.planOf(request) satisfies string | null
+planned.planOfAt(request, 0n) satisfies string | null
 planned.assign('acme', 'pro', { durationMs: 5 })
 planned.assignAt('acme', 'pro', null, 5n)
 planned.unassign(Buffer.from('acme'))

@@ -76,7 +76,9 @@ class Decision:
         """str: The name of the limit, block or exemption; empty for a blocked key."""
     @property
     def plan(self) -> str | None:
-        """str or None: The plan that the limit belongs to; None when it belongs to none."""
+        """str or None: The request's plan, whichever of its limits answers; None where no limit
+        answers, or the policy has no plans.
+        """
     @property
     def method(self) -> str:
         """str: What the limit counts: `count`, `latency` or `concurrency`."""
@@ -408,7 +410,8 @@ class Limiter:
         Parameters
         ----------
         key : str, bytes or mapping
-            Who is blocked; a mapping has one attribute, such as an `ip`.
+            Who is blocked; a mapping has one attribute, such as an `ip`: of an IPv6 address its
+            network, by the policy's `ipv6_prefix`.
         duration : float, int or timedelta
             Seconds from now; 0 lifts the block.
         duration_ns : int
@@ -468,13 +471,15 @@ class Limiter:
         value : str or bytes
             As for `assign`; one without a plan is no error.
         """
-    def plan_of(self, request: _Key) -> str | None:
+    def plan_of(self, request: _Key, *, now_ns: int | None = None) -> str | None:
         """The name of the plan that holds for a request now.
 
         Parameters
         ----------
         request : str, bytes or mapping
             As `key` of `acquire`.
+        now_ns : int, optional
+            As for `acquire`.
 
         Returns
         -------
@@ -816,7 +821,9 @@ class Alert:
         """str: Name of the limit."""
     @property
     def plan(self) -> str | None:
-        """str or None: The plan that the limit belongs to; None when it belongs to none."""
+        """str or None: The request's plan, also of a limit of every plan; None where the policy has
+        none.
+        """
     @property
     def method(self) -> str:
         """str: `count`, `latency` or `concurrency`."""
@@ -835,7 +842,8 @@ class Alert:
     @property
     def request(self) -> dict[str, str | bytes]:
         """dict of str to str or bytes: The attributes of the request that passed it (of a plain
-        key: `key`); bytes where a value is no UTF-8. A new dict each time.
+        key: `key`); bytes where a value is no UTF-8. A new dict each time. The `repr` of an
+        alert shows its names alone: values may be secrets.
         """
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...

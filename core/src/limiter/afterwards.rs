@@ -1,14 +1,14 @@
-//! What is charged or given back when a request is done, and the operator's hand.
+//! What is charged or given back when a request is done, and records that are filled again.
 
 use std::time::Duration;
 
 use super::Limiter;
 use crate::clock::Moment;
 use crate::error::Result;
-use crate::plan::{Notes, Payment, Plan};
+use crate::plan::{Asked, Notes, Payment, Plan, Renewal};
 use crate::rate::Method;
 use crate::request::Subject;
-use crate::rules::{Strictness, tag_of_attribute};
+use crate::rules::Strictness;
 use crate::time::{Timestamp, nanos};
 
 impl Limiter {
@@ -100,12 +100,12 @@ impl Limiter {
     ) -> Result<()> {
         self.with_records(subject, at, strictness, |asked| {
             notes.clear();
-            let mut changed = false;
-            for asked in asked.iter_mut().filter(|asked| asked.met) {
-                changed |= asked.alter(|plan, words| plan.charge(words, at, method, units, notes));
-            }
             // A record that another plan has, and to which this one charges nothing, stays as it is.
-            changed
+            alter_each(asked, |met, plan, words| {
+                if met {
+                    plan.charge(words, at, method, units, notes);
+                }
+            })
         })
     }
 
@@ -154,13 +154,13 @@ impl Limiter {
         Ok(())
     }
 
-    /// Begins the time of the oldest permit of every concurrency limit anew (`max_hold` in the policy); false when none
-    /// is out any more. An [`Admission`](crate::Admission) knows which permit is its own.
+    /// Begins the time of the oldest permit of every concurrency limit anew (`max_hold` in the policy); false when one
+    /// has none out any more. An [`Admission`](crate::Admission) knows which permit is its own.
     ///
     /// # Errors
     /// As [`acquire`](Limiter::acquire).
     pub fn renew(&self, subject: impl Subject) -> Result<bool> {
-        self.renew_in(&subject, self.moment())
+        self.renew_permits(&subject, self.moment(), None)
     }
 
     /// As [`renew`](Limiter::renew), at an explicit time.
@@ -168,19 +168,35 @@ impl Limiter {
     /// # Errors
     /// As [`acquire`](Limiter::acquire).
     pub fn renew_at(&self, subject: impl Subject, now: Timestamp) -> Result<bool> {
-        self.renew_in(&subject, now.into())
+        self.renew_permits(&subject, now.into(), None)
     }
 
-    fn renew_in(&self, subject: &impl Subject, at: Moment) -> Result<bool> {
-        let (mut all, mut changed) = (true, false);
-        self.with_records(subject, at, Strictness::Strict, |asked| {
-            (all, changed) = (true, false);
-            for asked in asked {
-                changed |= asked.alter(|plan, words| all &= plan.renew(words, at, None));
+    /// Begins the time of the receipt's own permits anew, or of the oldest; false when one of them is not out any more, or
+    /// the receipt has none.
+    pub(crate) fn renew_permits(
+        &self,
+        subject: &impl Subject,
+        at: Moment,
+        receipt: Option<&mut [Payment]>,
+    ) -> Result<bool> {
+        let strictness = match receipt {
+            None => Strictness::Strict,
+            Some(_) => Strictness::Giving,
+        };
+        let (mut marked, mut renewal) = (receipt.as_deref().map(<[_]>::to_vec), Renewal::default());
+        self.with_records(subject, at, strictness, |asked| {
+            renewal = Renewal::default();
+            if let Some((marked, receipt)) = marked.as_mut().zip(receipt.as_deref()) {
+                marked.copy_from_slice(receipt);
             }
-            changed
+            alter_each(asked, |_, plan, words| {
+                plan.renew(words, at, marked.as_deref_mut(), &mut renewal);
+            })
         })?;
-        Ok(all)
+        if let Some((marked, receipt)) = marked.zip(receipt) {
+            receipt.copy_from_slice(&marked);
+        }
+        Ok(renewal.is_whole() && (strictness == Strictness::Strict || renewal.has_any()))
     }
 
     /// Fills every count and latency bucket of the key (of a request: of all records that it has with the attributes
@@ -201,41 +217,8 @@ impl Limiter {
     }
 
     fn reset_in(&self, subject: &impl Subject, at: Moment) -> Result<()> {
-        // Also of a block that is over: times may go back.
-        subject.ask(|request| {
-            for (name, value) in request.attributes() {
-                self.0.blocks.set(tag_of_attribute(&self.0.hasher, name, value), at, 0);
-            }
-        });
+        self.lift_blocks(subject, at);
         self.change(subject, at, Strictness::Lenient, |plan, words| plan.reset(words))?;
-        self.wake(subject);
-        Ok(())
-    }
-
-    /// Denies the key, or all requests with the one attribute that is given, everything for `duration` from now; zero
-    /// lifts a block.
-    ///
-    /// # Errors
-    /// As [`acquire`](Limiter::acquire).
-    pub fn block(&self, subject: impl Subject, duration: Duration) -> Result<()> {
-        self.block_in(&subject, self.moment(), duration)
-    }
-
-    /// As [`block`](Limiter::block), at an explicit time.
-    ///
-    /// # Errors
-    /// As [`acquire`](Limiter::acquire).
-    pub fn block_at(
-        &self,
-        subject: impl Subject,
-        duration: Duration,
-        now: Timestamp,
-    ) -> Result<()> {
-        self.block_in(&subject, now.into(), duration)
-    }
-
-    fn block_in(&self, subject: &impl Subject, at: Moment, duration: Duration) -> Result<()> {
-        self.0.blocks.set(self.tag_of_block(subject)?, at, nanos(duration));
         self.wake(subject);
         Ok(())
     }
@@ -263,43 +246,38 @@ impl Limiter {
         let mut notes = Notes::default();
         self.with_records(subject, at, Strictness::Giving, |asked| {
             notes.clear();
-            let mut changed = false;
-            for asked in asked {
-                let met = asked.met;
-                changed |= asked.alter(|plan, words| {
-                    if met {
-                        plan.charge(words, at, Method::Latency, elapsed, &mut notes);
-                    }
-                    plan.release_receipt(words, at, receipt);
-                });
-            }
-            changed
+            alter_each(asked, |met, plan, words| {
+                if met {
+                    plan.charge(words, at, Method::Latency, elapsed, &mut notes);
+                }
+                plan.release_receipt(words, at, receipt);
+            })
         })?;
         self.wake(subject);
         self.tell(&notes, subject);
         Ok(())
     }
 
-    /// Begins the time of the permits of a receipt anew.
-    pub(crate) fn renew_receipt(
+    /// Changes a subject's records. What the store has no place for has nothing to change, nor has what is exempt (unless
+    /// it gives back).
+    pub(crate) fn change(
         &self,
         subject: &impl Subject,
         at: Moment,
-        receipt: &mut [Payment],
-    ) -> Result<bool> {
-        let (mut all, mut renewed) = (false, receipt.to_vec());
-        self.with_records(subject, at, Strictness::Giving, |asked| {
-            renewed.copy_from_slice(receipt);
-            all = true;
-            let mut changed = false;
-            for asked in asked {
-                changed |= asked.alter(|plan, words| {
-                    all &= plan.renew(words, at, Some(&mut renewed));
-                });
-            }
-            changed
-        })?;
-        receipt.copy_from_slice(&renewed);
-        Ok(all)
+        strictness: Strictness,
+        mut change: impl FnMut(&Plan, &mut [u64]),
+    ) -> Result<()> {
+        self.with_records(subject, at, strictness, |asked| {
+            alter_each(asked, |_, plan, words| change(plan, words))
+        })
     }
+}
+
+/// Changes one record after the other; `change` is told whether the request meets its limits. Has anything changed? A
+/// record that another plan has, and in which this one changes nothing, stays as it is.
+fn alter_each(asked: &mut [Asked<'_>], mut change: impl FnMut(bool, &Plan, &mut [u64])) -> bool {
+    asked.iter_mut().fold(false, |changed, asked| {
+        let met = asked.met;
+        asked.alter(|plan, words| change(met, plan, words)) || changed
+    })
 }

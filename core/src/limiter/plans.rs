@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::plan::Asked;
 use crate::rate::Method;
 use crate::request::Subject;
-use crate::rules::Strictness;
+use crate::rules::{Given, Rules, Strictness};
 use crate::time::{Timestamp, nanos};
 
 /// What a subject used, from [`Limiter::usage`].
@@ -81,10 +81,12 @@ impl Limiter {
         duration: Option<Duration>,
         at: Moment,
     ) -> Result<()> {
-        {
+        let value = {
             let visit = self.0.lanes.enter();
             match self.0.engines.engine(&visit).rules() {
-                Some(rules) if rules.plan_named(plan.as_bytes()).is_some() => {}
+                Some(rules) if rules.plan_named(plan.as_bytes()).is_some() => {
+                    rules.assignee(value)?
+                }
                 Some(rules) => return Err(rules.no_plan(Some(plan.as_bytes()))),
                 None => {
                     return Err(Error::argument(
@@ -94,17 +96,59 @@ impl Limiter {
                     ));
                 }
             }
-        }
+        };
         let until = duration.map(|duration| at.after(nanos(duration)).now.as_nanos());
-        self.0.assignments.set(value, plan, until, at);
+        self.0.assignments.set(&value, plan, until, at);
         self.0.waiters.wake_heads();
         Ok(())
     }
 
     /// Takes back what was assigned to this value, for good or for a time.
     pub fn unassign(&self, value: impl AsRef<[u8]>) {
-        self.0.assignments.clear(value.as_ref());
+        let value = value.as_ref();
+        {
+            let visit = self.0.lanes.enter();
+            let rules = self.0.engines.engine(&visit).rules();
+            // What is no address was assigned nothing, unless the policy spoke of another attribute then.
+            let known = rules.and_then(|rules| rules.assignee(value).ok());
+            self.0.assignments.clear(known.as_deref().unwrap_or(value));
+        }
         self.0.waiters.wake_heads();
+    }
+
+    /// The request's plan; none where the policy has none, or the request meets no plan.
+    #[must_use]
+    pub fn plan_of(&self, subject: impl Subject) -> Option<&'static str> {
+        self.plan_of_in(&subject, self.moment())
+    }
+
+    /// As [`plan_of`](Limiter::plan_of), at an explicit time.
+    #[must_use]
+    pub fn plan_of_at(&self, subject: impl Subject, now: Timestamp) -> Option<&'static str> {
+        self.plan_of_in(&subject, now.into())
+    }
+
+    fn plan_of_in(&self, subject: &impl Subject, at: Moment) -> Option<&'static str> {
+        self.reading(subject, |rules, given| {
+            let variant = rules.variant(given, &self.0.assignments, at).ok()?;
+            rules.plan_name(variant)
+        })
+    }
+
+    /// Nanoseconds until the plan ends that a subject was assigned for a time; `None`: it has none such.
+    pub(crate) fn plan_ends_after(&self, subject: &impl Subject, at: Moment) -> Option<u64> {
+        self.reading(subject, |rules, given| rules.plan_ends_after(given, &self.0.assignments, at))
+    }
+
+    /// What the rules make of a request, where there are rules and it is one that they can read.
+    fn reading<T>(
+        &self,
+        subject: &impl Subject,
+        make: impl FnOnce(&Rules, &Given<'_>) -> Option<T>,
+    ) -> Option<T> {
+        let visit = self.0.lanes.enter();
+        let rules = self.0.engines.engine(&visit).rules()?;
+        subject.ask(|request| make(rules, &rules.read(request, Strictness::Strict).ok()?))
     }
 
     /// What a subject used in the last `window` (default, and at most: that of `[usage]` in the policy), by kind of call.
@@ -171,7 +215,7 @@ impl Limiter {
     /// The count limit of the longest window.
     fn longest(&self, subject: &impl Subject, at: Moment) -> Result<Option<UsageLimit>> {
         let mut longest = None;
-        self.with_records(subject, at, Strictness::Lenient, |asked| {
+        self.look(&self.0.lanes.enter(), subject, at, Strictness::Lenient, |asked| {
             let limits = asked.iter().flat_map(|Asked { plan, words, .. }| {
                 plan.limits.iter().map(move |limit| (limit, &**words))
             });
@@ -187,7 +231,6 @@ impl Limiter {
                     utilization_permille: (used / u128::from(quota.max(1))) as u64,
                 }
             });
-            false
         })?;
         Ok(longest)
     }

@@ -10,8 +10,8 @@ use crate::lanes::Visit;
 use crate::options::OnFull;
 use crate::plan::{Asked, Notes, Plan, decide};
 use crate::policy::KEY;
-use crate::request::{Request, Subject};
-use crate::rules::{Given, Parts, Rules, Strictness, tag_of_attribute};
+use crate::request::Subject;
+use crate::rules::{Given, Parts, Rules, Strictness};
 use crate::store::MAX_WORDS;
 use crate::sync::{Ordering, spin};
 use crate::terms::Terms;
@@ -81,7 +81,10 @@ impl Limiter {
             Outcome::Done => {}
             Outcome::Spared => self.saturated(),
             Outcome::Decided(decided) => *decision = decided,
-            Outcome::Full => *decision = self.decide_full(visit, subject, at, cost)?,
+            Outcome::Full => {
+                self.saturated();
+                *decision = self.decide_full(visit, subject, at, cost)?;
+            }
         }
         Ok(())
     }
@@ -102,21 +105,13 @@ impl Limiter {
         at: Moment,
         cost: u64,
     ) -> Result<Decision> {
-        self.saturated();
         let mut seen = Decision::NONE;
-        let mut look = |asked: &mut [Asked<'_>]| {
+        let strictness = Strictness::Strict;
+        let decided = self.look(visit, subject, at, strictness, |asked| {
             foretell(asked, at, cost, &mut seen);
-            false
-        };
-        let manner = Manner { spare: true, ..self.asking() };
-        match self.among_records(visit, subject, at, manner, &mut look)? {
-            Outcome::Done | Outcome::Spared => {}
-            Outcome::Decided(decision) => return Ok(decision),
-            // A policy about keys alone: there is no other record.
-            Outcome::Full => {
-                let plan = self.0.engines.engine(visit).plan();
-                look(&mut [Asked::new(plan, &mut [0; MAX_WORDS])]);
-            }
+        })?;
+        if let Some(decision) = decided {
+            return Ok(decision);
         }
         Ok(match self.0.on_full {
             OnFull::Allow => seen,
@@ -147,11 +142,7 @@ impl Limiter {
             false
         })?;
         match outcome {
-            Outcome::Done => Ok(decision),
-            Outcome::Spared => {
-                self.saturated();
-                Ok(decision)
-            }
+            Outcome::Done | Outcome::Spared => Ok(decision),
             Outcome::Decided(decision) => Ok(decision),
             Outcome::Full => self.decide_full(&visit, subject, at, cost),
         }
@@ -175,24 +166,6 @@ impl Limiter {
         self.0.engines.engine(&self.0.lanes.enter()).is_concurrency(limit)
     }
 
-    /// Changes a subject's records. What the store has no place for has nothing to change, nor has what is exempt (unless
-    /// it gives back).
-    pub(crate) fn change(
-        &self,
-        subject: &impl Subject,
-        at: Moment,
-        strictness: Strictness,
-        mut change: impl FnMut(&Plan, &mut [u64]),
-    ) -> Result<()> {
-        self.with_records(subject, at, strictness, |asked| {
-            let mut changed = false;
-            for asked in asked {
-                changed |= asked.alter(&mut change);
-            }
-            changed
-        })
-    }
-
     /// Runs `change` on all records of a subject; they are kept when it says so.
     pub(super) fn with_records(
         &self,
@@ -210,7 +183,34 @@ impl Limiter {
         Ok(())
     }
 
-    /// The same inside.
+    /// Shows all records of a subject, that of a key never seen where the store has none and no place for one. Nothing
+    /// changes, and nothing is counted. Else the answer that the request gets whatever its records say.
+    pub(super) fn look(
+        &self,
+        visit: &Visit<'_>,
+        subject: &impl Subject,
+        at: Moment,
+        strictness: Strictness,
+        mut show: impl FnMut(&[Asked<'_>]),
+    ) -> Result<Option<Decision>> {
+        let manner = Manner { strictness, spare: true, units: 0 };
+        let outcome = self.among_records(visit, subject, at, manner, |asked| {
+            show(asked);
+            false
+        })?;
+        match outcome {
+            Outcome::Done | Outcome::Spared => Ok(None),
+            Outcome::Decided(decision) => Ok(Some(decision)),
+            // A policy about keys alone: there is no other record.
+            Outcome::Full => {
+                let plan = self.0.engines.engine(visit).plan();
+                show(&[Asked::new(plan, &mut [0; MAX_WORDS])]);
+                Ok(None)
+            }
+        }
+    }
+
+    /// As [`Limiter::with_records`], inside; what that counts is left to the caller.
     fn among_records(
         &self,
         visit: &Visit<'_>,
@@ -226,8 +226,8 @@ impl Limiter {
                 let done = match engine.rules() {
                     None => {
                         let tag = match self.plain_tag(subject) {
-                            // Without a key there is no record that anything can come back to.
-                            Err(_) if strictness == Strictness::Giving => return Ok(Outcome::Done),
+                            // Without a key there is no record to show, nor one that anything can come back to.
+                            Err(_) if strictness != Strictness::Strict => return Ok(Outcome::Done),
                             tag => tag?,
                         };
                         let pressure = self.pressure();
@@ -341,58 +341,6 @@ impl Limiter {
             // Records are shared by subjects of several queues.
             _ => self.0.waiters.wake_heads(),
         }
-    }
-
-    fn blocked(&self, subject: &impl Subject, at: Moment) -> Option<Decision> {
-        match self.blocked_for(subject, at) {
-            0 => None,
-            left => Some(Decision::blocked(left, at.wall.as_nanos())),
-        }
-    }
-
-    /// Nanoseconds for which the operator blocks one of the subject's attributes.
-    pub(super) fn blocked_for(&self, subject: &impl Subject, at: Moment) -> u64 {
-        if !self.0.blocks.any(at) {
-            return 0;
-        }
-        subject.ask(|request| {
-            let left = |(name, value): (&str, &[u8])| {
-                self.0.blocks.left(tag_of_attribute(&self.0.hasher, name, value), at)
-            };
-            request.attributes().map(left).max().unwrap_or(0)
-        })
-    }
-
-    /// The tag of a subject that is to be blocked: a key, or the one attribute of a request.
-    pub(super) fn tag_of_block(&self, subject: &impl Subject) -> Result<u64> {
-        subject.ask(|request| {
-            let mut attributes = request.attributes();
-            match (attributes.next(), attributes.next()) {
-                (Some((name, value)), None) => Ok(tag_of_attribute(&self.0.hasher, name, value)),
-                _ => Err(Error::argument(
-                    "request",
-                    format!(
-                        "a block is of one attribute, the request has {}",
-                        request.attributes().count()
-                    ),
-                    "give one, such as {\"ip\": \"203.0.113.9\"}, and block once for each",
-                )),
-            }
-        })
-    }
-
-    /// The request's plan; none where the policy has none, or the request meets no plan.
-    #[must_use]
-    pub fn plan_of(&self, subject: impl Subject) -> Option<&'static str> {
-        let visit = self.0.lanes.enter();
-        let engine: &Engine = self.0.engines.engine(&visit);
-        let rules = engine.rules()?;
-        let at = self.moment();
-        subject.ask(|request: &Request<'_>| {
-            let given = rules.read(request, Strictness::Strict).ok()?;
-            let variant = rules.variant(&given, &self.0.assignments, at).ok()?;
-            rules.plan_name(variant)
-        })
     }
 }
 

@@ -98,7 +98,7 @@ impl Limiter {
 
     /// Blocks the calling thread until the request is admitted: first come, first served among those who wait for
     /// the key. Returns a denial when `timeout` has passed or cannot be kept, and at once when the
-    /// cost is impossible. Nothing is debited before it is admitted.
+    /// cost is impossible, or when the policy's block lists or a missing attribute deny. Nothing is debited before it is admitted.
     ///
     /// # Errors
     /// As [`acquire`](Limiter::acquire).

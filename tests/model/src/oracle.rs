@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use crate::bucket::{Mark, State};
 use crate::policy::{Method, Policy, Terms};
-use crate::request::{Request, Subject};
+use crate::request::{Request, Subject, address, known_by};
 use crate::{Time, Units};
 use limit::Limit;
 use scopes::{
@@ -133,6 +133,11 @@ impl Assigned {
     }
 }
 
+/// Is a block of one of the request's attributes?
+fn is_of((name, known, bits, _): &(String, Vec<u8>, u32, Time), request: &Request) -> bool {
+    request.key_part(name, *bits).is_some_and(|part| part == *known)
+}
+
 /// The last time that the engine knows: blocks beyond it end there.
 const LAST: Time = (1 << 62) - 1;
 
@@ -142,9 +147,10 @@ pub struct Oracle {
     policy: Policy,
     scopes: Vec<Scope>,
     records: HashMap<(Identity, Vec<Vec<u8>>), Record>,
-    /// Until when the operator blocks an attribute's value.
-    blocks: HashMap<(String, Vec<u8>), Time>,
-    assignments: HashMap<Vec<u8>, Assigned>,
+    /// What the operator blocks: attribute, by what its value is known under which `ipv6_prefix`, until when.
+    blocks: Vec<(String, Vec<u8>, u32, Time)>,
+    /// By what a value is known; as that of a client with an address, or of anything else.
+    assignments: HashMap<(bool, Vec<u8>), Assigned>,
     /// By value of `plan_by`.
     used: HashMap<Vec<u8>, Vec<usage::Use>>,
     alerts: Vec<Alert>,
@@ -159,7 +165,7 @@ impl Oracle {
             policy: policy.clone(),
             scopes: Vec::new(),
             records: HashMap::new(),
-            blocks: HashMap::new(),
+            blocks: Vec::new(),
             assignments: HashMap::new(),
             used: HashMap::new(),
             alerts: Vec::new(),
@@ -183,6 +189,12 @@ impl Oracle {
 
     // --- decisions -----------------------------------------------------------------------------
 
+    /// How long an attribute is blocked yet.
+    fn blocked_for(&self, request: &Request, at: Time) -> Time {
+        let blocks = self.blocks.iter().filter(|block| is_of(block, request));
+        blocks.map(|(.., until)| (until - at).max(0)).max().unwrap_or(0)
+    }
+
     /// Decides; what it noted on the way is not kept yet.
     fn decision(
         &self,
@@ -190,10 +202,7 @@ impl Oracle {
         at: Time,
         cost: Units,
     ) -> Result<decide::Decided, Refused> {
-        let left = |attribute: &(String, Vec<u8>)| {
-            (self.blocks.get(attribute).copied().unwrap_or(0) - at).max(0)
-        };
-        let left = request.attributes().iter().map(left).max().unwrap_or(0);
+        let left = self.blocked_for(request, at);
         if left > 0 {
             let blocked = Answer::without_limit("blocked", "", Some(left), at);
             return Ok(decide::Decided::alone(Answer { reset_after: Some(left), ..blocked }));
@@ -415,9 +424,7 @@ impl Oracle {
 
     pub fn reset_at(&mut self, subject: impl Subject, at: Time) {
         let request = subject.request();
-        for attribute in request.attributes() {
-            self.blocks.remove(attribute);
-        }
+        self.blocks.retain(|block| !is_of(block, &request));
         let parts = self.seen(&request, at);
         self.change(parts, |limit, states, _| {
             if !limit.is_concurrency() {
@@ -438,8 +445,10 @@ impl Oracle {
     pub fn block(&mut self, subject: impl Subject, duration: u64, at: Time) {
         let until = if duration == 0 { 0 } else { (at + Time::from(duration)).min(LAST) };
         let request = subject.request();
-        let [attribute] = request.attributes() else { panic!("a block is of one attribute") };
-        self.blocks.insert(attribute.clone(), until);
+        let [(name, value)] = request.attributes() else { panic!("a block is of one attribute") };
+        self.blocks.retain(|block| !is_of(block, &request));
+        let bits = self.ipv6_prefix();
+        self.blocks.push((name.clone(), known_by(name, value, bits), bits, until));
     }
 
     /// How long the key stays blocked, and its buckets.
@@ -460,9 +469,7 @@ impl Oracle {
                 });
             }
         }
-        let until = |attribute| self.blocks.get(attribute).copied().unwrap_or(0);
-        let until = request.attributes().iter().map(until).max().unwrap_or(0);
-        ((until - at).max(0), shown)
+        (self.blocked_for(&request, at), shown)
     }
 
     /// A plan for a value, for good or for nanoseconds.
@@ -476,7 +483,10 @@ impl Oracle {
         if !self.policy.plans.iter().any(|known| known == plan) {
             return Err(Refused::new("plan"));
         }
-        let assigned = self.assignments.entry(value.to_owned()).or_default();
+        if self.plan_by() == "ip" && address(value).is_none() {
+            return Err(Refused::new("ip"));
+        }
+        let assigned = self.assignments.entry(self.assignee(value)).or_default();
         match duration {
             None => assigned.for_good = Some(plan.to_owned()),
             Some(duration) => {
@@ -488,7 +498,11 @@ impl Oracle {
     }
 
     pub fn unassign(&mut self, value: &[u8]) {
-        self.assignments.remove(value);
+        self.assignments.remove(&self.assignee(value));
+    }
+
+    pub(super) fn assignee(&self, value: &[u8]) -> (bool, Vec<u8>) {
+        (self.plan_by() == "ip", known_by(self.plan_by(), value, self.ipv6_prefix()))
     }
 
     pub fn plan_of(&self, subject: impl Subject, at: Time) -> Option<String> {

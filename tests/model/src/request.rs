@@ -67,24 +67,26 @@ impl Request {
         })
     }
 
-    /// What an attribute adds to a limit's key: of an address its network.
+    /// By what an attribute is known, in a limit's key as anywhere.
     pub fn key_part(&self, name: &str, ipv6_prefix: u32) -> Option<Vec<u8>> {
-        let value = self.get(name)?;
-        if name != "ip" {
-            return Some(value.to_owned());
-        }
-        let text = match address(value).expect("looked at before") {
-            IpAddr::V4(address) => address.to_string(),
-            IpAddr::V6(address) => {
-                let mut bits = address.to_bits();
-                for bit in 0..128 - ipv6_prefix {
-                    bits &= !(1 << bit);
-                }
-                Ipv6Addr::from_bits(bits).to_string()
-            }
-        };
-        Some(text.into_bytes())
+        self.get(name).map(|value| known_by(name, value, ipv6_prefix))
     }
+}
+
+/// By what a value is known: an address by its network.
+pub fn known_by(name: &str, value: &[u8], ipv6_prefix: u32) -> Vec<u8> {
+    let text = match address(value).filter(|_| name == "ip") {
+        None => return value.to_owned(),
+        Some(IpAddr::V4(address)) => address.to_string(),
+        Some(IpAddr::V6(address)) => {
+            let mut bits = address.to_bits();
+            for bit in 0..128 - ipv6_prefix {
+                bits &= !(1 << bit);
+            }
+            Ipv6Addr::from_bits(bits).to_string()
+        }
+    };
+    text.into_bytes()
 }
 
 /// An address, however it is written; one that is mapped from IPv4 is that one.

@@ -214,6 +214,11 @@ pub(super) fn carried(
 }
 
 impl Oracle {
+    /// The bits of an IPv6 address that stand for a client.
+    pub(super) fn ipv6_prefix(&self) -> u32 {
+        self.policy.ipv6_prefix.unwrap_or(64)
+    }
+
     pub(super) fn plan_by(&self) -> &str {
         self.policy.plan_by.as_deref().unwrap_or("key")
     }
@@ -227,6 +232,7 @@ impl Oracle {
             || policy.exempt.iter().chain(&policy.block).any(|listed| in_when(&listed.when))
             || policy.bypass.iter().any(|bypass| bypass.enabled && bypass.attribute == name)
             || policy.usage.as_ref().is_some_and(|usage| usage.by.as_deref() == Some(name))
+            || self.plan_by() == name
     }
 
     /// Is what the policy reads of the request what it should be?
@@ -247,7 +253,7 @@ impl Oracle {
         }
         let number = |name: &[u8]| plans.iter().position(|plan| plan.as_bytes() == name);
         let value = request.get(self.plan_by());
-        let assigned = value.and_then(|value| self.assignments.get(value));
+        let assigned = value.and_then(|value| self.assignments.get(&self.assignee(value)));
         let assigned = assigned.and_then(|assigned| assigned.plan(at));
         if let Some(number) = assigned.and_then(|plan| number(plan.as_bytes())) {
             return Ok(number);
@@ -307,7 +313,7 @@ impl Oracle {
             }
             // A plan that has no limits here leaves the record under the one that it is under.
             let plan = plan.filter(|_| there);
-            let bits = self.policy.ipv6_prefix.unwrap_or(64);
+            let bits = self.ipv6_prefix();
             let mut key = Vec::new();
             let lacks = identity.by.iter().find(|name| match request.key_part(name, bits) {
                 Some(part) => {

@@ -31,12 +31,14 @@ pub(super) type Use = (Time, Vec<u8>, Units);
 impl Oracle {
     pub(super) fn record_use(&mut self, request: &Request, at: Time, units: Units) {
         let Some(usage) = &self.policy.usage else { return };
-        let Some(whose) = request.get(self.plan_by()) else { return };
+        let bits = self.ipv6_prefix();
+        let Some(whose) = request.key_part(self.plan_by(), bits) else { return };
         if units > 0 {
-            let kind = request.get(usage.by.as_deref().unwrap_or("route")).unwrap_or_default();
+            let by = usage.by.as_deref().unwrap_or("route");
+            let kind = request.key_part(by, bits).unwrap_or_default();
             let slot = at.div_euclid(Time::from(usage.resolution));
-            let entry = (slot, kind.to_owned(), units);
-            self.used.entry(whose.to_owned()).or_default().push(entry);
+            let entry = (slot, kind, units);
+            self.used.entry(whose).or_default().push(entry);
         }
     }
 
@@ -50,12 +52,14 @@ impl Oracle {
         let request = subject.request();
         let Some(usage) = &self.policy.usage else { return Err(Refused::new("usage")) };
         self.read(&request)?;
-        let whose = request.get(self.plan_by()).ok_or_else(|| Refused::new(self.plan_by()))?;
+        let whose = request
+            .key_part(self.plan_by(), self.ipv6_prefix())
+            .ok_or_else(|| Refused::new(self.plan_by()))?;
         let window = window.unwrap_or(usage.window).min(usage.window);
         let resolution = Time::from(usage.resolution);
         let begin = (at - Time::from(window.max(1)) + 1).max(0).div_euclid(resolution);
         let mut by_kind: Vec<(String, Units)> = Vec::new();
-        for (slot, kind, units) in self.used.get(whose).into_iter().flatten() {
+        for (slot, kind, units) in self.used.get(&whose).into_iter().flatten() {
             let kind = String::from_utf8_lossy(kind).into_owned();
             if *slot < begin || *slot > at.div_euclid(resolution) {
                 continue;

@@ -124,7 +124,7 @@ fn usage() -> impl Strategy<Value = Option<Usage>> {
     let usage = (
         window,
         prop::sample::select(vec![1u64, 2, 5, 24, 60]),
-        prop::option::of(one_of(&["route", "user", "kind"])),
+        prop::option::of(one_of(&["route", "user", "kind", "ip"])),
     )
         .prop_map(|(window, parts, by)| Usage {
             window,
@@ -159,7 +159,7 @@ fn dev(enabled: bool) -> Bypass {
 pub fn planned_policy() -> BoxedStrategy<Policy> {
     let others = (policies::policy().boxed(), policies::policy().boxed());
     let default = prop::option::weighted(0.7, 0usize..3);
-    let by = prop::option::of(one_of(&["account", "user"]));
+    let by = prop::option::of(one_of(&["account", "user", "ip"]));
     (policy(), others, any::<u32>(), 1usize..4, default, by)
         .prop_map(|(policy, others, choices, count, default, plan_by)| {
             let plans: Vec<String> = PLANS[..count].iter().map(|&plan| plan.to_owned()).collect();
@@ -273,7 +273,7 @@ fn one_attribute() -> impl Strategy<Value = Request> {
 
 pub fn call() -> BoxedStrategy<Call> {
     let plan = || one_of(&["a", "b", "c", "gold"]);
-    let value = || one_of(&["k", "x", "ann", "y"]);
+    let value = || one_of(&["k", "x", "ann", "y", IPS[0], IPS[2], IPS[4], "2001:DB8:0::9"]);
     let method = prop::sample::select(vec![Method::Count, Method::Latency, Method::Latency]);
     prop_oneof![
         8 => step().prop_map(Call::Pass),
