@@ -364,7 +364,7 @@ def _listener(
     return tell
 
 
-def _check_callable(name: str, function: object) -> None:
+def _check_callable(name: str, function: Any) -> None:
     if function is not None and not callable(function):
         raise TypeError(f"{name}: expected a callable, got {type(function).__name__}")
 
