@@ -59,7 +59,7 @@ def test_every_attempt_pays(clock):
     classes = iter(["retry", "retry", "passed"])
     pacer = tidegate.Pacer(limiter, key="api", classify=lambda _: next(classes), **OPTIONS)
     pacer.with_options(cost=2).call(script(Answer(500), Answer(500), Answer()))
-    assert limiter.peek("api", 0).remaining == 10 - 3 * 2
+    assert limiter.snapshot("api").buckets[0].used == 3 * 2
     assert pacer.limiter is limiter
     assert (pacer.stats().attempts, pacer.stats().retries) == (3, 2)
 
@@ -307,7 +307,7 @@ def test_no_exception_keeps_a_place_or_a_permit(clock, error):
         with pytest.raises(error):
             pacer.call(script(error()))
     assert pacer.stats().in_flight == 0
-    assert limiter.peek("api", 0).remaining == 1
+    assert limiter.snapshot("api").buckets[0].used == 0
     assert pacer.call(script("fine")) == "fine"
 
 
@@ -443,8 +443,8 @@ def test_wrap(pacer):
         ({"key": "a"}, tidegate.ArgumentError, "key"),
         ({"on_event": 3}, TypeError, "on_event"),
         ({"classify": 3}, TypeError, "classify"),
-        ({"limit": 3}, TypeError, "policy"),
-        ({"limit": "fast"}, tidegate.PolicyError, "fast"),
+        ({"limit": 3}, TypeError, "limit"),
+        ({"limit": "fast"}, tidegate.PolicyError, "quota"),
         ({"limits": "1/second"}, TypeError, "limits"),
     ],
 )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tidegate import _native, _policy
 from tidegate._errors import ArgumentError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable
     from datetime import timedelta
     from typing import Any, Literal, ParamSpec, TypeVar
 
@@ -340,7 +342,13 @@ def _source(
     if key is not None:
         remedy = "leave it out, or give a Limiter"
         raise ArgumentError(f"key: without a limiter there are no keys; {remedy}", "key", remedy)
-    return {} if limit is None else {"policy": _policy.read(limit)}
+    if limit is None:
+        return {}
+    if not isinstance(limit, (str, Mapping)):
+        raise TypeError(
+            f"limit: expected a str, a mapping or a Limiter, got {type(limit).__name__}"
+        )
+    return {"policy": _policy.read(limit)}
 
 
 def _listener(

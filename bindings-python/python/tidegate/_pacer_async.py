@@ -20,32 +20,29 @@ if TYPE_CHECKING:
 class _Timers:
     """Who wants to be woken when, in one event loop: a heap, and a timer for its first."""
 
-    __slots__ = ("_armed", "_count", "_due", "_gone", "_timer", "loop")
+    __slots__ = ("_armed", "_count", "_due", "_live", "_timer", "loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._due: list[tuple[float, int, asyncio.Future[None]]] = []
         self._count = 0  # tells equal times apart
-        self._gone = 0  # entries whose future nobody awaits any more, about
+        self._live = 0  # entries whose future is awaited still
         self._timer: asyncio.TimerHandle | None = None
         self._armed = 0.0
 
-    def wake_at(self, time: float, future: asyncio.Future[None]) -> None:
+    async def wait(self, future: asyncio.Future[None], seconds: float) -> None:
+        """Awaits a future, for so long at most."""
+        time = self.loop.time() + seconds
         self._count += 1
+        self._live += 1
         heapq.heappush(self._due, (time, self._count, future))
         if self._timer is None or time < self._armed:
             self._arm(time)
-
-    def forget(self) -> None:
-        """A future was woken by something else."""
-        self._gone += 1
-        if self._gone > 64 and self._gone * 2 > len(self._due):
-            self._due = [entry for entry in self._due if not entry[2].done()]
-            heapq.heapify(self._due)
-            self._gone = 0
-            if not self._due and self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
+        try:
+            await future
+        finally:
+            self._live -= 1
+            self._tidy()
 
     def _arm(self, time: float) -> None:
         if self._timer is not None:
@@ -59,12 +56,20 @@ class _Timers:
         due = self._due
         while due and (due[0][0] <= now or due[0][2].done()):
             future = heapq.heappop(due)[2]
-            if future.done():
-                self._gone = max(0, self._gone - 1)
-            else:
+            if not future.done():
                 future.set_result(None)
         if due:
             self._arm(due[0][0])
+
+    def _tidy(self) -> None:
+        """Throws out entries of those that something else woke, once they are most."""
+        if self._live and len(self._due) < 64 + 2 * self._live:
+            return
+        self._due = [entry for entry in self._due if not entry[2].done()]
+        heapq.heapify(self._due)
+        if not self._due and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 class _Local(threading.local):
@@ -111,13 +116,10 @@ class _Waiter:
             turn = call.poll(notify)
             if turn is True:
                 return
-            if turn is not None:
-                timers.wake_at(timers.loop.time() + turn, future)
-            try:
+            if turn is None:
                 await future
-            finally:
-                if turn is not None:
-                    timers.forget()
+            else:
+                await timers.wait(future, turn)
 
 
 async def run(
