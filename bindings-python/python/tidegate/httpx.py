@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import httpx
@@ -49,14 +50,13 @@ class PacedTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
     ) -> None:
         self._pacer = _pacer_http.is_pacer(pacer)
         self._transport = transport
+        self._lock = threading.Lock()
         found = _retries.of_httpx(transport)
         if found is not None:
             _retries.warn_of(found)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        transport: Any = self._transport
-        if transport is None:
-            transport = self._transport = httpx.HTTPTransport()
+        transport = self._sender(httpx.HTTPTransport)
 
         def attempt() -> httpx.Response:
             response: httpx.Response = transport.handle_request(request)
@@ -67,9 +67,7 @@ class PacedTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return self._of(request).call(attempt)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        transport: Any = self._transport
-        if transport is None:
-            transport = self._transport = httpx.AsyncHTTPTransport()
+        transport = self._sender(httpx.AsyncHTTPTransport)
 
         async def attempt() -> httpx.Response:
             response: httpx.Response = await transport.handle_async_request(request)
@@ -78,6 +76,13 @@ class PacedTransport(httpx.BaseTransport, httpx.AsyncBaseTransport):
             return response
 
         return await self._of(request).call_async(attempt)
+
+    def _sender(self, make: type[Any]) -> Any:
+        # Only now it is known of which kind the client is; several threads may find out at once.
+        with self._lock:
+            if self._transport is None:
+                self._transport = make()
+            return self._transport
 
     def _of(self, request: httpx.Request) -> Pacer:
         url = request.url
