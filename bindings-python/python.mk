@@ -7,9 +7,9 @@ PYTHON_DIR := bindings-python
 
 .PHONY: build-python test-python
 
-$(PYTHON_VENV)/.ready: $(PYTHON_DIR)/requirements-dev.txt
+$(PYTHON_VENV)/.ready: $(PYTHON_DIR)/requirements-dev.txt $(PYTHON_DIR)/requirements-clients.txt
 	$(PYTHON) -m venv $(PYTHON_VENV)
-	$(PYTHON_BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
+	$(PYTHON_BIN)/python -m pip install --quiet --disable-pip-version-check $(addprefix -r ,$^)
 	touch $@
 
 build-python: $(PYTHON_VENV)/.ready
@@ -21,3 +21,8 @@ test-python: build-python
 	cd $(PYTHON_DIR) && $(PYTHON_BIN)/python -m pytest
 	cd $(PYTHON_DIR) && $(PYTHON_BIN)/python -m mypy.stubtest tidegate
 	cd $(PYTHON_DIR) && $(PYTHON_BIN)/python -m mypy python/tidegate tests/types ../examples/python
+
+# What pacing adds to a call when nothing waits, beside aiolimiter.
+.PHONY: bench-pacer
+bench-pacer: build-python $(PYTHON_VENV)/.ready-bench
+	$(PYTHON_BIN)/python benches/python/pacer.py --check

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from importlib import import_module
 from typing import Generic, TypeVar
 
 from tidegate import _native
@@ -83,7 +84,7 @@ class _Results(Generic[_T]):
         if not self._progress:
             return None
         try:
-            from tqdm import tqdm
+            tqdm = import_module("tqdm").tqdm
         except ImportError:
             return None
         return tqdm(total=len(self._items), initial=len(self._finished))
