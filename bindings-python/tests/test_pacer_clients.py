@@ -172,15 +172,15 @@ def paced(pacer: tidegate.Pacer) -> httpx.Client:
 
 
 def with_httpx(pacer: tidegate.Pacer, url: str, count: int) -> list[int]:
-    # One that makes what it sends with by itself, asked by several threads at once.
-    with httpx.Client(transport=tidegate.httpx.PacedTransport(pacer)) as client:
+    with paced(pacer) as client:
         fetch = tidegate.Pacer(concurrency=4).map(lambda i: client.get(f"{url}/item"), range(count))
         return [response.status_code for response in fetch]
 
 
 def with_httpx_async(pacer: tidegate.Pacer, url: str, count: int) -> list[int]:
     async def main() -> list[int]:
-        transport = tidegate.httpx.PacedTransport(pacer)
+        sender = httpx.AsyncHTTPTransport(verify=False)
+        transport = tidegate.httpx.PacedTransport(pacer, sender)
         async with httpx.AsyncClient(transport=transport) as client:
             all_of_them = (client.get(f"{url}/item") for _ in range(count))
             return [response.status_code for response in await asyncio.gather(*all_of_them)]
@@ -244,6 +244,24 @@ def test_none_is_refused_where_the_limit_is_known(server, client):
     statuses = pass_time(server.clock, pacer, lambda: client(pacer, server.url, 20), step=0.1)
     assert statuses == [200] * 20 and server.refused == 0
     assert pacer.stats().waits[f"{QUOTA}/second"] > QUOTA
+
+
+def test_a_transport_makes_one_sender(server, monkeypatch):
+    made = []
+
+    class Sender(httpx.BaseTransport):
+        def __init__(self) -> None:
+            threading.Event().wait(0.001)  # so that others come meanwhile
+            made.append(self)
+
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            return httpx.Response(200)
+
+    monkeypatch.setattr(httpx, "HTTPTransport", Sender)
+    pacer = tidegate.Pacer(concurrency=8)
+    with httpx.Client(transport=tidegate.httpx.PacedTransport(pacer)) as client:
+        list(tidegate.Pacer(concurrency=8).map(lambda i: client.get(server.url), range(16)))
+    assert len(made) == 1
 
 
 def exhausted(server: Server, send: Callable[[tidegate.Pacer, str], Any]) -> Any:
