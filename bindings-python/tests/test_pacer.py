@@ -377,6 +377,9 @@ def test_events_of_both_kinds_and_what_listeners_raise(clock, monkeypatch):
     assert len(near) == len(all_of_them) == 1
     assert told[0].exc_type is ValueError
     assert repr(all_of_them[0]) == "PacerEvent(kind='near_limit', quota='')"
+    pacer.call(script(Answer(401)))
+    assert [event.kind for event in all_of_them] == ["near_limit", "breaker_opened"]
+    assert len(near) == 1
 
 
 def test_c5_stats(clock):

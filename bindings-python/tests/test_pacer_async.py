@@ -303,6 +303,19 @@ def test_a_loop_that_is_closed_with_waiters(clock):
     assert pacer.call(lambda: "fine") == "fine"
 
 
+def test_clients_that_retry_themselves_are_told_of(clock):
+    class Client:
+        max_retries = 2
+        answers = script_async(limited(0), "fine")
+
+        async def create(self) -> Any:
+            return await type(self).answers()
+
+    pacer = tidegate.Pacer(clock=clock, base=0)
+    with pytest.warns(tidegate.RetryWarning, match="Client has max_retries=2"):
+        assert asyncio.run(pacer.call_async(Client().create)) == "fine"
+
+
 def test_wrap_keeps_coroutine_functions(clock):
     pacer = tidegate.Pacer(clock=clock, base=0)
 
