@@ -86,6 +86,7 @@ impl Pacer {
     /// Whom to ask what an answer means, and whom to tell what happens.
     fn _hook(&self, classify: Option<Py<PyAny>>, on_event: Option<Py<PyAny>>) {
         let hooks = &self.shared().hooks;
+        // Before anybody else has the pacer; Python hands it over.
         hooks.classifies.store(classify.is_some(), Ordering::Relaxed);
         hooks.listens.store(on_event.is_some(), Ordering::Relaxed);
         if on_event.is_some() {

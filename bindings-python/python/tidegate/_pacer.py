@@ -212,9 +212,7 @@ class Pacer(_native.Pacer):
         object
             What awaiting gave.
         """
-        from tidegate import _pacer_async  # asyncio is loaded for those who use it
-
-        result: _T = await _pacer_async.run(self._begin(), function, args, kwargs)
+        result: _T = await (_run or _load())(self._begin(), function, args, kwargs)
         return result
 
     def wrap(self, function: _Function, /) -> _Function:
@@ -331,6 +329,18 @@ class Pacer(_native.Pacer):
             "a Pacer cannot be pickled or copied: its state lives in this process; "
             "make one in the other process"
         )
+
+
+# What makes a call in asyncio, which is loaded for those who use it.
+_run: Callable[..., Awaitable[Any]] | None = None
+
+
+def _load() -> Callable[..., Awaitable[Any]]:
+    global _run
+    from tidegate._pacer_async import run
+
+    _run = run
+    return run
 
 
 def _source(

@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import inspect
 import threading
+from types import CoroutineType
 
 from tidegate import _retries
 
@@ -134,7 +135,8 @@ async def run(
                 await _Waiter(_timers()).turn(call)
             try:
                 made = function(*args, **kwargs)
-                if not inspect.isawaitable(made):
+                # (The first look is the quick one.)
+                if type(made) is not CoroutineType and not inspect.isawaitable(made):
                     raise _not_awaitable(made)
                 result = await made
             except Exception as error:

@@ -5,6 +5,7 @@ use std::time::Duration;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyInt, PyString};
+use tidegate::Clock;
 use tidegate::client::{self, CallOptions, PacerBuilder};
 
 use crate::clock::ManualClock;
@@ -47,18 +48,7 @@ pub(super) fn build(
 
 fn set(builder: PacerBuilder, name: &str, value: &Bound<'_, PyAny>) -> PyResult<PacerBuilder> {
     Ok(match name {
-        "clock" => match value.cast::<ManualClock>() {
-            Ok(clock) => builder.clock(clock.get().0.clone()),
-            Err(_) => match value.cast::<PyString>() {
-                Ok(named) => {
-                    builder.clock(tidegate::Clock::named(&named.to_string_lossy()).map_err(raise)?)
-                }
-                Err(_) => {
-                    let expected = "None, 'counter', 'system', 'coarse' or a ManualClock";
-                    return Err(wrong_type("clock", expected, value));
-                }
-            },
-        },
+        "clock" => builder.clock(clock(value)?),
         "concurrency" => builder.concurrency(small(name, value)?),
         "headroom" => builder.headroom(whole(name, value)?),
         "max_retries" => builder.max_retries(small(name, value)?),
@@ -74,6 +64,17 @@ fn set(builder: PacerBuilder, name: &str, value: &Bound<'_, PyAny>) -> PyResult<
         "breaker_cooldown" => builder.breaker_cooldown(seconds(name, value)?),
         _ => return Err(PyTypeError::new_err(format!("{name}: no such option"))),
     })
+}
+
+fn clock(value: &Bound<'_, PyAny>) -> PyResult<Clock> {
+    if let Ok(manual) = value.cast::<ManualClock>() {
+        return Ok(manual.get().0.clone().into());
+    }
+    let Ok(named) = value.cast::<PyString>() else {
+        let expected = "None, 'counter', 'system', 'coarse' or a ManualClock";
+        return Err(wrong_type("clock", expected, value));
+    };
+    Clock::named(&named.to_string_lossy()).map_err(raise)
 }
 
 fn small(name: &str, value: &Bound<'_, PyAny>) -> PyResult<u32> {

@@ -25,8 +25,8 @@ impl Stop {
     }
 
     fn set(&self) {
-        // Before the list is read: who enters it later, looks at this afterwards.
-        self.set.store(true, Ordering::SeqCst);
+        // Before the list is locked: who enters it later, sees this afterwards. Publishes nothing else.
+        self.set.store(true, Ordering::Relaxed);
         for parker in self.waiting.lock().iter() {
             Arc::clone(parker).wake();
         }
@@ -41,7 +41,8 @@ impl Stop {
 
 impl Stop {
     pub(super) fn is_set(&self) -> bool {
-        self.set.load(Ordering::SeqCst)
+        // The lock of the list, or the flag of the parker, makes it seen in time.
+        self.set.load(Ordering::Relaxed)
     }
 
     /// This thread is woken, until what is returned is dropped.

@@ -181,7 +181,9 @@ pub(crate) fn read_headers(
     Ok(client::read_headers(header_fields(headers)?, now).into())
 }
 
-/// Something that happened to a pacer; what `on_event` is told. Fields that the kind does not have are None.
+/// Something that happened to a pacer; what `on_event` is told.
+///
+/// Fields that the kind does not have are None.
 #[pyclass(frozen, get_all, module = "tidegate._native")]
 #[derive(Default)]
 pub(crate) struct PacerEvent {
