@@ -7,7 +7,7 @@ PYTHON_DIR := bindings-python
 
 .PHONY: build-python test-python example-data-api example-platform bench-adapters-python
 
-$(PYTHON_VENV)/.ready: $(PYTHON_DIR)/requirements-dev.txt $(PYTHON_DIR)/requirements-adapters.txt
+$(PYTHON_VENV)/.ready: $(addprefix $(PYTHON_DIR)/requirements-,dev.txt adapters.txt clients.txt)
 	$(PYTHON) -m venv $(PYTHON_VENV)
 	$(PYTHON_BIN)/python -m pip install --quiet --disable-pip-version-check $(addprefix -r ,$^)
 	touch $@
@@ -34,3 +34,8 @@ example-platform: build-python
 # What the adapters add to a request, beside slowapi and Flask-Limiter.
 bench-adapters-python: build-python
 	$(PYTHON_BIN)/python benches/python/adapters.py --check
+
+# What pacing adds to a call when nothing waits, beside aiolimiter.
+.PHONY: bench-pacer-python
+bench-pacer-python: build-python $(PYTHON_VENV)/.ready-bench
+	$(PYTHON_BIN)/python benches/python/pacer.py --check

@@ -71,7 +71,7 @@ pub(crate) fn secret(value: &Bound<'_, PyAny>) -> PyResult<String> {
     text("secret", value)
 }
 
-fn text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
+pub(crate) fn text(name: &str, value: &Bound<'_, PyAny>) -> PyResult<String> {
     let Ok(text) = value.cast::<PyString>() else {
         return Err(wrong_type(name, "a str", value));
     };
@@ -106,20 +106,20 @@ pub(crate) fn one_of<T>(name: &str, value: Option<T>, exact: Option<T>) -> PyRes
     }
 }
 
-fn optional<T>(
+pub(crate) fn optional<T>(
     value: &Bound<'_, PyAny>,
     convert: impl FnOnce(&Bound<'_, PyAny>) -> PyResult<T>,
 ) -> PyResult<Option<T>> {
     if value.is_none() { Ok(None) } else { convert(value).map(Some) }
 }
 
-fn timestamp(name: &str, nanos: u64) -> PyResult<Timestamp> {
+pub(crate) fn timestamp(name: &str, nanos: u64) -> PyResult<Timestamp> {
     Timestamp::from_nanos(nanos).map_err(|_| {
         argument(name, "the time is beyond the year 2116", "give time since the Unix epoch")
     })
 }
 
-fn whole(name: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
+pub(crate) fn whole(name: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
     // True is 1 to Python, but as an amount it is a slip: acquire(key, block=True) gone wrong.
     if !value.is_exact_instance_of::<PyInt>() && value.is_instance_of::<PyBool>() {
         return Err(wrong_type(name, "an int", value));
@@ -152,7 +152,7 @@ fn index<'py>(name: &str, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAn
 const SECONDS: &str = "give seconds as int or float, or a timedelta, not negative";
 
 /// Seconds as int (exact), float (to the nearest nanosecond) or timedelta (exact).
-fn seconds(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Duration> {
+pub(crate) fn seconds(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Duration> {
     if value.is_instance_of::<PyBool>() {
         return Err(wrong_type(name, "seconds as int or float, or a timedelta", value));
     }

@@ -7,6 +7,7 @@ mod convert;
 mod decision;
 mod error;
 mod limiter;
+mod pacer;
 mod policy;
 mod request;
 mod snapshot;
@@ -31,6 +32,10 @@ mod _native {
     use crate::decision::{Decision, restore_decision};
     #[pymodule_export]
     use crate::limiter::{Limiter, check_request};
+    #[pymodule_export]
+    use crate::pacer::read_headers;
+    #[pymodule_export]
+    use crate::pacer::{Pacer, PacerCall, PacerEvent, PacerStats, ServerLimits, ServerQuota, Stop};
     #[pymodule_export]
     use crate::request::{Admission, Reservation};
     #[pymodule_export]

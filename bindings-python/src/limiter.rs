@@ -30,6 +30,13 @@ pub(crate) struct Limiter {
     listener: Listener,
 }
 
+impl Limiter {
+    /// For whoever asks the engine by itself: a pacer.
+    pub(crate) fn engine(&self) -> &tidegate::Limiter {
+        &self.engine
+    }
+}
+
 /// Calls the form with an explicit time when one is given.
 macro_rules! at {
     ($now:expr, $limiter:expr, $call:ident / $call_at:ident ($($argument:expr),*)) => {

@@ -38,7 +38,7 @@ pub(crate) fn block(py: Python<'_>, mut ticket: tidegate::Ticket) -> PyResult<De
 }
 
 /// Only the main thread of Python handles signals; the others may sleep as long as they like.
-fn longest_sleep(py: Python<'_>) -> PyResult<Option<Duration>> {
+pub(crate) fn longest_sleep(py: Python<'_>) -> PyResult<Option<Duration>> {
     let threading = py.import("threading")?;
     let main = threading.call_method0("main_thread")?.getattr("ident")?;
     let is_main = threading.call_method0("get_ident")?.eq(main)?;
@@ -47,14 +47,14 @@ fn longest_sleep(py: Python<'_>) -> PyResult<Option<Duration>> {
 
 /// A sleeping thread. The flag keeps a wake-up that comes before the sleep.
 #[derive(Default)]
-struct Parker {
+pub(crate) struct Parker {
     woken: Mutex<bool>,
     changed: Condvar,
 }
 
 impl Parker {
     /// Returns when woken, after `pause`, or for no reason at all.
-    fn park(&self, pause: Option<Duration>) {
+    pub(crate) fn park(&self, pause: Option<Duration>) {
         let mut woken = self.woken.lock();
         if !*woken {
             match pause {
@@ -118,7 +118,7 @@ impl Ticket {
 }
 
 /// Calls a Python function from whatever thread the wake-up comes.
-struct Notify(Py<PyAny>);
+pub(crate) struct Notify(pub(crate) Py<PyAny>);
 
 impl Wake for Notify {
     fn wake(self: Arc<Self>) {

@@ -3,7 +3,7 @@ from datetime import timedelta
 from ipaddress import IPv4Address, IPv6Address
 from os import PathLike
 from types import TracebackType
-from typing import Any, Final, Literal, TypeAlias, final
+from typing import Any, ClassVar, Final, Literal, ParamSpec, TypeAlias, TypeVar, final
 
 from tidegate._errors import PolicyError
 from typing_extensions import Self, disjoint_base
@@ -16,7 +16,12 @@ __all__ = [
     "Decision",
     "Limiter",
     "ManualClock",
+    "Pacer",
+    "PacerEvent",
+    "PacerStats",
     "Reservation",
+    "ServerLimits",
+    "ServerQuota",
     "Snapshot",
     "Stats",
     "Ticket",
@@ -24,14 +29,24 @@ __all__ = [
     "UsageReport",
     "Watch",
     "WatchEvent",
+    "_PacerCall",
+    "_Stop",
     "_check_request",
     "_restore_decision",
     "hash_secret",
+    "read_headers",
 ]
 
 # A key, or a request of attributes; of these only `ip` may be an address.
 _Request: TypeAlias = Mapping[str, str | bytes | IPv4Address | IPv6Address]
 _Key: TypeAlias = str | bytes | _Request
+
+# Headers as any library has them.
+_Field: TypeAlias = str | bytes
+_Headers: TypeAlias = Mapping[str, str] | Mapping[bytes, bytes] | Iterable[tuple[_Field, _Field]]
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 VERSION: Final[str]
 
@@ -901,4 +916,299 @@ def _restore_decision(
 def _check_request(key: _Key, cost: int) -> _Key:
     """Refuse a bad key or cost now, for requests that are made later. Returns the key, of a mapping
     a copy.
+    """
+
+@final
+class ServerQuota:
+    """One quota of a server, as its headers tell it."""
+
+    @property
+    def name(self) -> str:
+        """str: What tells it from others (`requests`, `tokens`, `day`), in lower case; empty when it
+        is alone.
+        """
+    @property
+    def limit(self) -> int | None:
+        """int or None: Units in a window."""
+    @property
+    def remaining(self) -> int | None:
+        """int or None: Units left."""
+    @property
+    def reset_after(self) -> float | None:
+        """float or None: Seconds until it is reset; 0 when that time is past."""
+    @property
+    def reset_after_ns(self) -> int | None:
+        """int or None: The same in nanoseconds (exact)."""
+    @property
+    def window(self) -> float | None:
+        """float or None: Length of its window, in seconds."""
+    @property
+    def window_ns(self) -> int | None:
+        """int or None: The same in nanoseconds (exact)."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class ServerLimits:
+    """What the headers of a response tell of the server's limits."""
+
+    @property
+    def near_limit(self) -> bool:
+        """bool: Does the server say that little is left?"""
+    @property
+    def retry_after(self) -> float | None:
+        """float or None: How long the server asks us to wait, in seconds."""
+    @property
+    def retry_after_ns(self) -> int | None:
+        """int or None: The same in nanoseconds (exact)."""
+    @property
+    def quotas(self) -> tuple[ServerQuota, ...]:
+        """tuple of ServerQuota: Each quota that the server tells of, in the order of the headers."""
+    @property
+    def delay(self) -> float | None:
+        """float or None: Seconds to wait after a refusal: `retry_after`, else until the last quota
+        with nothing left is reset; None when the headers do not tell.
+        """
+    @property
+    def delay_ns(self) -> int | None:
+        """int or None: The same in nanoseconds (exact)."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class PacerEvent:
+    """Something that happened to a pacer; what `on_event` is told.
+
+    Fields that the kind does not have are None.
+    """
+
+    @property
+    def kind(self) -> str:
+        """str: `retry`, `pause`, `exhausted`, `breaker_opened`, `breaker_closed` or `near_limit`."""
+    @property
+    def label(self) -> str | None:
+        """str or None: `retry`, `exhausted`: the label of the call; may be empty."""
+    @property
+    def attempts(self) -> int | None:
+        """int or None: `retry`, `exhausted`: attempts that were made so far."""
+    @property
+    def status(self) -> int | None:
+        """int or None: Status of the answer that it follows; None where there is none."""
+    @property
+    def delay(self) -> float | None:
+        """float or None: `retry`, `pause`: seconds until calls go again; `breaker_opened`: until one
+        is let through to see.
+        """
+    @property
+    def reason(self) -> str | None:
+        """str or None: `pause`: `limited` (by an answer) or `exhausted` (by headers, a quota);
+        `breaker_opened`: `authentication` or `failures`.
+        """
+    @property
+    def quota(self) -> str | None:
+        """str or None: `near_limit`, and a `pause` for a quota: its name; empty when it has none."""
+    @property
+    def limit(self) -> int | None:
+        """int or None: `near_limit`: the quota, when the server tells it."""
+    @property
+    def remaining(self) -> int | None:
+        """int or None: `near_limit`: units left, when the server tells them."""
+    @property
+    def reset_after(self) -> float | None:
+        """float or None: `near_limit`: seconds until the quota is reset, when the server tells them."""
+
+@final
+class PacerStats:
+    """Counts of a pacer since it was made; from `Pacer.stats`."""
+
+    @property
+    def calls(self) -> int:
+        """int: Calls that were begun."""
+    @property
+    def attempts(self) -> int:
+        """int: Attempts that were let go, the first of each call included."""
+    @property
+    def retries(self) -> int:
+        """int: Attempts that answers asked to make again."""
+    @property
+    def limited(self) -> int:
+        """int: Answers that said that the server limits us: 429, and 503 with a delay."""
+    @property
+    def wait(self) -> float:
+        """float: Seconds that calls stood waiting, for their turn and for retries, in all."""
+    @property
+    def wait_ns(self) -> int:
+        """int: The same in nanoseconds (exact)."""
+    @property
+    def waits(self) -> dict[str, int]:
+        """dict of str to int: How many calls had to wait for each limit, by its name, for the cap
+        (`concurrency`), for a pause (`pause`) and for a quota of the headers (`quota`).
+        """
+    @property
+    def pauses(self) -> int:
+        """int: Times everybody had to wait."""
+    @property
+    def exhausted(self) -> int:
+        """int: Calls given up because every attempt was refused."""
+    @property
+    def breaker_opened(self) -> int:
+        """int: Times the breaker opened."""
+    @property
+    def in_flight(self) -> int:
+        """int: Calls under way now."""
+    @property
+    def waiting(self) -> int:
+        """int: Calls that wait now, for their turn or for a retry."""
+    __hash__: ClassVar[None]  # type: ignore[assignment]
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@disjoint_base
+class Pacer:
+    def __new__(
+        cls, source: Pacer | None, settings: dict[str, Any], call: dict[str, Any]
+    ) -> Self: ...
+    @property
+    def limiter(self) -> Limiter | None:
+        """Limiter or None: The limiter that was given."""
+    @property
+    def concurrency(self) -> int:
+        """int: Most calls under way at once."""
+    @property
+    def label(self) -> str:
+        """str: The label of calls made by this handle; may be empty."""
+    def call(
+        self, function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs
+    ) -> _T:
+        """Call a function when its turn comes, again while the server refuses it; blocks meanwhile.
+
+        What the function returns or raises is handed on unchanged, unless it says that the server
+        limits us (status 429, or 503 with a delay), or `classify` says so. While it waits the GIL
+        is released, and the place under `concurrency` is free.
+
+        Parameters
+        ----------
+        function : callable
+            Makes one attempt.
+        *args, **kwargs
+            All go to the function. For a label, a cost, ... see `with_options`.
+
+        Returns
+        -------
+        object
+            What the function returned.
+
+        Raises
+        ------
+        RetriesExhausted
+            When the server refused every attempt.
+        RetryAfterTooLong
+            When the server asks for a wait longer than `max_retry_after`.
+        DeadlineExceeded
+            When the deadline has passed, or would before the next attempt.
+        BreakerOpen
+            When nothing is sent any more, after failures that no retry fixes.
+        PacerClosed
+            When the pacer is closed.
+        ArgumentError
+            When the cost can never fit the limits.
+
+        Examples
+        --------
+        >>> pacer = tidegate.Pacer("100/minute", concurrency=4)
+        >>> pacer.call(max, 3, 4)
+        4
+        """
+    def observe(self, response: Any) -> None:
+        """Tell the pacer of an answer that is not of one of its calls.
+
+        Parameters
+        ----------
+        response : response, exception, mapping or iterable of pairs
+            An object with `headers`, an exception that carries one, or the headers themselves.
+
+        Raises
+        ------
+        TypeError
+            When it is none of these.
+        """
+    def stats(self) -> PacerStats:
+        """What has happened since the pacer was made.
+
+        Returns
+        -------
+        PacerStats
+            Counts of calls, attempts, retries and waits; a copy.
+        """
+    def reset(self) -> None:
+        """End a pause and close the breaker, when whoever operates it knows better."""
+    def close(self) -> None:
+        """Let nothing go any more: who waits, and each new call, gets `PacerClosed`.
+
+        Calls under way may finish. Again: does nothing.
+        """
+    def _hook(
+        self,
+        classify: Callable[[Any], str | None] | None,
+        on_event: Callable[[PacerEvent], object] | None,
+    ) -> None: ...
+    def _call_until(
+        self, stop: _Stop, function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs
+    ) -> _T: ...
+    def _begin(self) -> _PacerCall: ...
+
+@final
+class _PacerCall:
+    def may_go(self) -> bool: ...
+    def poll(self, notify: Callable[[], object]) -> Literal[True] | float | None: ...
+    def returned(self, result: object) -> tuple[bool, Any]: ...
+    def raised(self, error: BaseException) -> tuple[bool, Any]: ...
+    def close(self) -> None: ...
+
+@final
+class _Stop:
+    def __new__(cls) -> Self: ...
+    def set(self) -> None: ...
+    def is_set(self) -> bool: ...
+
+def read_headers(
+    headers: _Headers,
+    *,
+    now: float | timedelta | None = None,
+    now_ns: int | None = None,
+) -> ServerLimits:
+    """Read what the headers of a response tell of the server's limits.
+
+    Understood are `retry-after-ms`, `Retry-After` (whole or broken seconds, HTTP dates),
+    `RateLimit` and `RateLimit-Policy` of every draft, `X-RateLimit-*` (resets as seconds, epoch
+    seconds, milliseconds or microseconds), and the forms of well-known providers. A field that
+    makes no sense is as one that is not there.
+
+    Parameters
+    ----------
+    headers : mapping or iterable of pairs
+        Names in any case; names and values str or bytes. Also the `headers` of httpx, requests,
+        aiohttp and urllib.
+    now : float, int or timedelta, optional
+        What absolute times are compared with where the response has no `Date`, in seconds since
+        the Unix epoch; the wall clock's time when left out.
+    now_ns : int, optional
+        The same in nanoseconds, instead of `now`.
+
+    Returns
+    -------
+    ServerLimits
+        What they tell; all None and empty when they tell nothing.
+
+    Raises
+    ------
+    TypeError
+        When `headers` is neither, or has other things than str and bytes.
+
+    Examples
+    --------
+    >>> tidegate.read_headers({"Retry-After": "2.5"}).retry_after
+    2.5
     """
