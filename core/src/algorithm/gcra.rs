@@ -44,10 +44,14 @@ pub(crate) struct Gcra {
 
 impl Gcra {
     pub(crate) fn new(rate: &Rate, burst: Units) -> Gcra {
+        Gcra::within(rate, burst, rate.max_debt, burst.max(rate.max_debt))
+    }
+
+    /// With other bounds; steps are no finer than an amount of `largest` allows.
+    pub(super) fn within(rate: &Rate, burst: Units, max_debt: Units, largest: Units) -> Gcra {
         let period = rate.period.nanos();
         let coarse = (0..63).find(|k| rate.quota >> k <= period).unwrap_or(63);
         let coarse = coarse + u32::from(period << coarse < rate.quota);
-        let largest = burst.max(rate.max_debt);
         let fine = (0..63)
             .take_while(|f| *f == 0 || largest <= MAX_STEPS >> f)
             .find(|f| u128::from(rate.quota) << f >= u128::from(period))
@@ -61,7 +65,7 @@ impl Gcra {
             fine,
             coarse,
             capacity_steps: ((burst << fine) >> coarse).max(1),
-            max_debt_steps: (rate.max_debt << fine) >> coarse,
+            max_debt_steps: (max_debt << fine) >> coarse,
             steps_per_nano: Ratio::new(numerator, denominator),
             nanos_per_step: Ratio::new(denominator, numerator),
         }
@@ -139,6 +143,15 @@ impl Gcra {
         }
     }
 
+    /// The word of a bucket that shows what is left of another one at the same rate, as far as it has room for it.
+    pub(super) fn shown(&self, whole: &Gcra, word: u64, at: Moment) -> u64 {
+        let (here, supply) = (self.supply(at), whole.supply(at));
+        match word.checked_sub(supply) {
+            Some(debt) => here + debt,
+            None => here - (supply - word).min(self.capacity_steps),
+        }
+    }
+
     /// `steps` of `old` in steps of this rate, rounded down.
     fn rescale(&self, steps: u64, old: &Gcra) -> u128 {
         (u128::from(steps) << old.coarse << self.fine) >> old.fine >> self.coarse
@@ -189,6 +202,34 @@ impl Account<'_> {
     fn supplied_after(&self, wanted: u64) -> u64 {
         let gcra = self.gcra;
         gcra.nanos_per_step.ceil(wanted - gcra.capacity_steps).saturating_sub(self.now)
+    }
+
+    pub(super) fn word(&self) -> u64 {
+        self.used
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.steps_in_use(self.used) == 0
+    }
+
+    /// Leaves here what another account at the same rate has left with that word.
+    pub(super) fn leave(&mut self, other: &Account<'_>, word: u64) {
+        self.used = self.supply - (other.supply - word);
+    }
+
+    pub(super) fn add(&mut self, steps: u64) {
+        self.used += steps;
+    }
+
+    /// At most what is in use.
+    pub(super) fn remove(&mut self, steps: u64) {
+        self.used -= steps.min(self.steps_in_use(self.used));
+    }
+
+    /// Charges as much as a bucket at the same rate may be in debt.
+    pub(super) fn charge_up_to(&mut self, units: Units, other: &Gcra) {
+        let most = self.used.max(self.supply + other.max_debt_steps);
+        self.used = self.used.saturating_add(self.gcra.steps(units)).min(most);
     }
 
     /// Steps between a word and that of an idle key.

@@ -42,8 +42,10 @@ pub(crate) struct PlannedLimit {
 pub(crate) struct PlannedBucket {
     pub(crate) name: String,
     pub(crate) bucket: Bucket,
-    /// Its first word.
+    /// Its first word in a record.
     pub(super) start: usize,
+    /// What its rate is called on receipts.
+    pub(super) rate: u64,
 }
 
 impl PlannedBucket {

@@ -68,7 +68,6 @@ impl Notes {
 
     fn paid(
         &mut self,
-        plan: &Plan,
         (limit, bucket): (&PlannedLimit, usize),
         units: Units,
         words: &[u64],
@@ -77,7 +76,8 @@ impl Notes {
         let Some(receipt) = &mut self.receipt else { return };
         let paying = &limit.buckets[bucket];
         let mark = paying.bucket.mark(paying.of(words), at);
-        receipt.push(Payment { plan: plan.number, lineage: limit.lineage, bucket, units, mark });
+        let (rate, lineage) = (paying.rate, limit.lineage);
+        receipt.push(Payment { rate, lineage, position: bucket, units, mark });
     }
 
     /// Notes the thresholds between two amounts used.
@@ -142,7 +142,7 @@ impl<'p> Tally<'p> {
             }
             let due = limit.due(cost);
             let left = limit.pay(words, at, due, |bucket, units, words| {
-                notes.paid(plan, (limit, bucket), units, words, at);
+                notes.paid((limit, bucket), units, words, at);
             });
             let capacity = limit.capacity_now(words, at);
             if !limit.alerts.is_empty() {
