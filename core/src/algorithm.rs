@@ -47,7 +47,8 @@ pub(crate) enum Bucket {
     Permits(Permits),
     Leases(Leases),
     Growing(Growing),
-    Lasting(Lasting),
+    /// Apart, for it is larger than all others.
+    Lasting(Box<Lasting>),
 }
 
 /// What the words of a bucket must be able to hold where several plans have it at rates of their own.
@@ -127,7 +128,7 @@ impl Bucket {
         match (&rate.algorithm, hold) {
             (Algorithm::Gcra { burst }, None) => Bucket::Gcra(Gcra::new(rate, *burst)),
             (Algorithm::Gcra { burst }, Some(hold)) => {
-                Bucket::Lasting(Lasting::new(rate, *burst, hold))
+                Bucket::Lasting(Box::new(Lasting::new(rate, *burst, hold)))
             }
             (Algorithm::SlidingWindow { strict: false }, _) => {
                 Bucket::Sliding(SlidingWindow::new(rate, widest))

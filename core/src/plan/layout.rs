@@ -14,12 +14,18 @@
 //!          of them in two words; none where there is nothing to tell. Bits of zero: a record that is new.
 //! ```
 
-use crate::algorithm::{Bucket, Hold, Mark, Permits, Units};
-use crate::clock::Moment;
-use crate::policy::{Limit, LimitKind};
-use crate::rate::{Algorithm, Method, Rate};
+mod place;
+mod source;
+mod stamp;
 
 use super::Payment;
+use crate::algorithm::{Hold, Mark, Units};
+use crate::clock::Moment;
+use crate::policy::Limit;
+use crate::rate::Method;
+use place::Place;
+pub(super) use source::Source;
+use stamp::Field;
 
 /// How the records of a scope are laid out.
 #[derive(Debug)]
@@ -36,235 +42,12 @@ pub(crate) struct Layout {
     number: u64,
 }
 
-/// The words of one bucket.
-#[derive(Debug)]
-struct Place {
-    lineage: u64,
-    /// Its position in the limit.
-    position: usize,
-    method: Method,
-    start: usize,
-    words: usize,
-    /// Under which of `rates` the words are.
-    note: Field,
-    /// Those that are not alike.
-    rates: Vec<Bucket>,
-    /// Of each variant; `None`: it has no such bucket.
-    variants: Vec<Option<Seat>>,
-    hold: Option<Hold>,
-}
-
-/// A bucket of a variant in its place.
-#[derive(Clone, Copy, Debug)]
-struct Seat {
-    rate: usize,
-    capacity: Units,
-}
-
 /// Where a plan finds a bucket of its own.
 pub(super) struct Found {
     pub(super) start: usize,
     /// No words under another rate are called so: see [`Payment`].
     pub(super) rate: u64,
     pub(super) hold: Option<Hold>,
-}
-
-/// Bits of a stamp.
-#[derive(Clone, Copy, Debug, Default)]
-struct Field {
-    word: usize,
-    shift: u32,
-    mask: u64,
-}
-
-impl Field {
-    /// The field for so many values after the bits that are taken.
-    fn after(taken: &mut u32, values: usize) -> Field {
-        let bits = values.next_power_of_two().trailing_zeros();
-        if *taken / u64::BITS != (*taken + bits).saturating_sub(1) / u64::BITS {
-            *taken = taken.next_multiple_of(u64::BITS);
-        }
-        let begin = *taken;
-        *taken += bits;
-        match bits {
-            0 => Field::default(),
-            _ => {
-                let word = (begin / u64::BITS) as usize;
-                Field { word, shift: begin % u64::BITS, mask: (1 << bits) - 1 }
-            }
-        }
-    }
-
-    fn get(self, words: &[u64]) -> usize {
-        // As many bits as its values need.
-        ((words[self.word] >> self.shift) & self.mask) as usize
-    }
-
-    fn set(self, words: &mut [u64], value: usize) {
-        let word = &mut words[self.word];
-        *word = *word & !(self.mask << self.shift) | (value as u64 & self.mask) << self.shift;
-    }
-
-    fn expect(self, stamps: &mut [(u64, u64)], value: usize) {
-        if self.mask != 0 {
-            let (mask, expected) = &mut stamps[self.word];
-            *mask |= self.mask << self.shift;
-            *expected |= (value as u64) << self.shift;
-        }
-    }
-}
-
-/// What a bucket is made of.
-#[derive(Clone, Copy)]
-pub(super) enum Source<'p> {
-    Rate(&'p Rate),
-    Permits { quota: Units, max_hold: Option<u64> },
-}
-
-impl<'p> Source<'p> {
-    pub(super) fn all(limit: &'p Limit) -> Vec<Source<'p>> {
-        match &limit.kind {
-            LimitKind::Rates(rates) => rates.iter().map(Source::Rate).collect(),
-            LimitKind::Permits { quota, max_hold } => {
-                vec![Source::Permits { quota: *quota, max_hold: *max_hold }]
-            }
-        }
-    }
-
-    pub(super) fn bucket(self, hold: Option<Hold>) -> Bucket {
-        match self {
-            Source::Rate(rate) => Bucket::within(rate, hold),
-            Source::Permits { quota, max_hold: None } => Bucket::Permits(Permits::new(quota)),
-            Source::Permits { quota, max_hold: Some(max_hold) } => Bucket::leases(quota, max_hold),
-        }
-    }
-
-    fn hold(self) -> Option<Hold> {
-        match self {
-            Source::Rate(rate) => Some(Hold::of(rate)),
-            Source::Permits { .. } => None,
-        }
-    }
-
-    /// Are they one rate?
-    fn is(self, other: Source<'_>) -> bool {
-        match (self, other) {
-            (Source::Rate(a), Source::Rate(b)) => {
-                (a.quota, a.max_debt, a.growth) == (b.quota, b.max_debt, b.growth)
-                    && a.period == b.period
-                    && a.algorithm == b.algorithm
-            }
-            _ => self.is_like(other),
-        }
-    }
-
-    /// Do the same words mean the same under both?
-    fn is_like(self, other: Source<'_>) -> bool {
-        match (self, other) {
-            (Source::Rate(a), Source::Rate(b)) => {
-                let windows = !matches!(a.algorithm, Algorithm::Gcra { .. })
-                    && (a.growth, b.growth) == (None, None)
-                    && a.period == b.period
-                    && a.algorithm == b.algorithm;
-                windows || self.is(other)
-            }
-            (Source::Permits { max_hold: a, .. }, Source::Permits { max_hold: b, .. }) => a == b,
-            _ => false,
-        }
-    }
-}
-
-impl Place {
-    fn new<'p>(lineage: u64, position: usize, method: Method, of: &[Option<Source<'p>>]) -> Place {
-        let sources = || of.iter().flatten().copied();
-        let mut rates: Vec<Source<'p>> = Vec::new();
-        for source in sources() {
-            if !rates.iter().any(|rate| rate.is_like(source)) {
-                rates.push(source);
-            }
-        }
-        let one = sources().zip(sources().skip(1)).all(|(source, next)| source.is(next));
-        let hold = if one { None } else { sources().filter_map(Source::hold).reduce(Hold::with) };
-        let seat = |source: Source<'p>| Seat {
-            rate: rates.iter().position(|rate| rate.is_like(source)).unwrap_or(0),
-            capacity: source.bucket(hold).capacity(),
-        };
-        let variants = of.iter().map(|source| source.map(seat)).collect();
-        let rates: Vec<Bucket> = rates.iter().map(|rate| rate.bucket(hold)).collect();
-        Place {
-            lineage,
-            position,
-            method,
-            start: 0,
-            words: rates.iter().map(Bucket::words).max().unwrap_or(0),
-            note: Field::default(),
-            rates,
-            variants,
-            hold,
-        }
-    }
-
-    /// Its words from the first one on: the bucket knows how many are its own.
-    fn of<'w>(&self, words: &'w [u64]) -> &'w [u64] {
-        &words[self.start..]
-    }
-
-    fn own<'w>(&self, words: &'w mut [u64]) -> &'w mut [u64] {
-        &mut words[self.start..][..self.words]
-    }
-
-    fn is_new(&self, words: &[u64]) -> bool {
-        words[self.start..][..self.words].iter().all(|&word| word == 0)
-    }
-
-    /// The rate that the words are under.
-    fn bucket(&self, words: &[u64]) -> &Bucket {
-        &self.rates[self.note.get(words)]
-    }
-
-    /// Takes the words over to a rate.
-    fn bring(&self, words: &mut [u64], rate: usize, at: Moment) {
-        let now = self.note.get(words);
-        if now == rate {
-            return;
-        }
-        if !self.is_new(words) {
-            let mut new = [0; Bucket::MAX_WORDS];
-            self.rates[rate].carry(&self.rates[now], self.of(words), &mut new, at);
-            self.own(words).copy_from_slice(&new[..self.words]);
-        }
-        self.note.set(words, rate);
-    }
-
-    /// Of the rates those that a variant has the largest capacity by; the first of equals.
-    fn widest(&self) -> usize {
-        let seats = self.variants.iter().flatten().rev();
-        seats.max_by_key(|seat| seat.capacity).map_or(0, |seat| seat.rate)
-    }
-
-    fn capacity(&self, rate: usize) -> Units {
-        let seats = self.variants.iter().flatten().filter(|seat| seat.rate == rate);
-        seats.map(|seat| seat.capacity).max().unwrap_or(0)
-    }
-
-    /// Makes `into` the larger use of the two, under the rate with the larger capacity.
-    fn merge(&self, into: &mut [u64], from: &[u64], at: Moment) {
-        let (ours, theirs) = (self.note.get(into), self.note.get(from));
-        if ours == theirs || self.is_new(from) {
-            return self.rates[ours].merge(self.own(into), self.of(from), at);
-        }
-        if self.is_new(into) {
-            self.note.set(into, theirs);
-            return self.rates[theirs].merge(self.own(into), self.of(from), at);
-        }
-        if self.capacity(theirs) > self.capacity(ours) {
-            self.bring(into, theirs, at);
-            return self.rates[theirs].merge(self.own(into), self.of(from), at);
-        }
-        let mut new = [0; Bucket::MAX_WORDS];
-        self.rates[ours].carry(&self.rates[theirs], self.of(from), &mut new, at);
-        self.rates[ours].merge(self.own(into), &new, at);
-    }
 }
 
 impl Layout {
