@@ -30,6 +30,8 @@ pub(crate) struct Plan {
     pub(crate) limits: Vec<PlannedLimit>,
     /// Where the words of all plans are.
     layout: Arc<Layout>,
+    /// Which of its variants this is.
+    variant: usize,
     /// The plan's name in the policy; empty: it has none.
     pub(crate) name: Name,
     /// Are there limits in shadow, or thresholds to tell of?
@@ -127,8 +129,7 @@ impl Plan {
                         Source::Permits { .. } => &limit.name,
                     };
                     let bucket = source.bucket(found.hold);
-                    let (start, rate) = (found.start, found.rate);
-                    Some(PlannedBucket { name: name.clone(), bucket, start, rate })
+                    Some(PlannedBucket { name: name.clone(), bucket, start: found.start })
                 })
                 .collect();
             let capacity = sum(buckets.iter().map(|bucket| bucket.bucket.capacity()));
@@ -152,7 +153,8 @@ impl Plan {
         };
         let limits: Vec<PlannedLimit> = limits.iter().zip(lineages).map(planned).collect();
         let watched = limits.iter().any(|limit| limit.shadow || !limit.alerts.is_empty());
-        Plan { lone: Lone::of(&limits), limits, layout: Arc::clone(layout), name, watched }
+        let layout = Arc::clone(layout);
+        Plan { lone: Lone::of(&limits), limits, layout, variant, name, watched }
     }
 
     /// Words of state that a key needs under this plan and those beside it.
@@ -264,6 +266,13 @@ impl Plan {
         let mut tally = Tally::NONE;
         tally.pay(self, words, at, cost, notes);
         *decision = tally.admission(at);
+    }
+
+    /// What the rate of a bucket is called on receipts.
+    fn rate(&self, limit: &PlannedLimit, position: usize) -> u64 {
+        let found = self.layout.find(limit.lineage, position, self.variant);
+        // Of its own limits it finds all.
+        found.map_or(u64::MAX, |found| found.rate)
     }
 
     fn of_method(&self, method: Method) -> impl Iterator<Item = &PlannedLimit> {

@@ -44,8 +44,6 @@ pub(crate) struct PlannedBucket {
     pub(crate) bucket: Bucket,
     /// Its first word in a record.
     pub(super) start: usize,
-    /// What its rate is called on receipts.
-    pub(super) rate: u64,
 }
 
 impl PlannedBucket {

@@ -68,16 +68,17 @@ impl Notes {
 
     fn paid(
         &mut self,
-        (limit, bucket): (&PlannedLimit, usize),
+        plan: &Plan,
+        (limit, position): (&PlannedLimit, usize),
         units: Units,
         words: &[u64],
         at: Moment,
     ) {
         let Some(receipt) = &mut self.receipt else { return };
-        let paying = &limit.buckets[bucket];
+        let paying = &limit.buckets[position];
         let mark = paying.bucket.mark(paying.of(words), at);
-        let (rate, lineage) = (paying.rate, limit.lineage);
-        receipt.push(Payment { rate, lineage, position: bucket, units, mark });
+        let (rate, lineage) = (plan.rate(limit, position), limit.lineage);
+        receipt.push(Payment { rate, lineage, position, units, mark });
     }
 
     /// Notes the thresholds between two amounts used.
@@ -142,7 +143,7 @@ impl<'p> Tally<'p> {
             }
             let due = limit.due(cost);
             let left = limit.pay(words, at, due, |bucket, units, words| {
-                notes.paid((limit, bucket), units, words, at);
+                notes.paid(plan, (limit, bucket), units, words, at);
             });
             let capacity = limit.capacity_now(words, at);
             if !limit.alerts.is_empty() {
