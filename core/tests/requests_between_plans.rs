@@ -131,6 +131,23 @@ fn ghosts_of_several_rates_dominate() {
     // The largest use of all who came, and not more.
     let left = left(&limiter, &request("b"), "all");
     assert!((60..=70).contains(&left), "{left}");
+    // Whoever comes to a ghost of the other rate is taken over to it.
+    let (limiter, _) = crowded(policy, 4);
+    let victims: Vec<String> = (0..20).map(|victim| format!("victim {victim}")).collect();
+    for victim in &victims {
+        let _ = limiter.acquire(Request::new().key(victim).plan("b"), 1).unwrap();
+        let _ = limiter.acquire(Request::new().key(victim).plan("b"), 1).unwrap();
+    }
+    limiter.penalize(Request::new().key(&victims[0]).plan("a"), 80).unwrap();
+    for number in 0..200 {
+        let key = format!("flood {number}");
+        let _ = limiter.acquire(Request::new().key(&key).plan("b"), 1).unwrap();
+    }
+    for plan in ["a", "b"] {
+        let seen = Request::new().key(&victims[0]).plan(plan);
+        let used = used(&limiter, &seen, "all");
+        assert!((80..=500).contains(&used), "{plan}: {used}");
+    }
 }
 
 /// Two records under two rates come to one under the larger: a minute cannot tell what a day counts.
@@ -202,30 +219,49 @@ const POOLS: &str = r#"{"plan": {
     "large": {"limit": [{"name": "pool", "rate": "1/second", "burst": 200}]},
     "daily": {"limit": [{"name": "pool", "rate": "1000/day", "burst": 1000}]}}}"#;
 
-/// What was left of a large bucket is left, however small the one in between.
+/// What was used is used, and what was left is left, however small the bucket in between.
 #[test]
-fn pools_keep_what_was_left() {
+fn pools_keep_what_was_left_and_used() {
     let (limiter, clock) = limiter(POOLS);
-    take(&limiter, &under("large"), 50);
-    for taken in 0..5 {
-        assert_eq!(left(&limiter, &under("large"), "pool"), 150 - taken);
-        assert_eq!(left(&limiter, &under("small"), "pool"), 10);
-        take(&limiter, &under("small"), 1);
-        assert_eq!(left(&limiter, &under("small"), "pool"), 9);
-        take(&limiter, &under("large"), 0);
+    let left = |plan| left(&limiter, &under(plan), "pool");
+    take(&limiter, &under("large"), 4);
+    for taken in 4..10 {
+        assert_eq!((left("large"), left("small")), (200 - taken, 10 - taken));
+        take(&limiter, &under(["small", "large"][taken as usize % 2]), 1);
     }
-    // A full bucket of the small plan is no full bucket of the large one.
-    take(&limiter, &under("large"), 145);
-    assert!(!limiter.acquire(under("small"), 1).unwrap().allowed());
+    // In the small plan all is used, and on the way to the large one and back, too.
+    for _ in 0..3 {
+        assert!(!limiter.acquire(under("small"), 1).unwrap().allowed());
+        take(&limiter, &under("large"), 1);
+    }
+    clock.advance(Duration::from_secs(5));
+    assert_eq!((left("large"), left("small")), (192, 2));
+    take(&limiter, &under("large"), 42);
+    // More was used than the small bucket holds: time alone repays it.
+    assert_eq!((left("large"), left("small")), (150, 0));
     limiter.penalize(under("small"), 1).unwrap();
-    clock.advance(Duration::from_secs(21));
-    assert_eq!(left(&limiter, &under("small"), "pool"), 10);
-    assert_eq!(left(&limiter, &under("large"), "pool"), 20);
+    clock.advance(Duration::from_secs(50));
+    assert_eq!((left("large"), left("small")), (200, 10));
     // Debt is debt.
-    limiter.penalize(under("large"), 20 + 1).unwrap();
-    take_nothing(&limiter, "daily");
+    limiter.penalize(under("large"), 200 + 1).unwrap();
+    limiter.penalize(under("daily"), 0).unwrap();
+    assert_eq!(used(&limiter, &under("large"), "pool"), 201);
     assert_eq!(used(&limiter, &under("daily"), "pool"), 1001);
-    assert_eq!(used(&limiter, &under("small"), "pool"), 11);
+}
+
+/// What is left of a small bucket is what is left of a large one, until time has filled it.
+#[test]
+fn a_larger_pool_has_no_more_left() {
+    let (limiter, clock) = limiter(POOLS);
+    let left = |plan| left(&limiter, &under(plan), "pool");
+    take(&limiter, &under("small"), 8);
+    assert_eq!((left("small"), left("large")), (2, 2));
+    take(&limiter, &under("large"), 1);
+    assert_eq!((left("small"), left("large")), (1, 1));
+    clock.advance(Duration::from_secs(30));
+    assert_eq!((left("small"), left("large")), (10, 31));
+    clock.advance(Duration::from_secs(169));
+    assert_eq!((left("small"), left("large")), (10, 200));
 }
 
 fn limiter_of_pools() -> Limiter {
@@ -243,10 +279,9 @@ fn take_nothing(limiter: &Limiter, plan: &str) {
 #[test]
 fn nobody_is_forgotten_who_is_full_for_one_plan_alone() {
     let (limiter, clock) = crowded(POOLS, 8);
-    take(&limiter, &under("daily"), 1000);
-    limiter.penalize(under("small"), 1).unwrap();
-    clock.advance(Duration::from_secs(60));
-    assert_eq!(left(&limiter, &under("small"), "pool"), 10);
+    take(&limiter, &under("small"), 10);
+    clock.advance(Duration::from_secs(50));
+    assert_eq!(used(&limiter, &under("small"), "pool"), 0);
     for number in 0..100 {
         let key = format!("flood {number}");
         let _ = limiter.acquire(Request::new().key(&key).plan("daily"), 1).unwrap();
@@ -346,7 +381,7 @@ fn an_update_takes_over_what_all_plans_counted() {
     let pools = limiter_of_pools();
     pools.update(POOLS.replace("burst\": 200", "burst\": 300").as_str()).unwrap();
     assert_eq!(left(&pools, &under("daily"), "pool"), 700);
-    assert_eq!(left(&pools, &under("large"), "pool"), 300);
+    assert_eq!(used(&pools, &under("large"), "pool"), 300);
     // Plans come to one, and go apart again.
     let all = r#"{"limit": [{"name": "day", "rate": "10/day", "algorithm": "fixed_window"},
         {"name": "month", "rate": "50/month", "algorithm": "sliding_window"},

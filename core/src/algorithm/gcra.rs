@@ -143,13 +143,12 @@ impl Gcra {
         }
     }
 
-    /// The word of a bucket that shows what is left of another one at the same rate, as far as it has room for it.
-    pub(super) fn shown(&self, whole: &Gcra, word: u64, at: Moment) -> u64 {
-        let (here, supply) = (self.supply(at), whole.supply(at));
-        match word.checked_sub(supply) {
-            Some(debt) => here + debt,
-            None => here - (supply - word).min(self.capacity_steps),
-        }
+    /// The word of a bucket of which so much is used as of the old one; at most as much as `most` may be in debt.
+    pub(super) fn carry_use(&self, old: &Gcra, word: u64, most: &Gcra, at: Moment) -> u64 {
+        let steps = word.saturating_sub(old.supply(at) - old.capacity_steps);
+        let used = self.rescale(steps, old) + u128::from(self.loses(steps, old));
+        let used = u64::try_from(used).unwrap_or(u64::MAX).min(most.max_debt_steps);
+        self.supply(at) - self.capacity_steps + used
     }
 
     /// `steps` of `old` in steps of this rate, rounded down.
@@ -212,9 +211,18 @@ impl Account<'_> {
         self.steps_in_use(self.used) == 0
     }
 
-    /// Leaves here what another account at the same rate has left with that word.
-    pub(super) fn leave(&mut self, other: &Account<'_>, word: u64) {
-        self.used = self.supply - (other.supply - word);
+    /// Leaves here what another account at the same rate has left.
+    pub(super) fn leave(&mut self, other: &Account<'_>) {
+        self.used = self.supply - (other.supply - other.used);
+    }
+
+    /// This account, with no more left than that other one at the same rate has.
+    pub(super) fn within(&self, other: &Account<'_>) -> Self {
+        let used = match other.used.checked_sub(other.supply) {
+            Some(debt) => self.supply + debt,
+            None => self.supply.saturating_sub(other.supply - other.used),
+        };
+        Account { used: self.used.max(used), ..*self }
     }
 
     pub(super) fn add(&mut self, steps: u64) {

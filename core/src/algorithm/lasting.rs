@@ -1,20 +1,21 @@
-//! gcra of a limit that has several rates, each in a plan of its own: what one plan has no place for, the next one finds.
+//! gcra of a limit that has several rates, each in a plan of its own: nothing is lost from one to the next.
 //!
 //! Not here: a single rate (see `gcra`). This file answers: what is left under a rate, and what will be left under
 //! another one?
 //!
-//! From plan to plan, what is left is left. A smaller bucket cannot show all that was left under a larger one, and is full
-//! when the larger one is not. So two words are kept, each a gcra word at the same rate:
+//! From plan to plan, what is used is used, and what is left is left, whichever leaves less. Neither says all: of what is
+//! left in a large bucket, a small one can only show a part; and what was used of a small one is little of a large
+//! one, which still is not to have more left for it. So both are kept, each a gcra word at the same rate:
 //!
 //! | word | meaning |
 //! | --- | --- |
-//! | 0 | what is used of this rate's bucket: decides |
-//! | 1 | what is used of the *whole*: a bucket with the largest capacity that the limit has under any rate |
+//! | 0 | what is used, on the line of a bucket of this rate |
+//! | 1 | what is left, as the use of the *whole*: a bucket of the largest capacity that the limit has at any rate |
 //!
-//! Whatever is paid or comes back counts in both. What is left of the whole is at least what is left of the bucket; a
-//! change of rate takes the whole over, and shows as much of it as the new bucket holds. Only a whole that is full says no
-//! more than a key never seen (0, 0): a bucket of any rate is then full. The first payment from such a key leaves in the
-//! whole what it leaves in the bucket: what is left of a full bucket of a smaller plan is left in the larger plan, too.
+//! The bucket has left what both leave it. Whatever is paid or comes back counts in both words, and time gives back in
+//! both. A change of rate takes over the use of the one and what is left of the other, so that the way there and back is
+//! no way at all. Only a whole that is full says no more than a key never seen (0, 0): a bucket of any rate is full
+//! then. The first payment from such a key leaves in the whole what it leaves in the bucket.
 
 use super::gcra::{Account, Gcra};
 use super::meter::{Meter, Standing};
@@ -51,7 +52,7 @@ impl Lasting {
 
     /// Nanoseconds until the bucket is full.
     pub(crate) fn refilled_after(&self, words: &[u64], at: Moment) -> u64 {
-        self.see(words, at).bucket.full_after()
+        self.see(words, at).shown.full_after()
     }
 
     /// Nanoseconds until the bucket of any rate would be.
@@ -67,12 +68,16 @@ impl Lasting {
     /// Takes over what was left under another rate; false when it is no gcra.
     pub(crate) fn carry(&self, old: &Bucket, words: &[u64], new: &mut [u64], at: Moment) -> bool {
         let whole = match old {
+            // What was left is left: in no bucket more, and in none less than it has room for.
             Bucket::Gcra(old) => self.whole.carry(old, words, at),
             Bucket::Lasting(old) => old.carry_to(&self.whole, words, at),
             _ => return false,
         };
         if whole != 0 {
-            (new[0], new[1]) = (self.bucket.shown(&self.whole, whole, at), whole);
+            new[1] = whole;
+            if let Bucket::Lasting(old) = old {
+                new[0] = self.bucket.carry_use(&old.bucket, words[0], &self.whole, at);
+            }
         }
         true
     }
@@ -85,7 +90,7 @@ impl Lasting {
     /// Fills zeros with so much use of the bucket.
     pub(crate) fn begin(&self, used: Units, new: &mut [u64], at: Moment) {
         let mut both = self.see(new, at);
-        both.pay(|bucket| bucket.charge_up_to(used, &self.whole));
+        both.pay(|shown| shown.charge_up_to(used, &self.whole));
         both.write(new);
     }
 }
@@ -94,69 +99,74 @@ impl Meter for Lasting {
     type Standing<'a> = Both<'a>;
 
     fn see<'a>(&'a self, words: &[u64], at: Moment) -> Both<'a> {
-        Both { bucket: self.bucket.see(words, at), whole: self.whole.see(&words[1..], at) }
+        let (bucket, whole) = (self.bucket.see(words, at), self.whole.see(&words[1..], at));
+        Both { shown: bucket.within(&whole), bucket, whole }
     }
 }
 
-/// The bucket, and the whole that it shows a part of.
+/// What is used and what is left, and the bucket that shows the lesser.
 pub(crate) struct Both<'a> {
+    shown: Account<'a>,
     bucket: Account<'a>,
     whole: Account<'a>,
 }
 
 impl<'a> Both<'a> {
-    /// A payment from the bucket, and as much from the whole.
+    /// A payment from what is shown, and as much from both.
     fn pay(&mut self, payment: impl FnOnce(&mut Account<'a>)) {
-        let before = self.bucket.word();
-        payment(&mut self.bucket);
-        let steps = self.bucket.word() - before;
-        if steps > 0 {
-            if self.whole.is_idle() {
-                self.whole.leave(&self.bucket, before);
-            }
-            self.whole.add(steps);
+        let before = self.shown.word();
+        if self.whole.is_idle() {
+            self.whole.leave(&self.shown);
         }
+        payment(&mut self.shown);
+        let steps = self.shown.word() - before;
+        self.bucket.add(steps);
+        self.whole.add(steps);
     }
 }
 
 impl Standing for Both<'_> {
     fn capacity(&self) -> Units {
-        self.bucket.capacity()
+        self.shown.capacity()
     }
 
     fn used(&self) -> Units {
-        self.bucket.used()
+        self.shown.used()
     }
 
     fn room(&self) -> Units {
-        self.bucket.room()
+        self.shown.room()
     }
 
     fn fits(&self, units: Units) -> bool {
-        self.bucket.fits(units)
+        self.shown.fits(units)
     }
 
     fn wait_for(&self, units: Units) -> u64 {
-        self.bucket.wait_for(units)
+        self.shown.wait_for(units)
     }
 
     fn full_after(&self) -> u64 {
-        self.bucket.full_after()
+        self.shown.full_after()
     }
 
     fn charge(&mut self, units: Units) {
-        self.pay(|bucket| bucket.charge(units));
+        if units > 0 {
+            self.pay(|shown| shown.charge(units));
+        }
     }
 
     fn refund(&mut self, units: Units, mark: Option<u64>) -> Units {
-        let before = self.bucket.word();
-        let given = self.bucket.refund(units, mark);
-        self.whole.remove(before - self.bucket.word());
+        let before = self.shown.word();
+        let given = self.shown.refund(units, mark);
+        let steps = before - self.shown.word();
+        self.bucket.remove(steps);
+        self.whole.remove(steps);
         given
     }
 
     fn mark(&self) -> u64 {
-        self.bucket.mark()
+        self.shown.mark()
     }
 
     fn write(&self, words: &mut [u64]) {

@@ -22,8 +22,8 @@ pub const NOMINAL_WAIT: Time = 1_000_000_000;
 pub enum State {
     /// Steps used, relative to supply; none: never used.
     Gcra(Option<i128>),
-    /// The same of the bucket, and of the largest one that its limit has in any plan.
-    Lasting { shown: Option<i128>, whole: Option<i128> },
+    /// The same, and of the largest bucket that its limit has in any plan.
+    Lasting { used: Option<i128>, whole: Option<i128> },
     /// A window and what was used in it, aligned to the clock or to the first request.
     Fixed(Option<Window>),
     /// Number of the grid window, use of the one before it and of itself.
@@ -179,7 +179,7 @@ impl Bucket {
             None if self.max_hold.is_some() => State::Leases(Leases::default()),
             None => State::Permits(0),
             Some(Algorithm::Gcra(_)) if self.hold.is_some() => {
-                State::Lasting { shown: None, whole: None }
+                State::Lasting { used: None, whole: None }
             }
             Some(Algorithm::Gcra(_)) => State::Gcra(None),
             Some(Algorithm::Sliding) => State::Sliding { number: 0, previous: 0, current: 0 },
@@ -268,8 +268,9 @@ impl Bucket {
                 let (bucket, state) = self.present(state, at).expect("it grows");
                 bucket.balance(&state, at)
             }
-            State::Gcra(used) | State::Lasting { shown: used, .. } => {
-                Balance::Steps(self.supply(at) - self.used_steps(*used, at))
+            State::Gcra(used) => Balance::Steps(self.supply(at) - self.used_steps(*used, at)),
+            State::Lasting { used, whole } => {
+                Balance::Steps(self.supply(at) - self.shown(*used, *whole, at))
             }
             State::Fixed(window) => whole(in_use(window, at)),
             State::Sliding { .. } => {
@@ -334,7 +335,10 @@ impl Bucket {
             State::Permits(_) => Some(at + NOMINAL_WAIT),
             State::Fixed(Some(window)) if in_use(&Some(*window), at) > 0 => Some(window.end),
             State::Fixed(_) => Some(at),
-            State::Gcra(used) | State::Lasting { shown: used, .. } => {
+            State::Lasting { used, whole } => {
+                self.full_at(&State::Gcra(Some(self.shown(*used, *whole, at))), at)
+            }
+            State::Gcra(used) => {
                 let full = self.used_steps(*used, at) + self.whole_steps(self.capacity);
                 first_time(at, |then| self.supply(then) >= full)
             }
@@ -372,8 +376,8 @@ impl Bucket {
                 let most = self.supply(at) + self.whole_steps(self.max_debt);
                 *used = Some(before.max((before + self.steps(units)).min(most)));
             }
-            State::Lasting { shown, whole } => {
-                self.moved(shown, whole, at, |used| self.charge(used, at, units));
+            State::Lasting { used, whole } => {
+                self.moved(used, whole, at, |shown| self.charge(shown, at, units));
             }
             State::Fixed(window) => {
                 let current = self.fixed_window(window, at);
@@ -416,7 +420,8 @@ impl Bucket {
         let paid = match state {
             State::Permits(_) | State::Growing(_) => 0,
             State::Leases(leases) => leases.generation(self.hold(), at),
-            State::Gcra(used) | State::Lasting { shown: used, .. } => self.used_steps(*used, at),
+            State::Gcra(used) => self.used_steps(*used, at),
+            State::Lasting { used, whole } => self.shown(*used, *whole, at),
             State::Fixed(window) => self.fixed_window(window, at).start,
             State::Sliding { .. } => self.pair(state, at).0,
             State::Strict(parts) => self.part(parts, at),
@@ -476,8 +481,8 @@ impl Bucket {
                 }
                 given
             }
-            State::Lasting { shown, whole } => {
-                self.moved(shown, whole, at, |used| self.refund(used, at, units, mark))
+            State::Lasting { used, whole } => {
+                self.moved(used, whole, at, |shown| self.refund(shown, at, units, mark))
             }
             State::Fixed(Some(window)) if at < window.end && may(window.start) => {
                 let given = units.min(window.used);
@@ -546,9 +551,8 @@ impl Bucket {
             (State::Lasting { whole, .. }, State::Gcra(new)) => {
                 *new = self.carry_gcra(&old.whole(), *whole, at);
             }
-            (State::Gcra(used), State::Lasting { .. }) => new = self.carry_whole(old, *used, at),
-            (State::Lasting { whole, .. }, State::Lasting { .. }) => {
-                new = self.carry_whole(&old.whole(), *whole, at);
+            (State::Gcra(_) | State::Lasting { .. }, State::Lasting { .. }) => {
+                new = self.carry_lasting(old, state, at);
             }
             (State::Fixed(window), State::Fixed(new)) if same_windows => {
                 let in_use = window.filter(|window| at < window.end && window.used > 0);

@@ -86,37 +86,54 @@ impl Bucket {
         Bucket { max_debt, ..self.clone() }
     }
 
-    /// A change of the bucket, and as much of the whole.
+    /// What is used, and what the whole leaves: whichever is more.
+    pub(super) fn shown(&self, used: Option<i128>, whole: Option<i128>, at: Time) -> i128 {
+        self.used_steps(used, at).max(self.whole().used_steps(whole, at))
+    }
+
+    /// A change of what is shown, and as much of both.
     pub(super) fn moved<T>(
         &self,
-        shown: &mut Option<i128>,
+        used: &mut Option<i128>,
         whole: &mut Option<i128>,
         at: Time,
         change: impl FnOnce(&mut State) -> T,
     ) -> T {
-        let before = self.used_steps(*shown, at);
-        let mut state = State::Gcra(*shown);
+        let before = self.shown(*used, *whole, at);
+        let mut state = State::Gcra(Some(before));
         let told = change(&mut state);
-        let State::Gcra(used) = state else { unreachable!() };
-        *shown = used;
-        let steps = self.used_steps(used, at) - before;
-        let idle = self.whole().used_steps(None, at);
-        match self.whole().used_steps(*whole, at) {
-            // From a key never seen: there is left what is left of the bucket.
-            full if full == idle && steps > 0 => *whole = Some(before + steps),
-            used if steps != 0 => *whole = Some((used + steps).max(idle)),
-            _ => {}
+        let State::Gcra(after) = state else { unreachable!() };
+        let steps = after.expect("it was used") - before;
+        let idle = self.used_steps(None, at);
+        let idle_whole = self.whole().used_steps(None, at);
+        let was = self.whole().used_steps(*whole, at);
+        // From a key never seen: there is left what is left of the bucket.
+        let was = if was == idle_whole && steps > 0 { before } else { was };
+        if steps != 0 {
+            *used = Some((self.used_steps(*used, at) + steps).max(idle));
+            *whole = Some((was + steps).max(idle_whole));
         }
         told
     }
 
-    /// What was left is left, and the bucket shows as much of it as it holds.
-    pub(super) fn carry_whole(&self, old: &Bucket, used: Option<i128>, at: Time) -> State {
-        let whole = self.whole().carry_gcra(old, used, at);
-        let shown = whole.map(|whole| {
-            let left = self.supply(at) - whole;
-            self.supply(at) - left.min(self.whole_steps(self.capacity))
-        });
-        State::Lasting { shown, whole }
+    /// What was left is left, and what was used is used (as the second word of `before` says, at most anywhere).
+    pub(super) fn carry_lasting(&self, old: &Bucket, before: &State, at: Time) -> State {
+        match before {
+            State::Gcra(word) => {
+                State::Lasting { used: None, whole: self.whole().carry_gcra(old, *word, at) }
+            }
+            State::Lasting { used, whole } => {
+                let whole = self.whole().carry_gcra(&old.whole(), *whole, at);
+                let steps = old.used_steps(*used, at) - old.used_steps(None, at);
+                let steps = match self.scale - old.scale {
+                    finer @ 0.. => steps << finer,
+                    coarser => (steps + (1 << -coarser) - 1) >> -coarser,
+                };
+                let steps = steps.min(self.whole_steps(self.hold.expect("one of several").most));
+                let used = whole.map(|_| self.used_steps(None, at) + steps);
+                State::Lasting { used, whole }
+            }
+            _ => unreachable!("of gcra"),
+        }
     }
 }
