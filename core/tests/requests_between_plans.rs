@@ -270,11 +270,6 @@ fn limiter_of_pools() -> Limiter {
     limiter
 }
 
-fn take_nothing(limiter: &Limiter, plan: &str) {
-    assert!(!limiter.acquire(under(plan), 1).unwrap().allowed(), "{plan}");
-    limiter.penalize(under(plan), 0).unwrap();
-}
-
 /// A store forgets a record when it is full for every plan, not before.
 #[test]
 fn nobody_is_forgotten_who_is_full_for_one_plan_alone() {
