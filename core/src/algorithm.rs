@@ -9,6 +9,7 @@ mod concurrency;
 mod fixed_window;
 mod gcra;
 mod growing;
+mod lasting;
 mod leases;
 mod meter;
 mod ratio;
@@ -16,12 +17,13 @@ mod sliding_window;
 mod strict_window;
 
 use crate::clock::Moment;
-use crate::rate::{Algorithm, Rate};
+use crate::rate::{Algorithm, MAX_LEVELS, Rate};
 
 pub(crate) use concurrency::{NOMINAL_WAIT, Permits};
 use fixed_window::{ClockWindow, FirstRequestWindow};
 pub(crate) use gcra::{Gcra, Taken};
 use growing::Growing;
+use lasting::Lasting;
 use leases::Leases;
 use meter::Meter;
 pub(crate) use meter::{Paid, Standing};
@@ -45,6 +47,35 @@ pub(crate) enum Bucket {
     Permits(Permits),
     Leases(Leases),
     Growing(Growing),
+    /// Apart, for it is larger than all others.
+    Lasting(Box<Lasting>),
+}
+
+/// What the words of a bucket must be able to hold where several plans have it at rates of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Hold {
+    /// The largest capacity of these rates.
+    pub(crate) capacity: Units,
+    /// The largest capacity and `max_debt`.
+    pub(crate) most: Units,
+}
+
+impl Hold {
+    /// Of one rate; of one that grows, at its ceiling.
+    pub(crate) fn of(rate: &Rate) -> Hold {
+        if let Some(growth) = &rate.growth {
+            return Hold::of(&growth.rate(rate, growth.steps(rate.quota).min(MAX_LEVELS - 1)));
+        }
+        let capacity = match rate.algorithm {
+            Algorithm::Gcra { burst } => burst,
+            _ => rate.quota,
+        };
+        Hold { capacity, most: capacity + rate.max_debt }
+    }
+
+    pub(crate) fn with(self, other: Hold) -> Hold {
+        Hold { capacity: self.capacity.max(other.capacity), most: self.most.max(other.most) }
+    }
 }
 
 /// Names a payment, for [`Bucket::refund`] and [`Bucket::renew`].
@@ -68,6 +99,7 @@ macro_rules! each {
             Bucket::Permits($bucket) => $call,
             Bucket::Leases($bucket) => apart(move || $call),
             Bucket::Growing($bucket) => apart(move || $call),
+            Bucket::Lasting($bucket) => apart(move || $call),
         }
     };
 }
@@ -79,16 +111,37 @@ fn apart<R>(call: impl FnOnce() -> R) -> R {
 }
 
 impl Bucket {
+    /// Most words of any bucket: those of a strict window that grows.
+    pub(crate) const MAX_WORDS: usize = growing::MAX_WORDS;
+
+    #[cfg(test)]
     pub(crate) fn new(rate: &Rate) -> Bucket {
+        Bucket::within(rate, None)
+    }
+
+    /// The bucket of a rate; `hold`: of a limit that has another one in another plan.
+    pub(crate) fn within(rate: &Rate, hold: Option<Hold>) -> Bucket {
         if let Some(growth) = &rate.growth {
-            return Bucket::Growing(Growing::new(rate, growth));
+            return Bucket::Growing(Growing::new(rate, growth, hold));
         }
-        match &rate.algorithm {
-            Algorithm::Gcra { burst } => Bucket::Gcra(Gcra::new(rate, *burst)),
-            Algorithm::SlidingWindow { strict: false } => Bucket::Sliding(SlidingWindow::new(rate)),
-            Algorithm::SlidingWindow { strict: true } => Bucket::Strict(StrictWindow::new(rate)),
-            Algorithm::ClockWindow { zone } => Bucket::Clock(ClockWindow::new(rate, zone)),
-            Algorithm::FirstRequestWindow => Bucket::FirstRequest(FirstRequestWindow::new(rate)),
+        let widest = hold.map_or(0, |hold| hold.most);
+        match (&rate.algorithm, hold) {
+            (Algorithm::Gcra { burst }, None) => Bucket::Gcra(Gcra::new(rate, *burst)),
+            (Algorithm::Gcra { burst }, Some(hold)) => {
+                Bucket::Lasting(Box::new(Lasting::new(rate, *burst, hold)))
+            }
+            (Algorithm::SlidingWindow { strict: false }, _) => {
+                Bucket::Sliding(SlidingWindow::new(rate, widest))
+            }
+            (Algorithm::SlidingWindow { strict: true }, _) => {
+                Bucket::Strict(StrictWindow::new(rate, widest))
+            }
+            (Algorithm::ClockWindow { zone }, _) => {
+                Bucket::Clock(ClockWindow::new(rate, zone, widest))
+            }
+            (Algorithm::FirstRequestWindow, _) => {
+                Bucket::FirstRequest(FirstRequestWindow::new(rate, widest))
+            }
         }
     }
 
@@ -195,7 +248,7 @@ impl Bucket {
     }
 
     /// Nanoseconds until the words say no more than those of a key never seen (a fixed window: until it ends); 0: so
-    /// it is. A rate that grew has to shrink for that.
+    /// it is. A rate that grew has to shrink for that, and one among several of its limit has to be full for each.
     pub(crate) fn full_after(&self, words: &[u64], at: Moment) -> u64 {
         each!(self, bucket => bucket.full_after(words, at))
     }
@@ -204,6 +257,7 @@ impl Bucket {
     pub(crate) fn refilled_after(&self, words: &[u64], at: Moment) -> u64 {
         match self {
             Bucket::Growing(bucket) => bucket.refilled_after(words, at),
+            Bucket::Lasting(bucket) => bucket.refilled_after(words, at),
             _ => self.full_after(words, at),
         }
     }
@@ -253,6 +307,7 @@ impl Bucket {
             Bucket::Strict(bucket) => bucket.merge(into, from),
             Bucket::Leases(bucket) => bucket.merge(into, from),
             Bucket::Growing(bucket) => bucket.merge(into, from, at),
+            Bucket::Lasting(bucket) => bucket.merge(into, from),
         }
     }
 
@@ -274,6 +329,11 @@ impl Bucket {
                 new[0] = bucket.carry(old, words, at);
                 true
             }
+            (Bucket::Gcra(bucket), Bucket::Lasting(old)) => {
+                new[0] = old.carry_to(bucket, words, at);
+                true
+            }
+            (Bucket::Lasting(bucket), old) => bucket.carry(old, words, new, at),
             (Bucket::Clock(bucket), Bucket::Clock(old)) => bucket.carry(old, words, new, at),
             (Bucket::FirstRequest(bucket), Bucket::FirstRequest(old)) => {
                 bucket.carry(old, words, new, at)
@@ -284,7 +344,19 @@ impl Bucket {
         };
         let used = old.used(words, at);
         if !carried && used > 0 {
-            self.charge(new, at, used);
+            self.begin(used, new, at);
+        }
+    }
+
+    /// Fills zeros with so much use.
+    fn begin(&self, used: Units, new: &mut [u64], at: Moment) {
+        match self {
+            Bucket::Clock(bucket) => bucket.begin(used, new, at),
+            Bucket::FirstRequest(bucket) => bucket.begin(used, new, at),
+            Bucket::Sliding(bucket) => bucket.begin(used, new, at),
+            Bucket::Strict(bucket) => bucket.begin(used, new, at),
+            Bucket::Lasting(bucket) => bucket.begin(used, new, at),
+            _ => self.charge(new, at, used),
         }
     }
 

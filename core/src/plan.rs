@@ -1,30 +1,37 @@
 //! A policy worked out: which words of a key's record belong to which bucket, and what all limits
 //! together say. Pure: words in, words and a decision out.
 
+mod layout;
 mod limit;
+mod lineage;
 mod tally;
 
-use crate::algorithm::{Bucket, Gcra, Mark, Permits, Standing, Taken, Units, wide};
+use std::sync::Arc;
+
+use crate::algorithm::{Bucket, Gcra, Mark, Standing, Taken, Units, wide};
 use crate::clock::Moment;
 use crate::decision::{Decision, NEVER, Reason};
 use crate::names::Name;
-use crate::policy::{Limit, LimitKind};
+use crate::policy::Limit;
 use crate::rate::Method;
 use crate::terms::Terms;
+use layout::Source;
+pub(crate) use layout::{Inheritance, Layout};
 use limit::{PlannedBucket, PlannedLimit, admission, denial, sum};
+pub(crate) use lineage::Ancestry;
 use tally::Tally;
 pub(crate) use tally::{Asked, Notes, decide};
 
-/// The limits of a policy over one array of words.
+/// The limits of a policy, or of one of its plans, over one array of words.
 #[derive(Debug)]
 pub(crate) struct Plan {
     /// First: with it a call needs nothing else of the plan.
     lone: Option<Lone>,
     pub(crate) limits: Vec<PlannedLimit>,
-    /// Words of state that a key needs.
-    pub(crate) words: usize,
-    /// No other plan of the limiter has it.
-    number: u64,
+    /// Where the words of all plans are.
+    layout: Arc<Layout>,
+    /// Which of its variants this is.
+    variant: usize,
     /// The plan's name in the policy; empty: it has none.
     pub(crate) name: Name,
     /// Are there limits in shadow, or thresholds to tell of?
@@ -49,7 +56,7 @@ impl Lone {
             return None;
         }
         match &buckets[..] {
-            [PlannedBucket { bucket: Bucket::Gcra(gcra), .. }] => {
+            [PlannedBucket { bucket: Bucket::Gcra(gcra), start: 0, .. }] => {
                 Some(Lone { gcra: gcra.clone(), quota: *quota, terms })
             }
             _ => None,
@@ -93,10 +100,11 @@ pub(crate) enum Outcome {
 /// One payment of a reservation: which bucket paid how much, in which window.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Payment {
-    /// Under which plan: [`Plan::number`].
-    plan: u64,
+    /// Under which rate of the limit.
+    rate: u64,
     lineage: u64,
-    bucket: usize,
+    /// Of the bucket in the limit.
+    position: usize,
     units: Units,
     mark: Mark,
 }
@@ -121,78 +129,58 @@ impl Renewal {
     }
 }
 
-/// Where the limits of a new plan may go on from.
-pub(crate) struct Ancestry<'a> {
-    /// Which of a limiter's policies it is.
-    pub(crate) number: u64,
-    /// Limits of this policy so far.
-    pub(crate) count: u64,
-    /// The variants of the same scope under the policy before.
-    pub(crate) before: Vec<&'a Plan>,
-}
-
 impl Plan {
-    /// The plan of these limits. A limit goes on from one of the same method and name: of another variant (`here`), or
-    /// of the policy before; limits that no policy named are else taken in their order.
+    /// The plan of these limits of a variant, which have their words where the layout says.
     pub(crate) fn new(
         limits: &[&Limit],
-        plan: Option<&str>,
-        here: &[Plan],
-        ancestry: &mut Ancestry<'_>,
+        lineages: &[u64],
+        name: Name,
+        (layout, variant): (&Arc<Layout>, usize),
     ) -> Plan {
-        let mut words = 0;
-        let mut plan_bucket = |name: &str, bucket: Bucket| {
-            let start = words;
-            words += bucket.words();
-            PlannedBucket { name: name.to_owned(), bucket, start }
+        let plan = (name != Name::EMPTY).then(|| name.as_str());
+        let planned = |(limit, &lineage): (&&Limit, &u64)| {
+            let sources = Source::all(limit).into_iter().enumerate();
+            let buckets: Vec<PlannedBucket> = sources
+                .filter_map(|(position, source)| {
+                    // The layout is one for these limits.
+                    let found = layout.find(lineage, position, variant)?;
+                    let name = match source {
+                        Source::Rate(rate) => &rate.name,
+                        Source::Permits { .. } => &limit.name,
+                    };
+                    let bucket = source.bucket(found.hold);
+                    Some(PlannedBucket { name: name.clone(), bucket, start: found.start })
+                })
+                .collect();
+            let capacity = sum(buckets.iter().map(|bucket| bucket.bucket.capacity()));
+            let first_alert = limit.alerts.first().map_or(u64::MAX, |&share| {
+                // At most the capacity.
+                (wide(capacity, u64::from(share)).div_ceil(1000)) as u64
+            });
+            PlannedLimit {
+                first_alert,
+                terms: Terms::of(limit, plan).intern(),
+                named: limit.named,
+                lineage,
+                method: limit.method,
+                shadow: limit.shadow,
+                alerts: limit.alerts.iter().map(|&share| u64::from(share)).collect(),
+                grows: buckets.iter().any(|bucket| bucket.bucket.grows()),
+                quota: sum(buckets.iter().map(|bucket| bucket.bucket.quota())),
+                capacity,
+                buckets,
+            }
         };
-        let mut limits: Vec<PlannedLimit> = limits
-            .iter()
-            .map(|limit| {
-                let buckets: Vec<PlannedBucket> = match &limit.kind {
-                    LimitKind::Rates(rates) => rates
-                        .iter()
-                        .map(|rate| plan_bucket(&rate.name, Bucket::new(rate)))
-                        .collect(),
-                    LimitKind::Permits { quota, max_hold } => {
-                        let bucket = match max_hold {
-                            None => Bucket::Permits(Permits::new(*quota)),
-                            Some(max_hold) => Bucket::leases(*quota, *max_hold),
-                        };
-                        vec![plan_bucket(&limit.name, bucket)]
-                    }
-                };
-                // Never taken before.
-                ancestry.count += 1;
-                let capacity = sum(buckets.iter().map(|bucket| bucket.bucket.capacity()));
-                let first_alert = limit.alerts.first().map_or(u64::MAX, |&share| {
-                    // At most the capacity.
-                    (wide(capacity, u64::from(share)).div_ceil(1000)) as u64
-                });
-                PlannedLimit {
-                    first_alert,
-                    terms: Terms::of(limit, plan).intern(),
-                    named: limit.named,
-                    lineage: (ancestry.number << 32) | ancestry.count,
-                    method: limit.method,
-                    shadow: limit.shadow,
-                    alerts: limit.alerts.iter().map(|&share| u64::from(share)).collect(),
-                    grows: buckets.iter().any(|bucket| bucket.bucket.grows()),
-                    quota: sum(buckets.iter().map(|bucket| bucket.bucket.quota())),
-                    capacity,
-                    buckets,
-                }
-            })
-            .collect();
-        let name = plan.map_or(Name::EMPTY, Name::intern);
-        // First from the plan of the same name: limits without a name of their own go on by their order.
-        ancestry.before.sort_by_key(|before| before.name != name);
-        continue_limits(&mut limits, here, &ancestry.before);
+        let limits: Vec<PlannedLimit> = limits.iter().zip(lineages).map(planned).collect();
         let watched = limits.iter().any(|limit| limit.shadow || !limit.alerts.is_empty());
+        let layout = Arc::clone(layout);
+        Plan { lone: Lone::of(&limits), limits, layout, variant, name, watched }
+    }
+
+    /// Words of state that a key needs under this plan and those beside it.
+    pub(crate) fn words(&self) -> usize {
         // The way for records of one word takes no notes.
-        let words = if watched { words.max(2) } else { words };
-        let number = (ancestry.number << 8) | here.len() as u64;
-        Plan { lone: Lone::of(&limits), limits, words, number, name, watched }
+        self.layout.words().max(if self.watched { 2 } else { 1 })
     }
 
     /// May the request pass? If so, `words` are those after it; if not, they are untouched.
@@ -300,6 +288,13 @@ impl Plan {
         *decision = tally.admission(at);
     }
 
+    /// What the rate of a bucket is called on receipts.
+    fn rate(&self, limit: &PlannedLimit, position: usize) -> u64 {
+        let found = self.layout.find(limit.lineage, position, self.variant);
+        // Of its own limits it finds all.
+        found.map_or(u64::MAX, |found| found.rate)
+    }
+
     fn of_method(&self, method: Method) -> impl Iterator<Item = &PlannedLimit> {
         self.limits.iter().filter(move |limit| limit.method == method)
     }
@@ -337,18 +332,10 @@ impl Plan {
         }
     }
 
-    /// The mark of a payment under this plan; another plan's means nothing here.
-    fn mark(&self, payment: &Payment) -> Option<Mark> {
-        (payment.plan == self.number).then_some(payment.mark)
-    }
-
-    /// Gives back the permits of a receipt: after a change of plan, the oldest ones.
+    /// Gives back the permits of a receipt, also those of limits that this plan has not.
     pub(crate) fn release_receipt(&self, words: &mut [u64], at: Moment, receipt: &[Payment]) {
-        for limit in self.of_method(Method::Concurrency) {
-            let bucket = &limit.buckets[0];
-            for payment in receipt.iter().filter(|payment| payment.lineage == limit.lineage) {
-                bucket.bucket.refund(bucket.of_mut(words), at, payment.units, self.mark(payment));
-            }
+        for payment in receipt {
+            self.layout.give_back(words, at, payment, Method::Concurrency, payment.units);
         }
     }
 
@@ -360,26 +347,22 @@ impl Plan {
         receipt: Option<&mut [Payment]>,
         renewal: &mut Renewal,
     ) {
-        let mut renew = |limit: &PlannedLimit, mark: Option<Mark>| {
-            let bucket = &limit.buckets[0];
-            let renewed = bucket.bucket.renew(bucket.of_mut(words), at, mark);
-            match renewed {
-                Some(_) => renewal.begun += 1,
-                None => renewal.gone += 1,
-            }
-            renewed
+        let mut count = |renewed: bool| match renewed {
+            true => renewal.begun += 1,
+            false => renewal.gone += 1,
         };
         match receipt {
-            None => self.of_method(Method::Concurrency).for_each(|limit| {
-                renew(limit, None);
-            }),
+            None => {
+                for limit in self.of_method(Method::Concurrency) {
+                    let bucket = &limit.buckets[0];
+                    count(bucket.bucket.renew(bucket.of_mut(words), at, None).is_some());
+                }
+            }
             Some(receipt) => {
                 for payment in receipt {
-                    let mut limits = self.of_method(Method::Concurrency);
-                    let limit = limits.find(|limit| limit.lineage == payment.lineage);
-                    let mark = self.mark(payment);
-                    if let Some(mark) = limit.and_then(|limit| renew(limit, mark)) {
-                        (payment.plan, payment.mark) = (self.number, mark);
+                    // Of permits that were taken in another record it knows nothing.
+                    if let Some(renewed) = self.layout.renew(words, at, payment) {
+                        count(renewed);
                     }
                 }
             }
@@ -387,7 +370,7 @@ impl Plan {
     }
 
     /// Gives `units` of every limit's payments back, the last payer first: only where the window that paid still
-    /// counts, unless the plan has changed since.
+    /// counts, unless the words are under another rate by now. Also those of limits that this plan has not.
     pub(crate) fn refund_receipt(
         &self,
         words: &mut [u64],
@@ -395,25 +378,23 @@ impl Plan {
         receipt: &[Payment],
         units: Units,
     ) {
-        for limit in self.of_method(Method::Count) {
+        for (index, first) in receipt.iter().enumerate() {
+            let same = |payment: &&Payment| payment.lineage == first.lineage;
+            if receipt[..index].iter().any(|earlier| same(&earlier)) {
+                continue;
+            }
             let mut left = units;
-            for payment in receipt.iter().rev().filter(|payment| payment.lineage == limit.lineage) {
+            for payment in receipt.iter().rev().filter(same) {
                 let part = left.min(payment.units);
-                if let Some(bucket) = limit.buckets.get(payment.bucket) {
-                    bucket.bucket.refund(bucket.of_mut(words), at, part, self.mark(payment));
-                }
+                self.layout.give_back(words, at, payment, Method::Count, part);
                 left -= part;
             }
         }
     }
 
-    /// Fills every bucket but the permits in flight.
+    /// Fills every bucket but the permits in flight, also those that this plan has not.
     pub(crate) fn reset(&self, words: &mut [u64]) {
-        for limit in self.limits.iter().filter(|limit| limit.method != Method::Concurrency) {
-            for bucket in &limit.buckets {
-                bucket.of_mut(words)[..bucket.bucket.words()].fill(0);
-            }
-        }
+        self.layout.reset(words);
     }
 
     /// Is this limit one of its own, by method and name?
@@ -422,14 +403,6 @@ impl Plan {
             own.method == limit.method && own.terms.name.as_str() == limit.name
         };
         self.limits.iter().any(same)
-    }
-
-    /// How much of what `old` counts it can hold: limits that go on, then their capacities.
-    pub(crate) fn holds_of(&self, old: &Plan) -> (usize, u128) {
-        let goes_on =
-            |own: &&PlannedLimit| old.limits.iter().any(|limit| limit.lineage == own.lineage);
-        let going_on = || self.limits.iter().filter(goes_on);
-        (going_on().count(), going_on().map(|limit| u128::from(limit.capacity)).sum())
     }
 
     /// Are there limits in shadow, or thresholds to tell of?
@@ -465,48 +438,6 @@ impl Plan {
             bucket.bucket.merge(bucket.of_mut(into), bucket.of(from), at);
         }
     }
-
-    /// Fills `new` (zeros) with the use that `words` hold under the plan `old`: a limit that goes on
-    /// keeps its use, its buckets are matched by position.
-    pub(crate) fn carry(&self, old: &Plan, words: &[u64], new: &mut [u64], at: Moment) {
-        for limit in &self.limits {
-            let before = old.limits.iter().find(|before| before.lineage == limit.lineage);
-            let Some(before) = before else { continue };
-            for (bucket, before) in limit.buckets.iter().zip(&before.buckets) {
-                let words = before.of(words);
-                bucket.bucket.carry(&before.bucket, words, bucket.of_mut(new), at);
-            }
-        }
-    }
-}
-
-/// Gives each limit the lineage of the one that it goes on from.
-fn continue_limits(limits: &mut [PlannedLimit], here: &[Plan], before: &[&Plan]) {
-    let same = |limit: &PlannedLimit, old: &PlannedLimit| {
-        old.method == limit.method && old.terms.name == limit.terms.name
-    };
-    let mut free: Vec<&PlannedLimit> = Vec::new();
-    for old in before.iter().flat_map(|plan| &plan.limits) {
-        if free.iter().all(|known| known.lineage != old.lineage) {
-            free.push(old);
-        }
-    }
-    let mut rest = Vec::new();
-    for limit in limits {
-        let elsewhere = here.iter().flat_map(|plan| &plan.limits).find(|other| same(limit, other));
-        let old = free.iter().position(|old| same(limit, old));
-        let old = old.map(|index| free.remove(index));
-        match elsewhere.or(old) {
-            Some(from) => limit.lineage = from.lineage,
-            None => rest.push(limit),
-        }
-    }
-    for limit in rest.into_iter().filter(|limit| !limit.named) {
-        let old = free.iter().position(|old| old.method == limit.method && !old.named);
-        if let Some(index) = old {
-            limit.lineage = free.remove(index).lineage;
-        }
-    }
 }
 
 #[cfg(test)]
@@ -532,7 +463,11 @@ mod tests {
         let text = format!(r#"{{"limit": [{limit}]}}"#);
         let policy: crate::Policy = text.parse().expect("a good policy");
         let limits: Vec<&Limit> = policy.limits.iter().collect();
-        Plan::new(&limits, None, &[], &mut Ancestry { number: 0, count: 0, before: Vec::new() })
+        let mut ancestry = Ancestry { number: 0, count: 0, before: Vec::new() };
+        let variants = [limits];
+        let lineages = ancestry.lineages(&variants, &[Name::EMPTY]);
+        let layout = Arc::new(Layout::new(&variants, &lineages, 0));
+        Plan::new(&variants[0], &lineages[0], Name::EMPTY, (&layout, 0))
     }
 
     /// Costs of any size: what no capacity holds is not admitted by what is shifted out of its steps.
@@ -543,7 +478,7 @@ mod tests {
             let capacity = plan.limits[0].capacity;
             for bit in 0..64 {
                 for cost in [1 << bit, (1 << bit) + 1, u64::MAX << bit] {
-                    let mut words = vec![0; plan.words];
+                    let mut words = vec![0; plan.words()];
                     let reason = plan.admit(&mut words.clone(), at(NOW, NOW), cost);
                     assert_eq!(reason == Reason::Ok, cost <= capacity, "{limit} {cost}");
                     let decision = acquire(&plan, &mut words, at(NOW, NOW), cost);
@@ -558,7 +493,7 @@ mod tests {
     fn the_tightest_has_the_smallest_share() {
         let plan =
             plan(r#"{"name": "few", "rate": "8/minute"}, {"name": "many", "rate": "100/minute"}"#);
-        let mut words = vec![0; plan.words];
+        let mut words = vec![0; plan.words()];
         plan.charge(&mut words, at(NOW, NOW), Method::Count, 4, &mut Notes::default());
         plan.limits[1].charge(&mut words, at(NOW, NOW), 60);
         let decision = acquire(&plan, &mut words, at(NOW, NOW), 0);
@@ -576,7 +511,7 @@ mod tests {
         ];
         for limit in others {
             let plan = plan(limit);
-            let mut words = vec![0; plan.words];
+            let mut words = vec![0; plan.words()];
             assert!(acquire(&plan, &mut words, at(NOW, NOW), 2).allowed());
             let still = acquire(&plan, &mut words, at(NOW + SECOND, NOW + SECOND), 1);
             for wall in [NOW - HOUR, NOW + HOUR, NOW + 100 * HOUR] {
@@ -584,7 +519,7 @@ mod tests {
             }
         }
         let plan = plan(r#"{"rate": "2/hour", "algorithm": "fixed_window"}"#);
-        let mut words = vec![0; plan.words];
+        let mut words = vec![0; plan.words()];
         assert!(acquire(&plan, &mut words, at(NOW, NOW), 2).allowed());
         // An hour forth: another window, full. And back: the key stays in the later one.
         assert!(acquire(&plan, &mut words, at(NOW + 1, NOW + HOUR), 2).allowed());

@@ -64,7 +64,7 @@ pub(crate) const MAX_UNITS: u64 = (1 << 53) - 1;
 pub(crate) const MAX_LATENCY: u64 = 1 << 59;
 
 /// How a rate is enforced.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Algorithm {
     /// Spread evenly; `burst` (units) at once.
     Gcra { burst: u64 },

@@ -31,6 +31,8 @@ use crate::rate::{Period, Rate};
 pub(crate) struct ClockWindow {
     quota: Units,
     most: Units,
+    /// Most that is kept: more than `most` where another plan of the policy allows it.
+    widest: Units,
     period: Period,
     zone: TimeZone,
     calendar: Calendar,
@@ -40,14 +42,17 @@ pub(crate) struct ClockWindow {
 }
 
 impl ClockWindow {
-    pub(crate) fn new(rate: &Rate, zone: &TimeZone) -> ClockWindow {
+    /// Its words hold up to `widest` units, at least.
+    pub(crate) fn new(rate: &Rate, zone: &TimeZone, widest: Units) -> ClockWindow {
         let most = rate.quota + rate.max_debt;
+        let widest = widest.max(most);
         let calendar = Calendar::new(rate.period, zone);
         let used_bits = calendar.last_id().leading_zeros();
-        let used_bits = if most < (1 << used_bits) - 1 { used_bits } else { 0 };
+        let used_bits = if widest < (1 << used_bits) - 1 { used_bits } else { 0 };
         ClockWindow {
             quota: rate.quota,
             most,
+            widest,
             period: rate.period,
             zone: zone.clone(),
             calendar,
@@ -107,10 +112,15 @@ impl ClockWindow {
         if same {
             let Turn { id, used, .. } = old.see(words, at);
             if used > 0 {
-                self.pack(new, id, used.min(self.most));
+                self.pack(new, id, used.min(self.widest));
             }
         }
         same
+    }
+
+    /// Fills zeros with so much use.
+    pub(crate) fn begin(&self, used: Units, new: &mut [u64], at: Moment) {
+        Turn { used: used.min(self.widest), ..self.see(new, at) }.write(new);
     }
 }
 
@@ -201,14 +211,18 @@ impl Standing for Turn<'_> {
 pub(crate) struct FirstRequestWindow {
     quota: Units,
     most: Units,
+    widest: Units,
     period: u64,
 }
 
 impl FirstRequestWindow {
-    pub(crate) fn new(rate: &Rate) -> FirstRequestWindow {
+    /// As of [`ClockWindow::new`].
+    pub(crate) fn new(rate: &Rate, widest: Units) -> FirstRequestWindow {
+        let most = rate.quota + rate.max_debt;
         FirstRequestWindow {
             quota: rate.quota,
-            most: rate.quota + rate.max_debt,
+            most,
+            widest: widest.max(most),
             period: rate.period.nanos(),
         }
     }
@@ -241,9 +255,13 @@ impl FirstRequestWindow {
         let same = self.period == old.period;
         let own = old.see(words, at);
         if same && own.used > 0 {
-            Own { used: own.used.min(self.most), ..own }.write(new);
+            Own { used: own.used.min(self.widest), ..own }.write(new);
         }
         same
+    }
+
+    pub(crate) fn begin(&self, used: Units, new: &mut [u64], at: Moment) {
+        Own { used: used.min(self.widest), ..self.see(new, at) }.write(new);
     }
 }
 

@@ -44,10 +44,14 @@ pub(crate) struct Gcra {
 
 impl Gcra {
     pub(crate) fn new(rate: &Rate, burst: Units) -> Gcra {
+        Gcra::within(rate, burst, rate.max_debt, burst.max(rate.max_debt))
+    }
+
+    /// With other bounds; steps are no finer than an amount of `largest` allows.
+    pub(super) fn within(rate: &Rate, burst: Units, max_debt: Units, largest: Units) -> Gcra {
         let period = rate.period.nanos();
         let coarse = (0..63).find(|k| rate.quota >> k <= period).unwrap_or(63);
         let coarse = coarse + u32::from(period << coarse < rate.quota);
-        let largest = burst.max(rate.max_debt);
         let fine = (0..63)
             .take_while(|f| *f == 0 || largest <= MAX_STEPS >> f)
             .find(|f| u128::from(rate.quota) << f >= u128::from(period))
@@ -61,7 +65,7 @@ impl Gcra {
             fine,
             coarse,
             capacity_steps: ((burst << fine) >> coarse).max(1),
-            max_debt_steps: (rate.max_debt << fine) >> coarse,
+            max_debt_steps: (max_debt << fine) >> coarse,
             steps_per_nano: Ratio::new(numerator, denominator),
             nanos_per_step: Ratio::new(denominator, numerator),
         }
@@ -139,6 +143,14 @@ impl Gcra {
         }
     }
 
+    /// The word of a bucket of which so much is used as of the old one; at most as much as `most` may be in debt.
+    pub(super) fn carry_use(&self, old: &Gcra, word: u64, most: &Gcra, at: Moment) -> u64 {
+        let steps = word.saturating_sub(old.supply(at) - old.capacity_steps);
+        let used = self.rescale(steps, old) + u128::from(self.loses(steps, old));
+        let used = u64::try_from(used).unwrap_or(u64::MAX).min(most.max_debt_steps);
+        self.supply(at) - self.capacity_steps + used
+    }
+
     /// `steps` of `old` in steps of this rate, rounded down.
     fn rescale(&self, steps: u64, old: &Gcra) -> u128 {
         (u128::from(steps) << old.coarse << self.fine) >> old.fine >> self.coarse
@@ -189,6 +201,43 @@ impl Account<'_> {
     fn supplied_after(&self, wanted: u64) -> u64 {
         let gcra = self.gcra;
         gcra.nanos_per_step.ceil(wanted - gcra.capacity_steps).saturating_sub(self.now)
+    }
+
+    pub(super) fn word(&self) -> u64 {
+        self.used
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.steps_in_use(self.used) == 0
+    }
+
+    /// Leaves here what another account at the same rate has left.
+    pub(super) fn leave(&mut self, other: &Account<'_>) {
+        self.used = self.supply - (other.supply - other.used);
+    }
+
+    /// This account, with no more left than that other one at the same rate has.
+    pub(super) fn within(&self, other: &Account<'_>) -> Self {
+        let used = match other.used.checked_sub(other.supply) {
+            Some(debt) => self.supply + debt,
+            None => self.supply.saturating_sub(other.supply - other.used),
+        };
+        Account { used: self.used.max(used), ..*self }
+    }
+
+    pub(super) fn add(&mut self, steps: u64) {
+        self.used += steps;
+    }
+
+    /// At most what is in use.
+    pub(super) fn remove(&mut self, steps: u64) {
+        self.used -= steps.min(self.steps_in_use(self.used));
+    }
+
+    /// Charges as much as a bucket at the same rate may be in debt.
+    pub(super) fn charge_up_to(&mut self, units: Units, other: &Gcra) {
+        let most = self.used.max(self.supply + other.max_debt_steps);
+        self.used = self.used.saturating_add(self.gcra.steps(units)).min(most);
     }
 
     /// Steps between a word and that of an idle key.

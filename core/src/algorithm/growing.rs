@@ -27,7 +27,7 @@
 //! A time before the last sign counts as that sign's.
 
 use super::meter::Paid;
-use super::{Bucket, Units};
+use super::{Bucket, Hold, Units};
 use crate::clock::Moment;
 use crate::rate::{Growth, MAX_GROWTH_SPAN, MAX_LEVELS, Rate};
 use crate::time::Timestamp;
@@ -36,6 +36,7 @@ use crate::time::Timestamp;
 const OWN: usize = 2;
 /// Most words of a level's bucket: a strict window's.
 const INNER: usize = 11;
+pub(super) const MAX_WORDS: usize = OWN + INNER;
 
 const LEVEL_BITS: u32 = 6;
 
@@ -103,10 +104,10 @@ impl Climb {
 }
 
 impl Growing {
-    pub(crate) fn new(rate: &Rate, growth: &Growth) -> Growing {
+    pub(crate) fn new(rate: &Rate, growth: &Growth, hold: Option<Hold>) -> Growing {
         let top = growth.steps(rate.quota).min(MAX_LEVELS - 1);
         let levels: Box<[Bucket]> =
-            (0..=top).map(|level| Bucket::new(&growth.rate(rate, level))).collect();
+            (0..=top).map(|level| Bucket::within(&growth.rate(rate, level), hold)).collect();
         Growing {
             inner_words: levels.iter().map(Bucket::words).max().unwrap_or(0),
             levels,
@@ -396,7 +397,8 @@ impl<'a> Grown<'a> {
         if self.is_empty() {
             return 0;
         }
-        let full = self.clone().first(at, |bucket, inner, at| Some(bucket.full_after(inner, at)));
+        let full =
+            self.clone().first(at, |bucket, inner, at| Some(bucket.refilled_after(inner, at)));
         full.unwrap_or(0) // `span` never says no
     }
 

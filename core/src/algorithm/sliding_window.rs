@@ -26,6 +26,8 @@ use crate::time::Timestamp;
 pub(crate) struct SlidingWindow {
     quota: Units,
     most: Units,
+    /// Most that is kept: more than `most` where another plan of the policy allows it.
+    widest: Units,
     period: u64,
     /// 0: wide.
     count_bits: u32,
@@ -39,15 +41,18 @@ struct Pair {
 }
 
 impl SlidingWindow {
-    pub(crate) fn new(rate: &Rate) -> SlidingWindow {
+    /// Its words hold up to `widest` units in each window, at least.
+    pub(crate) fn new(rate: &Rate, widest: Units) -> SlidingWindow {
         let period = rate.period.nanos();
         let most = rate.quota + rate.max_debt;
+        let widest = widest.max(most);
         let count_bits = (Timestamp::MAX.as_nanos() / period).leading_zeros() / 2;
         SlidingWindow {
             quota: rate.quota,
             most,
+            widest,
             period,
-            count_bits: if most < (1 << count_bits) - 1 { count_bits } else { 0 },
+            count_bits: if widest < (1 << count_bits) - 1 { count_bits } else { 0 },
         }
     }
 
@@ -113,12 +118,18 @@ impl SlidingWindow {
         if same {
             let mut pair = old.see(words, at).pair;
             if pair.previous + pair.current > 0 {
-                pair.previous = pair.previous.min(self.most);
-                pair.current = pair.current.min(self.most);
+                pair.previous = pair.previous.min(self.widest);
+                pair.current = pair.current.min(self.widest);
                 self.pack(new, pair);
             }
         }
         same
+    }
+
+    /// Fills zeros with so much use.
+    pub(crate) fn begin(&self, used: Units, new: &mut [u64], at: Moment) {
+        let Pair { id, .. } = self.see(new, at).pair;
+        self.pack(new, Pair { id, previous: 0, current: used.min(self.widest) });
     }
 }
 

@@ -27,6 +27,8 @@ const COUNTERS: usize = 10;
 pub(crate) struct StrictWindow {
     quota: Units,
     most: Units,
+    /// Most that is kept: more than `most` where another plan of the policy allows it.
+    widest: Units,
     period: u64,
     parts_per_nano: Ratio,
     nanos_per_part: Ratio,
@@ -39,16 +41,19 @@ struct Ring {
 }
 
 impl StrictWindow {
-    pub(crate) fn new(rate: &Rate) -> StrictWindow {
+    /// Its words hold up to `widest` units in each part, at least.
+    pub(crate) fn new(rate: &Rate, widest: Units) -> StrictWindow {
         let period = rate.period.nanos();
         let most = rate.quota + rate.max_debt;
+        let widest = widest.max(most);
         StrictWindow {
             quota: rate.quota,
             most,
+            widest,
             period,
             parts_per_nano: Ratio::new(PARTS, period),
             nanos_per_part: Ratio::new(period, PARTS),
-            narrow: most <= u64::from(u32::MAX),
+            narrow: widest <= u64::from(u32::MAX),
         }
     }
 
@@ -105,11 +110,18 @@ impl StrictWindow {
         let Counted { mut ring, used, .. } = old.see(words, at);
         if same && used > 0 {
             for count in &mut ring.counts {
-                *count = (*count).min(self.most);
+                *count = (*count).min(self.widest);
             }
             self.pack(new, &ring);
         }
         same
+    }
+
+    /// Fills zeros with so much use.
+    pub(crate) fn begin(&self, used: Units, new: &mut [u64], at: Moment) {
+        let mut ring = self.see(new, at).ring;
+        *ring.count(ring.newest) = used.min(self.widest);
+        self.pack(new, &ring);
     }
 }
 

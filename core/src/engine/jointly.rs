@@ -159,17 +159,16 @@ impl Joint<'_> {
     ) -> Result<bool, Undone> {
         let (mut made, mut start) = (false, 0);
         for (&(scope, tag), look) in scopes.iter().zip(looks) {
-            let (stamp, end) = (start, start + scope.table.words());
+            let (begin, end) = (start + scope.stamps(), start + scope.table.words());
             start = end;
-            // The stamp alone is no use of anything.
-            let changed = before[stamp + 1..end] != after[stamp + 1..end];
+            // The stamps alone are no use of anything.
+            let changed = before[begin..end] != after[begin..end];
             if !matches!(look, Sight::Absent) || !changed {
                 continue;
             }
             made = true;
             let previous = Engines::previous(scope, visit);
-            let begin = |words: &mut [u64]| _ = scope.under(self.variant, words, self.at);
-            match scope.insert_begun(previous, tag, self.at, self.pressure, begin) {
+            match scope.insert_begun(previous, tag, self.at, self.pressure) {
                 Inserted::Done | Inserted::Again => {}
                 Inserted::Full if self.spare => {}
                 Inserted::Moved => return Err(Undone::Moved),
@@ -203,7 +202,7 @@ impl Joint<'_> {
         for ((scope, _), look) in scopes.iter().zip(looks) {
             let (words, others) = rest.split_at_mut(scope.table.words());
             rest = others;
-            let (plan, words) = scope.under(self.variant, words, self.at);
+            let plan = scope.under(self.variant, words, self.at);
             let met = self.variant.is_some_and(|variant| scope.has_limits(variant));
             asked.push(Asked { plan, words, met, lasts: !matches!(look, Sight::NoPlace) });
         }

@@ -1,13 +1,16 @@
 //! A scope: its plans, one for each variant, and the table of its keys.
 //!
-//! Where there are variants (the plans of a policy), the first word of a record says under which one the others
-//! are: its number + 1; 0: the record is new. A request of another variant reads them converted, as an update of the
-//! policy would convert them, and leaves them so when it is admitted.
+//! All variants (the plans of a policy) have one layout: each bucket has a place of its own in a record (see
+//! `plan/layout`). A request finds the places of its variant under its rates, or takes them over first, as an update would,
+//! and leaves them so when it is admitted. Places that its variant has not stay as they are.
+
+use std::sync::Arc;
 
 use super::Change;
 use crate::clock::Moment;
 use crate::error::{Error, Result};
-use crate::plan::{Ancestry, Plan};
+use crate::names::Name;
+use crate::plan::{Ancestry, Inheritance, Layout, Plan};
 use crate::rules::{Identity, ScopeLimits};
 use crate::store::{self, Inserted, Judge, MAX_WORDS, OnPressure, Table};
 use crate::sync::AtomicPtr;
@@ -17,8 +20,7 @@ pub(crate) struct Scope {
     pub(crate) plan: Plan,
     /// Those of the other variants.
     others: Vec<Plan>,
-    /// Does the first word of a record say its variant?
-    stamped: bool,
+    layout: Arc<Layout>,
     pub(crate) table: Table,
     identity: Identity,
     /// The scope that this one takes over from; null once it has.
@@ -27,8 +29,8 @@ pub(crate) struct Scope {
     pub(super) since: Moment,
     /// The number of the old engine's scope that it takes over from.
     pub(super) follows: Option<usize>,
-    /// What the variants of the previous scope are called here.
-    heirs: Vec<usize>,
+    /// How its records go on here.
+    inheritance: Option<Inheritance>,
 }
 
 /// What all scopes of an engine have in common.
@@ -68,18 +70,18 @@ const REST: u64 = 1_000_000_000;
 
 impl Judge for At<'_> {
     fn full_after(&self, words: &[u64]) -> u64 {
-        let (plan, words) = self.scope.view(words);
-        plan.full_after(words, self.at)
+        self.scope.full_after(words, self.at)
     }
 
     fn is_rested(&self, words: &[u64]) -> bool {
-        let (plan, words) = self.scope.view(words);
-        plan.full_after(words, self.at.before(REST)) == 0
+        self.scope.full_after(words, self.at.before(REST)) == 0
     }
 
     fn is_held(&self, words: &[u64]) -> bool {
-        let (plan, words) = self.scope.view(words);
-        plan.is_held(words, self.at)
+        match self.scope.is_single() {
+            true => self.scope.plan.is_held(words, self.at),
+            false => self.scope.layout.is_held(words, self.at),
+        }
     }
 
     fn merge(&self, into: &mut [u64], from: &[u64]) {
@@ -107,21 +109,25 @@ impl Scope {
         let follows = before.map(|(_, number)| number);
         let before = before.map(|(before, _)| before);
         let Frame { plans, max_keys, plain, since } = *frame;
-        let mut made: Vec<Plan> = Vec::new();
-        for (variant, limits) in limits.variants.iter().enumerate() {
-            let name = plans.get(variant).map(String::as_str);
-            made.push(Plan::new(limits, name, &made, ancestry));
-        }
+        let name =
+            |variant: usize| plans.get(variant).map_or(Name::EMPTY, |name| Name::intern(name));
+        let names: Vec<Name> = (0..limits.variants.len()).map(name).collect();
+        let lineages = ancestry.lineages(&limits.variants, &names);
+        let layout = Arc::new(Layout::new(&limits.variants, &lineages, ancestry.number));
+        let variants = limits.variants.iter().zip(&lineages).zip(&names).enumerate();
+        let mut made = variants.map(|(variant, ((limits, lineages), name))| {
+            Plan::new(limits, lineages, *name, (&layout, variant))
+        });
+        let plan = made.next().unwrap_or_else(|| Plan::new(&[], &[], Name::EMPTY, (&layout, 0)));
+        let others: Vec<Plan> = made.collect();
         // A record that is locked together with others has a header, and so two words.
-        let own = usize::from(!plain);
-        let words = own + made.iter().map(|plan| plan.words).max().unwrap_or(0);
-        let words = if plain { words } else { words.max(2) };
+        let words = if plain { plan.words() } else { plan.words().max(2) };
         if words > MAX_WORDS {
             return Err(Error::policy(
                 "limit",
                 None,
                 format!("the limits need {words} words of state a key, a record has {MAX_WORDS}"),
-                "use fewer limits, or smaller quotas in windows",
+                "use fewer limits, or smaller quotas in windows, and the same name for a limit that several plans have",
             ));
         }
         let table = Table::new(words, max_keys).ok_or_else(|| {
@@ -131,19 +137,21 @@ impl Scope {
                 "give a smaller number",
             )
         })?;
-        let heirs = before.map_or_else(Vec::new, |before| heirs(before, &made));
-        let mut made = made.into_iter();
-        let plan = made.next().unwrap_or_else(|| Plan::new(&[], None, &[], ancestry));
+        let inheritance = before.map(|before| {
+            let heir = |old: &Plan| names.iter().position(|name| *name == old.name);
+            let same: Vec<_> = before.plans().map(heir).collect();
+            Inheritance::new(&before.layout, &layout, &same)
+        });
         Ok(Scope {
             plan,
-            others: made.collect(),
-            stamped: !plain,
+            others,
+            layout,
             table,
             identity: limits.identity.clone(),
             previous: AtomicPtr::new(std::ptr::null_mut()),
             since,
             follows,
-            heirs,
+            inheritance,
         })
     }
 
@@ -175,18 +183,22 @@ impl Scope {
         }
     }
 
-    /// The number of the variant that a record is under; `None`: it is new, or there are none.
-    fn stamp(&self, words: &[u64]) -> Option<usize> {
-        if self.stamped { usize::try_from(words[0]).ok()?.checked_sub(1) } else { None }
+    /// Is there one plan alone?
+    #[inline]
+    fn is_single(&self) -> bool {
+        self.others.is_empty()
     }
 
-    /// A record's plan, and the words under it.
-    #[inline]
-    pub(super) fn view<'w>(&self, words: &'w [u64]) -> (&Plan, &'w [u64]) {
-        if !self.stamped {
-            return (&self.plan, words);
+    /// Words of a record that are no use of anything: the first ones.
+    pub(super) fn stamps(&self) -> usize {
+        self.layout.stamps()
+    }
+
+    fn full_after(&self, words: &[u64], at: Moment) -> u64 {
+        match self.is_single() {
+            true => self.plan.full_after(words, at),
+            false => self.layout.full_after(words, at),
         }
-        (self.variant(self.stamp(words).unwrap_or(0)), &words[1..])
     }
 
     /// Has a variant limits here?
@@ -195,80 +207,34 @@ impl Scope {
         !self.variant(variant).limits.is_empty()
     }
 
-    /// Converts a copy of a record to a variant (`None`, or one without limits here: that it is under), and returns the
-    /// words under its plan.
-    pub(super) fn under<'w>(
-        &self,
-        variant: Option<usize>,
-        words: &'w mut [u64],
-        at: Moment,
-    ) -> (&Plan, &'w mut [u64]) {
-        if !self.stamped {
-            return (&self.plan, words);
+    /// Converts a copy of a record to a variant (`None`, or one without limits here: that of the last request), and
+    /// returns the plan.
+    #[inline]
+    pub(super) fn under(&self, variant: Option<usize>, words: &mut [u64], at: Moment) -> &Plan {
+        if self.is_single() {
+            return &self.plan;
         }
-        let stamp = self.stamp(words);
-        let variant = variant.filter(|&variant| self.has_limits(variant)).or(stamp).unwrap_or(0);
-        let plan = self.variant(variant);
-        if stamp.is_some_and(|stamp| stamp != variant) {
-            let mut before = [0; MAX_WORDS];
-            before[..words.len()].copy_from_slice(words);
-            words.fill(0);
-            self.carry_from(self.view(&before[..words.len()]), variant, words, at);
+        let variant = variant.filter(|&variant| self.has_limits(variant));
+        let variant = variant.unwrap_or_else(|| self.layout.variant(words));
+        if !self.layout.is_under(variant, words) {
+            self.layout.convert(variant, words, at);
         }
-        words[0] = variant as u64 + 1;
-        (plan, &mut words[1..])
-    }
-
-    /// Fills `words` (zeros) with what a record says that was under another plan.
-    fn carry_from(&self, from: (&Plan, &[u64]), variant: usize, words: &mut [u64], at: Moment) {
-        let (old, before) = from;
-        if !self.stamped {
-            return self.plan.carry(old, before, words, at);
-        }
-        self.variant(variant).carry(old, before, &mut words[1..], at);
-        if words[1..].iter().any(|&word| word != 0) {
-            words[0] = variant as u64 + 1;
-        }
+        self.variant(variant)
     }
 
     /// Fills `words` (zeros) with the use that `before` holds in an older scope.
     fn carry(&self, old: &Scope, before: &[u64], words: &mut [u64], at: Moment) {
-        let variant = self.heirs.get(old.stamp(before).unwrap_or(0)).copied().unwrap_or(0);
-        self.carry_from(old.view(before), variant, words, at);
+        if let Some(inheritance) = &self.inheritance {
+            inheritance.carry([&old.layout, &self.layout], before, words, at);
+        }
     }
 
     /// Makes `into` the larger use of the two.
     fn merge(&self, into: &mut [u64], from: &[u64], at: Moment) {
-        if !self.stamped {
-            return self.plan.merge(into, from, at);
+        match self.is_single() {
+            true => self.plan.merge(into, from, at),
+            false => self.layout.merge(into, from, at),
         }
-        let Some(theirs) = self.stamp(from) else { return };
-        let Some(ours) = self.stamp(into) else {
-            return into.copy_from_slice(from);
-        };
-        if theirs != ours && self.holds_more(theirs, ours) {
-            // The record that dominates both is one that can.
-            let mut wider = [0; MAX_WORDS];
-            let wider = &mut wider[..from.len()];
-            wider.copy_from_slice(from);
-            self.merge(wider, into, at);
-            return into.copy_from_slice(wider);
-        }
-        let mut converted = [0; MAX_WORDS];
-        let converted = &mut converted[..from.len()];
-        if theirs == ours {
-            converted.copy_from_slice(from);
-        } else {
-            self.carry_from(self.view(from), ours, converted, at);
-        }
-        self.variant(ours).merge(&mut into[1..], &converted[1..], at);
-    }
-
-    /// Is less forgotten when records of the other variant are converted to this one than the other way?
-    fn holds_more(&self, variant: usize, other: usize) -> bool {
-        let [plan, other] = [variant, other].map(|number| self.variant(number));
-        let holds = |plan: &Plan, other: &Plan| (plan.limits.len(), plan.holds_of(other));
-        holds(plan, other) > holds(other, plan)
     }
 
     pub(super) fn insert(
@@ -283,20 +249,16 @@ impl Scope {
         self.table.insert(tag, &judge, pressure, change)
     }
 
-    /// Gives a key the record that it begins with, also if that is what it inherits and nothing else.
+    /// Gives a key the record that it begins with, also if that is what it inherits, or nothing.
     pub(super) fn insert_begun(
         &self,
         previous: Option<&Scope>,
         tag: u64,
         at: Moment,
         pressure: OnPressure,
-        mut begin: impl FnMut(&mut [u64]),
     ) -> Inserted {
         let judge = At { scope: self, previous, at };
-        self.table.insert_if(tag, &judge, pressure, |words| {
-            begin(words);
-            true
-        })
+        self.table.insert_if(tag, &judge, pressure, |_| true)
     }
 
     /// Carries over all that `old` still has.
@@ -304,16 +266,4 @@ impl Scope {
         let judge = At { scope: self, previous: Some(old), at: self.since };
         self.table.complete_all(&old.table, &judge);
     }
-}
-
-/// For each variant of `before` the one of the same plan; else the one whose limits hold most of what it may hold, so that
-/// as little as can be is forgotten.
-fn heirs(before: &Scope, plans: &[Plan]) -> Vec<usize> {
-    let heir = |old: &Plan| {
-        let same = plans.iter().position(|plan| plan.name == old.name);
-        // The first of equals.
-        let widest = || (0..plans.len()).rev().max_by_key(|&plan| plans[plan].holds_of(old));
-        same.or_else(widest).unwrap_or(0)
-    };
-    before.plans().map(heir).collect()
 }

@@ -69,15 +69,16 @@ impl Notes {
     fn paid(
         &mut self,
         plan: &Plan,
-        (limit, bucket): (&PlannedLimit, usize),
+        (limit, position): (&PlannedLimit, usize),
         units: Units,
         words: &[u64],
         at: Moment,
     ) {
         let Some(receipt) = &mut self.receipt else { return };
-        let paying = &limit.buckets[bucket];
+        let paying = &limit.buckets[position];
         let mark = paying.bucket.mark(paying.of(words), at);
-        receipt.push(Payment { plan: plan.number, lineage: limit.lineage, bucket, units, mark });
+        let (rate, lineage) = (plan.rate(limit, position), limit.lineage);
+        receipt.push(Payment { rate, lineage, position, units, mark });
     }
 
     /// Notes the thresholds between two amounts used.

@@ -4,9 +4,11 @@
 //! most 60 bits each, a time that is searched 70); an overflow would panic.
 
 mod growing;
+mod lasting;
 mod leases;
 
 pub use growing::{Event, Levels};
+pub use lasting::Hold;
 pub use leases::Leases;
 
 use crate::policy::{Algorithm, Method, Rate};
@@ -20,6 +22,8 @@ pub const NOMINAL_WAIT: Time = 1_000_000_000;
 pub enum State {
     /// Steps used, relative to supply; none: never used.
     Gcra(Option<i128>),
+    /// The same, and of the largest bucket that its limit has in any plan.
+    Lasting { used: Option<i128>, whole: Option<i128> },
     /// A window and what was used in it, aligned to the clock or to the first request.
     Fixed(Option<Window>),
     /// Number of the grid window, use of the one before it and of itself.
@@ -64,6 +68,8 @@ pub struct Bucket {
     /// How long a permit may be kept.
     max_hold: Option<Time>,
     growing: Option<Levels>,
+    /// Of a limit that has other rates in other plans.
+    hold: Option<Hold>,
 }
 
 impl Bucket {
@@ -77,6 +83,7 @@ impl Bucket {
             scale: 0,
             max_hold: None,
             growing: None,
+            hold: None,
         }
     }
 
@@ -95,6 +102,7 @@ impl Bucket {
             scale: 0,
             max_hold: None,
             growing: rate.growth.as_ref().map(|growth| Levels::new(rate, growth, method)),
+            hold: None,
         };
         if matches!(rate.algorithm, Algorithm::Gcra(_)) {
             bucket.scale = bucket.gcra_scale(method);
@@ -114,7 +122,8 @@ impl Bucket {
         while self.quota << fine < self.period {
             fine += 1;
         }
-        while fine > 0 && self.capacity.max(self.max_debt) << fine > 1 << 61 {
+        let largest = self.hold.map_or(self.capacity.max(self.max_debt), |hold| hold.most);
+        while fine > 0 && largest << fine > 1 << 61 {
             fine -= 1;
         }
         fine
@@ -169,6 +178,9 @@ impl Bucket {
         match self.algorithm() {
             None if self.max_hold.is_some() => State::Leases(Leases::default()),
             None => State::Permits(0),
+            Some(Algorithm::Gcra(_)) if self.hold.is_some() => {
+                State::Lasting { used: None, whole: None }
+            }
             Some(Algorithm::Gcra(_)) => State::Gcra(None),
             Some(Algorithm::Sliding) => State::Sliding { number: 0, previous: 0, current: 0 },
             Some(Algorithm::Strict) => State::Strict(Vec::new()),
@@ -257,6 +269,9 @@ impl Bucket {
                 bucket.balance(&state, at)
             }
             State::Gcra(used) => Balance::Steps(self.supply(at) - self.used_steps(*used, at)),
+            State::Lasting { used, whole } => {
+                Balance::Steps(self.supply(at) - self.shown(*used, *whole, at))
+            }
             State::Fixed(window) => whole(in_use(window, at)),
             State::Sliding { .. } => {
                 let left = self.capacity * self.period - self.estimate(state, at);
@@ -320,6 +335,9 @@ impl Bucket {
             State::Permits(_) => Some(at + NOMINAL_WAIT),
             State::Fixed(Some(window)) if in_use(&Some(*window), at) > 0 => Some(window.end),
             State::Fixed(_) => Some(at),
+            State::Lasting { used, whole } => {
+                self.full_at(&State::Gcra(Some(self.shown(*used, *whole, at))), at)
+            }
             State::Gcra(used) => {
                 let full = self.used_steps(*used, at) + self.whole_steps(self.capacity);
                 first_time(at, |then| self.supply(then) >= full)
@@ -335,6 +353,7 @@ impl Bucket {
     pub fn forgotten_at(&self, state: &State, at: Time) -> Option<Time> {
         match (&self.growing, state) {
             (Some(growing), State::Growing(events)) => growing.forgotten_at(events, at),
+            (_, State::Lasting { whole, .. }) => self.whole().full_at(&State::Gcra(*whole), at),
             _ => self.full_at(state, at),
         }
     }
@@ -356,6 +375,9 @@ impl Bucket {
                 let before = self.used_steps(*used, at);
                 let most = self.supply(at) + self.whole_steps(self.max_debt);
                 *used = Some(before.max((before + self.steps(units)).min(most)));
+            }
+            State::Lasting { used, whole } => {
+                self.moved(used, whole, at, |shown| self.charge(shown, at, units));
             }
             State::Fixed(window) => {
                 let current = self.fixed_window(window, at);
@@ -399,6 +421,7 @@ impl Bucket {
             State::Permits(_) | State::Growing(_) => 0,
             State::Leases(leases) => leases.generation(self.hold(), at),
             State::Gcra(used) => self.used_steps(*used, at),
+            State::Lasting { used, whole } => self.shown(*used, *whole, at),
             State::Fixed(window) => self.fixed_window(window, at).start,
             State::Sliding { .. } => self.pair(state, at).0,
             State::Strict(parts) => self.part(parts, at),
@@ -458,6 +481,9 @@ impl Bucket {
                 }
                 given
             }
+            State::Lasting { used, whole } => {
+                self.moved(used, whole, at, |shown| self.refund(shown, at, units, mark))
+            }
             State::Fixed(Some(window)) if at < window.end && may(window.start) => {
                 let given = units.min(window.used);
                 window.used -= given;
@@ -508,7 +534,7 @@ impl Bucket {
             _ => {}
         }
         let same_windows = self.period == old.period && self.same_grid(old);
-        let most = self.capacity + self.max_debt;
+        let most = self.hold.map_or(self.capacity + self.max_debt, |hold| hold.most);
         let mut new = self.full();
         match (state, &mut new) {
             (State::Permits(used), State::Permits(new)) => *new = *used,
@@ -522,6 +548,12 @@ impl Bucket {
             (State::Permits(_) | State::Leases(_), _) => {}
             (_, State::Permits(_) | State::Leases(_)) => {}
             (State::Gcra(used), State::Gcra(new)) => *new = self.carry_gcra(old, *used, at),
+            (State::Lasting { whole, .. }, State::Gcra(new)) => {
+                *new = self.carry_gcra(&old.whole(), *whole, at);
+            }
+            (State::Gcra(_) | State::Lasting { .. }, State::Lasting { .. }) => {
+                new = self.carry_lasting(old, state, at);
+            }
             (State::Fixed(window), State::Fixed(new)) if same_windows => {
                 let in_use = window.filter(|window| at < window.end && window.used > 0);
                 *new = in_use.map(|window| Window { used: window.used.min(most), ..window });
@@ -540,7 +572,7 @@ impl Bucket {
                     move_on(new, old.part(parts, at));
                 }
             }
-            _ => self.charge(&mut new, at, old.used(state, at)),
+            _ => self.lenient().charge(&mut new, at, old.used(state, at)),
         }
         new
     }

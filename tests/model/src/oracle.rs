@@ -12,9 +12,7 @@ use crate::policy::{Method, Policy, Terms};
 use crate::request::{Request, Subject, address, known_by};
 use crate::{Time, Units};
 use limit::Limit;
-use scopes::{
-    Comes, Identity, Insists, Part, Record, Scope, carried, go_on, heir, predecessors, scopes,
-};
+use scopes::{Comes, Identity, Insists, Part, Record, Scope, go_on, predecessors, scopes};
 
 pub use scopes::Refused;
 pub use usage::{Report, ReportedLimit};
@@ -305,34 +303,43 @@ impl Oracle {
         }
     }
 
-    /// Gives back what a reservation paid to some of its limits, the last payer first.
+    /// Gives back what a reservation paid to some limits, of whatever plan: to each the last payer first.
     fn give_back(
         &mut self,
         reservation: &Reservation,
-        parts: Vec<Part>,
+        mut parts: Vec<Part>,
         at: Time,
         units: Units,
         to: impl Fn(&Limit) -> bool,
     ) {
         let updated = self.updates > reservation.updates;
-        self.change(parts, |limit, states, plan| {
-            if !to(limit) {
-                return;
-            }
-            let mut left = units;
-            let payments = reservation.paid.iter().rev();
-            for payment in payments.filter(|payment| payment.lineage == limit.lineage) {
-                let part = left.min(payment.units);
-                left -= part;
+        let mut changed = false;
+        for part in &mut parts {
+            let scope = &self.scopes[part.scope];
+            scope.settle(&mut part.record);
+            let before = part.record.places.clone();
+            let mut left: HashMap<usize, Units> = HashMap::new();
+            for payment in reservation.paid.iter().rev() {
+                let left = left.entry(payment.lineage).or_insert(units);
+                let units = (*left).min(payment.units);
+                *left -= units;
+                let place = part.record.places.get_mut(&(payment.lineage, payment.bucket));
                 // What a bucket had paid that is no more is gone.
-                if let Some(bucket) = limit.buckets.get(payment.bucket) {
-                    // The windows of two policies, or plans, are not compared.
-                    let same = !updated && plan == payment.plan;
-                    let mark = same.then_some(payment.mark);
-                    bucket.refund(&mut states[payment.bucket], at, part, mark);
-                }
+                let Some((plan, state)) = place else { continue };
+                let limit = |plan: usize| scope.limit(plan, payment.lineage);
+                let Some(now) = limit(*plan).filter(|limit| to(limit)) else { continue };
+                let bucket = &now.buckets[payment.bucket];
+                // The windows of two policies, or rates, are not compared.
+                let paid = |limit: &Limit| limit.buckets[payment.bucket].is_like(bucket);
+                let same = !updated && limit(payment.plan).is_some_and(paid);
+                bucket.refund(state, at, units, same.then_some(payment.mark));
             }
-        });
+            changed |= part.record.places != before;
+            part.record.states = scope.under(part.record.plan, &part.record.places, at);
+        }
+        if changed {
+            self.keep(parts);
+        }
     }
 
     pub fn cancel(&mut self, reservation: &Reservation, at: Time) {
@@ -425,12 +432,24 @@ impl Oracle {
     pub fn reset_at(&mut self, subject: impl Subject, at: Time) {
         let request = subject.request();
         self.blocks.retain(|block| !is_of(block, &request));
-        let parts = self.seen(&request, at);
-        self.change(parts, |limit, states, _| {
-            if !limit.is_concurrency() {
-                *states = limit.full();
+        let mut parts = self.seen(&request, at);
+        let mut changed = false;
+        for part in &mut parts {
+            let scope = &self.scopes[part.scope];
+            scope.settle(&mut part.record);
+            let before = part.record.places.clone();
+            for (&(lineage, position), (plan, state)) in &mut part.record.places {
+                let limit = scope.limit(*plan, lineage).expect("it was under that plan");
+                if !limit.is_concurrency() {
+                    *state = limit.buckets[position].full();
+                }
             }
-        });
+            changed |= part.record.places != before;
+            part.record.states = scope.under(part.record.plan, &part.record.places, at);
+        }
+        if changed {
+            self.keep(parts);
+        }
     }
 
     /// The records that there are, of a call that insists on nothing.
@@ -530,12 +549,14 @@ impl Oracle {
             let Some(index) = follows.iter().position(|follows| *follows == Some(number)) else {
                 continue;
             };
-            let (scope, before) = (&new[index], &old[number].plans[record.plan]);
-            let name = old_policy.plans.get(record.plan);
-            let heir = heir(name, before, scope, &policy.plans);
-            let record = carried(&record, before, heir, &scope.plans[heir], at);
-            // One that says nothing is none, of no plan.
-            if record.states != scope.plans[heir].iter().map(Limit::full).collect::<Vec<_>>() {
+            let name = |plan: usize| old_policy.plans.get(plan);
+            let heir = |plan: usize| match name(plan) {
+                Some(name) => policy.plans.iter().position(|plan| plan == name),
+                None => policy.plans.is_empty().then_some(0),
+            };
+            let (scope, before) = (&new[index], &old[number]);
+            let same: Vec<_> = (0..before.plans.len()).map(heir).collect();
+            if let Some(record) = scope.carried(before, &same, &record, at) {
                 carried_over.insert((scope.identity.clone(), key), record);
             }
         }

@@ -147,7 +147,7 @@ impl Levels {
             _ => at,
         };
         let last = self.stand(events, shrunk.max(at));
-        let full = self.levels[0].full_at(&last.state, shrunk.max(at))?;
+        let full = self.levels[0].forgotten_at(&last.state, shrunk.max(at))?;
         Some(full.max(lapsed))
     }
 

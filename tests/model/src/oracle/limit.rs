@@ -168,17 +168,6 @@ impl Limit {
         self.buckets.iter().map(Bucket::full).collect()
     }
 
-    /// The limit's states when `old`, from which it goes on, was in these.
-    pub(super) fn carry(&self, old: &Limit, before: &[State], at: Time) -> Vec<State> {
-        let mut states = self.full();
-        for ((bucket, state), (was, words)) in
-            self.buckets.iter().zip(&mut states).zip(old.each(before))
-        {
-            *state = bucket.carry(was, words, at);
-        }
-        states
-    }
-
     pub(super) fn refund(&self, states: &mut [State], at: Time, units: Units) {
         let last = self.buckets.len() - 1;
         let paying = self.each(states).position(|(bucket, state)| bucket.room(state, at) > 0);

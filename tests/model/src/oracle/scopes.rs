@@ -1,12 +1,14 @@
 //! Which limits a request meets, under which plan, and what is known of its keys there.
 //!
-//! Limits with the same `by`, `when` and `missing` are a scope: what a key has used of them is one record, under the
-//! plan of the request that changed it last.
+//! Limits with the same `by`, `when` and `missing` are a scope: what a key has used of them is one record. A bucket that
+//! goes on from plan to plan has one state in it, under the plan of the request that changed it last.
+
+use std::collections::BTreeMap;
 
 use super::limit::Limit;
 use super::{Answer, Oracle};
 use crate::Time;
-use crate::bucket::State;
+use crate::bucket::{Bucket, State};
 use crate::policy::{Method, Missing, Policy, Terms, When};
 use crate::request::{Request, address};
 
@@ -37,9 +39,14 @@ pub(super) struct Scope {
 #[derive(Clone, Debug)]
 pub(super) struct Record {
     pub(super) plan: usize,
-    /// By limit, by bucket.
+    /// Of the plan's limits, by limit, by bucket.
     pub(super) states: Vec<Vec<State>>,
+    /// Of whatever plan, by lineage and position.
+    pub(super) places: Places,
 }
+
+/// States, and a plan that each is under.
+pub(super) type Places = BTreeMap<(usize, usize), (usize, State)>;
 
 /// A record that a request needs, under its plan.
 #[derive(Clone, Debug)]
@@ -130,30 +137,6 @@ pub(super) fn predecessors(new: &[Scope], old: &[Scope]) -> Vec<Option<usize>> {
     follows
 }
 
-/// The plan that goes on with the records of an old one: of the same name, else the one that knows most of its
-/// limits, and grants most by them.
-pub(super) fn heir(name: Option<&String>, old: &[Limit], scope: &Scope, plans: &[String]) -> usize {
-    let same = match name {
-        Some(name) => plans.iter().position(|plan| plan == name),
-        None => plans.is_empty().then_some(0),
-    };
-    same.unwrap_or_else(|| {
-        let holds = |limits: &Vec<Limit>| {
-            let known = |limit: &&Limit| old.iter().any(|old| old.lineage == limit.lineage);
-            let known: Vec<&Limit> = limits.iter().filter(known).collect();
-            let buckets = known.iter().flat_map(|limit| &limit.buckets);
-            (known.len(), buckets.map(|bucket| bucket.floor_capacity()).sum::<crate::Units>())
-        };
-        let mut best = 0;
-        for number in 1..scope.plans.len() {
-            if holds(&scope.plans[number]) > holds(&scope.plans[best]) {
-                best = number;
-            }
-        }
-        best
-    })
-}
-
 /// A limit goes on from the one of the same method and name, of an earlier plan or of the policy before; one that no
 /// policy named from the first such one that is left, of the plan of the same name before others.
 pub(super) fn go_on(new: &mut Scope, plans: &[String], old: Option<&Scope>, old_plans: &[String]) {
@@ -166,51 +149,137 @@ pub(super) fn go_on(new: &mut Scope, plans: &[String], old: Option<&Scope>, old_
     });
     let same = |limit: &Limit, other: &Limit| limit.same_method(other) && limit.name == other.name;
     for number in 0..new.plans.len() {
-        let (here, rest) = new.plans.split_at_mut(number);
+        let (earlier, rest) = new.plans.split_at_mut(number);
         old.sort_by_key(|(name, _)| *name != plans.get(number));
-        let mut left: Vec<&Limit> = Vec::new();
-        for limit in old.iter().flat_map(|(_, limits)| *limits) {
-            if left.iter().all(|known| known.lineage != limit.lineage) {
-                left.push(limit);
-            }
-        }
+        let before: Vec<&Limit> = old.iter().flat_map(|(_, limits)| *limits).collect();
+        let mut taken: Vec<usize> = Vec::new();
         let mut fresh = Vec::new();
         for limit in &mut rest[0] {
-            let from_old = left.iter().position(|old| same(limit, old));
-            let from_old = from_old.map(|index| left.remove(index).lineage);
-            let from_here = here.iter().flatten().find(|other| same(limit, other));
-            match from_here.map(|other| other.lineage).or(from_old) {
-                Some(lineage) => limit.lineage = lineage,
+            let known = earlier.iter().flatten().chain(before.iter().copied());
+            let mut akin = known.filter(|other| same(limit, other)).map(|other| other.lineage);
+            match akin.find(|lineage| !taken.contains(lineage)) {
+                Some(lineage) => {
+                    limit.lineage = lineage;
+                    taken.push(lineage);
+                }
                 None => fresh.push(limit),
             }
         }
         for limit in fresh.into_iter().filter(|limit| !limit.named) {
-            if let Some(index) = left.iter().position(|old| !old.named && old.same_method(limit)) {
-                limit.lineage = left.remove(index).lineage;
+            let akin = |old: &&&Limit| {
+                !old.named && old.same_method(limit) && !taken.contains(&old.lineage)
+            };
+            if let Some(lineage) = before.iter().find(akin).map(|old| old.lineage) {
+                limit.lineage = lineage;
+                taken.push(lineage);
             }
         }
     }
+    new.hold();
 }
 
-/// The record under other limits.
-pub(super) fn carried(
-    record: &Record,
-    old: &[Limit],
-    plan: usize,
-    new: &[Limit],
-    at: Time,
-) -> Record {
-    let states = new
-        .iter()
-        .map(|limit| {
-            let before = old.iter().zip(&record.states);
-            match before.into_iter().find(|(old, _)| old.lineage == limit.lineage) {
-                Some((old, states)) => limit.carry(old, states, at),
-                None => limit.full(),
+impl Scope {
+    fn bucket(&self, plan: usize, (lineage, position): (usize, usize)) -> Option<&Bucket> {
+        self.limit(plan, lineage)?.buckets.get(position)
+    }
+
+    pub(super) fn limit(&self, plan: usize, lineage: usize) -> Option<&Limit> {
+        self.plans[plan].iter().find(|limit| limit.lineage == lineage)
+    }
+
+    /// All buckets of all plans, each once: lineage and position.
+    fn places(&self) -> Vec<(usize, usize)> {
+        let mut places = Vec::new();
+        for limit in self.plans.iter().flatten() {
+            for position in 0..limit.buckets.len() {
+                if !places.contains(&(limit.lineage, position)) {
+                    places.push((limit.lineage, position));
+                }
             }
-        })
-        .collect();
-    Record { plan, states }
+        }
+        places
+    }
+
+    /// Tells each bucket what its limit comes to in other plans.
+    fn hold(&mut self) {
+        for place in self.places() {
+            let of = |plan: usize| self.bucket(plan, place).cloned();
+            let buckets: Vec<Bucket> = (0..self.plans.len()).filter_map(of).collect();
+            let hold = Bucket::hold_of(&buckets);
+            for limit in self.plans.iter_mut().flatten().filter(|limit| limit.lineage == place.0) {
+                let method = limit.method;
+                if let Some(bucket) = limit.buckets.get_mut(place.1) {
+                    *bucket = bucket.clone().held(hold, method);
+                }
+            }
+        }
+    }
+
+    /// The states of a plan's limits: each is taken over if it is under another rate.
+    pub(super) fn under(&self, plan: usize, places: &Places, at: Time) -> Vec<Vec<State>> {
+        let state = |place: (usize, usize), bucket: &Bucket| match places.get(&place) {
+            None => bucket.full(),
+            Some((under, state)) => {
+                let old = self.bucket(*under, place).expect("it was under that plan");
+                if old.is_like(bucket) { state.clone() } else { bucket.carry(old, state, at) }
+            }
+        };
+        let states = |limit: &Limit| {
+            let buckets = limit.buckets.iter().enumerate();
+            buckets.map(|(position, bucket)| state((limit.lineage, position), bucket)).collect()
+        };
+        self.plans[plan].iter().map(states).collect()
+    }
+
+    /// Puts the states of the record's plan into their places.
+    pub(super) fn settle(&self, record: &mut Record) {
+        for (limit, states) in self.plans[record.plan].iter().zip(&record.states) {
+            for (position, state) in states.iter().enumerate() {
+                let place = (limit.lineage, position);
+                record.places.insert(place, (record.plan, state.clone()));
+            }
+        }
+    }
+
+    /// What an update makes of a record of `old`; none of one that says nothing.
+    pub(super) fn carried(
+        &self,
+        old: &Scope,
+        same: &[Option<usize>],
+        record: &Record,
+        at: Time,
+    ) -> Option<Record> {
+        let mut places = Places::new();
+        for place in self.places() {
+            let Some((under, state)) = record.places.get(&place) else { continue };
+            let before = old.bucket(*under, place).expect("it was under that plan");
+            let had = |plan: &usize| {
+                old.bucket(*plan, place).is_some_and(|bucket| bucket.is_like(before))
+            };
+            let mut heirs = (0..old.plans.len()).filter(had).filter_map(|plan| same[plan]);
+            let heir = heirs.find(|&plan| self.bucket(plan, place).is_some());
+            let heir = heir.unwrap_or_else(|| self.widest(place));
+            let bucket = self.bucket(heir, place).expect("it has it");
+            let state = bucket.carry(before, state, at);
+            if state != bucket.full() {
+                places.insert(place, (heir, state));
+            }
+        }
+        let plan = same[record.plan].unwrap_or(0);
+        (!places.is_empty()).then_some(Record { plan, states: Vec::new(), places })
+    }
+
+    /// The first plan with the largest capacity there.
+    fn widest(&self, place: (usize, usize)) -> usize {
+        let capacity = |plan: &usize| self.bucket(*plan, place).map(Bucket::floor_capacity);
+        let mut best = 0;
+        for plan in 1..self.plans.len() {
+            if capacity(&plan) > capacity(&best) {
+                best = plan;
+            }
+        }
+        best
+    }
 }
 
 impl Oracle {
@@ -347,20 +416,14 @@ impl Oracle {
         self.policy.plans.get(number?).cloned()
     }
 
-    fn part(&self, scope: usize, key: Vec<Vec<u8>>, plan: Option<usize>, at: Time) -> Part {
-        let Scope { identity, plans } = &self.scopes[scope];
-        let (key, met) = ((identity.clone(), key), plan.is_some());
-        let record = match (self.records.get(&key), plan) {
-            (Some(record), Some(plan)) if record.plan != plan => {
-                carried(record, &plans[record.plan], plan, &plans[plan], at)
-            }
-            (Some(record), _) => record.clone(),
-            (None, plan) => {
-                let plan = plan.unwrap_or(0);
-                Record { plan, states: plans[plan].iter().map(Limit::full).collect() }
-            }
-        };
-        Part { scope, key, record, met }
+    fn part(&self, number: usize, key: Vec<Vec<u8>>, plan: Option<usize>, at: Time) -> Part {
+        let scope = &self.scopes[number];
+        let (key, met) = ((scope.identity.clone(), key), plan.is_some());
+        let known = self.records.get(&key);
+        let places = known.map_or_else(Places::new, |record| record.places.clone());
+        let plan = plan.unwrap_or_else(|| known.map_or(0, |record| record.plan));
+        let states = scope.under(plan, &places, at);
+        Part { scope: number, key, record: Record { plan, states, places }, met }
     }
 
     pub(super) fn limits(&self, part: &Part) -> &[Limit] {
@@ -395,10 +458,11 @@ impl Oracle {
 
     /// A key without a record that has used nothing gets none: nothing is under the request's plan.
     pub(super) fn keep(&mut self, parts: Vec<Part>) {
-        for part in parts {
+        for mut part in parts {
             let full = self.limits(&part).iter().map(Limit::full);
             if self.records.contains_key(&part.key) || !full.eq(part.record.states.iter().cloned())
             {
+                self.scopes[part.scope].settle(&mut part.record);
                 self.records.insert(part.key, part.record);
             }
         }
