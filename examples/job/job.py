@@ -1,4 +1,4 @@
-"""The job: thousands of items from concurrent workers against a server that limits, by client after client.
+"""The job: thousands of items, concurrent workers, a server that limits; client after client.
 
     job.py [--quick] [--dialect NAME] [--plot FILE] [--json FILE]
 
@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import clients
 import plot
@@ -71,6 +71,14 @@ class Outcome:
     refused: list[float] = field(repr=False)
 
 
+class Entry(NamedTuple):
+    """A request, as the server saw it."""
+
+    at: float  # seconds after the client's first
+    status: int
+    item: int
+
+
 class Server:
     """The server, a process of its own."""
 
@@ -91,9 +99,11 @@ class Server:
     def limit(self, policy: dict[str, Any]) -> None:
         self._ask("PUT", "/limits", "", json.dumps(policy).encode())
 
-    def log(self, client: str) -> list[tuple[float, int, int]]:
-        told: list[tuple[float, int, int]] = json.loads(self._ask("GET", "/log", client))
-        return told
+    def log(self, client: str) -> list[Entry]:
+        """What the server saw of a client, in the order of its decisions; from 0 seconds."""
+        told = json.loads(self._ask("GET", "/log", client))
+        first = told[0][0]
+        return [Entry((at - first) / 1e9, status, item) for at, status, item in told]
 
     def _ask(self, method: str, path: str, client: str, body: bytes | None = None) -> bytes:
         url = f"http://127.0.0.1:{self.port}{path}"
@@ -103,14 +113,22 @@ class Server:
             return read
 
 
+def resets(passed: list[float], window: float) -> int:
+    """How often the quota was full again: a window begins with the first request after the last."""
+    count, begun = 0, 0.0
+    for at in passed:
+        if at >= begun + window:
+            count, begun = count + 1, at
+    return count
+
+
 def outcome(
     server: Server, job: clients.Job, seconds: float, at_best: float, window: float = math.inf
 ) -> Outcome:
     log = server.log(job.client)
-    first = log[0][0]
-    done = Counter(item for _, status, item in log if status == 200)
-    passed = [at - first for at, status, _ in log if status == 200]
-    refused = [at - first for at, status, _ in log if status == 429]
+    passed = [it.at for it in log if it.status == 200]
+    refused = [it.at for it in log if it.status == 429]
+    done = Counter(it.item for it in log if it.status == 200)
     return Outcome(
         client=job.client,
         seconds=seconds,
@@ -118,7 +136,7 @@ def outcome(
         requests=len(log),
         wasted=len(refused),
         done_once=done == Counter(job.items),
-        resets=int((log[-1][0] - first) // window),
+        resets=resets(passed, window),
         pauses=job.pacer.stats().pauses if job.pacer is not None else None,
         passed=passed,
         refused=refused,

@@ -1,4 +1,4 @@
-"""Draws what the server counted: items done and requests refused over time, a line for each client."""
+"""Draws what the server counted: items done and requests refused over time, a line a client."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ COLOURS = ["#0969da", "#8250df", "#1b7c83", "#cf5e14", "#1a7f37", "#bf3989", "#7
 
 WIDTH = 860
 LEFT, RIGHT = 60, 250
+SWATCH = 'width="14" height="4"'
 STEP = 0.05  # seconds between points
 
 
@@ -51,7 +52,8 @@ class Panel:
 
     def curve(self, times: list[float], colour: str) -> str:
         steps = [f"{self.x(at):.1f},{self.y(count):.1f}" for at, count in counted(times)]
-        return f'<polyline points="{" ".join(steps)}" fill="none" stroke="{colour}" stroke-width="2"/>'
+        points, look = " ".join(steps), f'stroke="{colour}" stroke-width="2"'
+        return f'<polyline points="{points}" fill="none" {look}/>'
 
 
 def counted(times: list[float]) -> list[tuple[float, int]]:
@@ -103,7 +105,7 @@ def draw(title: str, curves: list[Curve], rate: int, burst: int) -> str:
         drawn.append(upper.curve(curve.passed, colour))
         drawn.append(lower.curve(curve.refused, colour))
         y = 80 + 34 * place
-        drawn.append(f'<rect x="{WIDTH - RIGHT + 16}" y="{y - 9}" width="14" height="4" fill="{colour}"/>')
+        drawn.append(f'<rect x="{WIDTH - RIGHT + 16}" y="{y - 9}" {SWATCH} fill="{colour}"/>')
         drawn.append(text(WIDTH - RIGHT + 38, y - 3, curve.name, weight="bold"))
         told = f"{curve.passed[-1]:.1f} s, {len(curve.refused):,} refused"
         drawn.append(text(WIDTH - RIGHT + 38, y + 12, told))
@@ -114,4 +116,5 @@ def draw(title: str, curves: list[Curve], rate: int, burst: int) -> str:
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} 510" width="{WIDTH}"'
     font = f'font-family="sans-serif" font-size="12" fill="{INK}"'
     paper = f'<rect width="100%" height="100%" fill="{PAPER}"/>'
-    return "\n".join([f"{head} {font}>", f"<title>{escape(title)}</title>", paper, *drawn, "</svg>", ""])
+    begin = [f"{head} {font}>", f"<title>{escape(title)}</title>", paper]
+    return "\n".join([*begin, *drawn, "</svg>", ""])

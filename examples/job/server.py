@@ -1,7 +1,7 @@
-"""A server that limits each client with the engine, and tells of it in the dialect that a client asks for.
+"""A server that limits each client with the engine, and tells of it in the dialect it is asked for.
 
     GET  /DIALECT/items/N    one item of work, for the client named by `X-Client`; 200 or 429
-    GET  /log                what became of that client's requests, as JSON: the judge of all figures
+    GET  /log                what became of that client's requests: [ns, status, item], ...
     PUT  /limits             a policy as JSON; every client begins anew
 
 It prints its port, and ends when its standard input does.
@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -79,7 +78,7 @@ class Server:
         # The longest time that a request, and its answer, take on their way.
         self._latency = latency
         self._limiter = tidegate.Limiter("1/second")
-        self._logs: dict[str, list[tuple[float, int, int]]] = defaultdict(list)
+        self._logs: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         client = request.headers.get("X-Client", "")
@@ -92,7 +91,7 @@ class Server:
         _, dialect, _, item = request.path.split("/")
         await asyncio.sleep(random.random() * self._latency)
         decision = self._limiter.acquire(client)
-        self._logs[client].append((time.monotonic(), decision.status, int(item)))
+        self._logs[client].append((decision.made_at_ns, decision.status, int(item)))
         await asyncio.sleep(random.random() * self._latency)
         headers = DIALECTS[dialect](decision)
         return web.Response(status=decision.status, headers=headers, text=decision.body() or item)
