@@ -18,6 +18,7 @@ include ffi/ffi.mk
 include bindings-python/python.mk
 include bindings-node/node.mk
 include examples/replay/run.mk
+include examples/job/job.mk
 include benches/benches.mk
 include tests/readme/readme.mk
 include docs/docs.mk
@@ -26,7 +27,7 @@ include examples/c-service/service.mk
 # One `make` at a time may build: the layers share cargo's target folder and would only wait for it.
 .NOTPARALLEL:
 
-test: check test-core loom test-c test-c-service test-python test-readme docs test-run test-benches test-instructions test-node
+test: check test-core loom test-c test-c-service test-python test-job test-readme docs test-run test-benches test-instructions test-node
 
 # The engine, the oracle, the replay tool; documentation examples included.
 test-core:
