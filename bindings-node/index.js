@@ -5,6 +5,8 @@ const { ManualClock } = require('./lib/clock.js')
 const { Reservation } = require('./lib/reservation.js')
 const { PolicyError, RateLimitedError } = require('./lib/errors.js')
 const { hashSecret } = require('./lib/secrets.js')
+const { Pacer, readHeaders } = require('./lib/pacer.js')
+const pacerErrors = require('./lib/pacer-errors.js')
 const { native } = require('./lib/native.js')
 
 module.exports = {
@@ -14,5 +16,13 @@ module.exports = {
   PolicyError,
   RateLimitedError,
   hashSecret,
+  Pacer,
+  readHeaders,
+  PacerError: pacerErrors.PacerError,
+  RetriesExhaustedError: pacerErrors.RetriesExhaustedError,
+  RetryAfterTooLongError: pacerErrors.RetryAfterTooLongError,
+  DeadlineExceededError: pacerErrors.DeadlineExceededError,
+  BreakerOpenError: pacerErrors.BreakerOpenError,
+  MapError: pacerErrors.MapError,
   version: native.version(),
 }

@@ -8,6 +8,14 @@ export const {
   PolicyError,
   RateLimitedError,
   hashSecret,
+  Pacer,
+  readHeaders,
+  PacerError,
+  RetriesExhaustedError,
+  RetryAfterTooLongError,
+  DeadlineExceededError,
+  BreakerOpenError,
+  MapError,
   version,
 } = tidegate
 export default tidegate
