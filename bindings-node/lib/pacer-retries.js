@@ -32,7 +32,6 @@ function warnOfRetries(work, call) {
   if (isObject(retry) && retry.limit > 0) {
     warn('got', 'give it { retry: { limit: 0 } }')
   }
-  warnOfAxios(work)
   if (call === undefined) return
   if (isRetryAgent(call.init?.dispatcher) || isRetryAgent(globalDispatcher())) {
     warnOfUndici()
@@ -49,9 +48,10 @@ function retriesSoFar(headers) {
   return Number(value ?? 0)
 }
 
-function warnOfAxios(instance) {
-  // A marker of axios-retry's own.
-  if (isObject(instance?.defaults?.['axios-retry'])) {
+// `config`: of a request, where axios-retry keeps what it needs.
+function warnOfAxios(config) {
+  const retry = config['axios-retry']
+  if (isObject(retry) && retry.retries !== 0) {
     warn('axios-retry', 'leave it out, or give it { retries: 0 }')
   }
 }

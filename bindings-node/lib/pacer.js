@@ -78,6 +78,9 @@ function checkedCall(options) {
   return call
 }
 
+// For the client adapters.
+let isPacer
+
 class Pacer {
   #native
   #calls
@@ -199,6 +202,10 @@ class Pacer {
     this.#calls.news()
   }
 
+  static {
+    isPacer = (value) => typeof value === 'object' && value !== null && #native in value
+  }
+
   // Tells what happened. What a listener throws is thrown where nobody waits for a call.
   #tell() {
     this.#tellAlerts?.()
@@ -229,4 +236,4 @@ function readHeaders(headers, options) {
   return engine.readLimits(answers.headersIn(headers), nowMs)
 }
 
-module.exports = { Pacer, readHeaders }
+module.exports = { Pacer, readHeaders, checkedCall, isPacer }
