@@ -66,7 +66,7 @@ test('calls go at the pace of the limit, in order', async () => {
 test('every attempt pays, retries too', async () => {
   const { clock, pacer } = paced('10/hour', { headroom: 0, baseMs: 0 })
   const work = server(clock, () => refused(1), () => refused(1), () => answer(200))
-  await until(clock, pacer.run(work))
+  await until(clock, pacer.run(work), 60_000)
   assert.equal(work.times.length, 3)
   assert.equal(pacer.stats().attempts, 3)
   const limiter = new Limiter('10/hour', { clock: new ManualClock(START) })
@@ -138,13 +138,13 @@ test('a delay above maxRetryAfterMs raises at once', async () => {
 
 test('the wait is the server delay and jitter on top', async () => {
   const times = []
-  for (let seed = 1; seed <= 20; seed++) {
+  for (let seed = 1; seed <= 12; seed++) {
     const { clock, pacer } = paced(undefined, { baseMs: 1000, seed })
     const work = server(clock, () => refused(3), () => answer(200))
-    await until(clock, pacer.run(work), 10)
+    await until(clock, pacer.run(work), 20)
     times.push(work.times[1])
   }
-  assert.ok(times.every((time) => time >= 3000 && time <= 4010), String(times))
+  assert.ok(times.every((time) => time >= 3000 && time <= 4020), String(times))
   assert.ok(Math.max(...times) - Math.min(...times) > 300, String(times))
 })
 
