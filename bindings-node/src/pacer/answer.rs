@@ -18,7 +18,10 @@ pub struct Pairs(Vec<Vec<u8>>);
 impl Pairs {
     /// # Safety
     /// `env` is the environment of the running call and `value` one of its values.
-    pub(super) unsafe fn read(env: sys::napi_env, value: sys::napi_value) -> Result<Pairs, Refusal> {
+    pub(super) unsafe fn read(
+        env: sys::napi_env,
+        value: sys::napi_value,
+    ) -> Result<Pairs, Refusal> {
         let mut length = 0;
         // SAFETY: as promised by the caller; the outputs are locals.
         unsafe {

@@ -17,9 +17,7 @@ use std::ptr::null_mut;
 use std::rc::Rc;
 
 use napi::{Env, sys};
-use tidegate::client::{
-    Call, CallOptions, Class, Finish, Pacer, PacerError, ServerLimits, Step,
-};
+use tidegate::client::{Call, CallOptions, Class, Finish, Pacer, PacerError, ServerLimits, Step};
 
 use super::answer::{Pairs, text};
 use super::word;
@@ -102,7 +100,8 @@ extern "C" fn begin_with(env: sys::napi_env, info: sys::napi_callback_info) -> s
         // SAFETY: the same.
         let retries = arguments.read(2, |env, value| unsafe { units(env, value, "maxRetries") })?;
         // SAFETY: the same.
-        let span_ns = arguments.read(3, |env, value| unsafe { millis(env, value, "deadlineMs") })?;
+        let span_ns =
+            arguments.read(3, |env, value| unsafe { millis(env, value, "deadlineMs") })?;
         // SAFETY: the same.
         let label = arguments.read(4, |env, value| unsafe { text(env, value) })?;
         let label = String::from_utf8(label.unwrap_or_default()).unwrap_or_default();
@@ -118,11 +117,8 @@ extern "C" fn begin_with(env: sys::napi_env, info: sys::napi_callback_info) -> s
 
 fn begin_in(calls: &Calls, place: usize, options: CallOptions<'_>) -> Result<Stands, Refusal> {
     let mut call = calls.pacer.begin(options);
-    let stands = if call.is_settled() {
-        stands(call.check())
-    } else {
-        Stands::Waits(call.number())
-    };
+    let stands =
+        if call.is_settled() { stands(call.check()) } else { Stands::Waits(call.number()) };
     let mut places = calls.places.borrow_mut();
     if place >= places.len() {
         places.resize_with(place + 1, || None);
