@@ -141,36 +141,27 @@ class Pacer {
 
   // What an answer means: `undefined`: it is handed on; else the number under which the call waits for its next attempt.
   #finish(place, result, failed) {
-    let response
-    if (typeof result === 'object' && result !== null) {
-      response = failed ? answers.responseOfError(result) : answers.responseOf(result)
-    }
-    if (response === undefined && !failed && this.#classify === undefined) {
-      return this.#calls.finishPlain(place)
-    }
-    return this.#answer(place, response, result, failed)
-  }
-
-  #answer(place, response, result, failed) {
-    let kind, pairs
-    let status = 0
+    const isPlain = (typeof result !== 'object' || result === null) && !failed
+    if (isPlain && this.#classify === undefined) return this.#calls.finishPlain(place)
+    let status, pairs, kind
     try {
-      if (response !== undefined) {
-        status = answers.statusOf(response)
-        pairs = answers.pairsOf(response.headers)
-      } else if (failed) {
-        kind = 'error'
-      }
-      if (this.#classify !== undefined) {
-        const given = { status, response, result: failed ? undefined : result, error: failed ? result : undefined }
-        kind = checkedKind(this.#classify(given)) ?? kind
-      }
+      const response = failed ? answers.responseOfError(result) : answers.responseOf(result)
+      status = response === undefined ? 0 : answers.statusOf(response)
+      pairs = response === undefined ? undefined : answers.pairsOf(response.headers)
+      if (this.#classify !== undefined) kind = this.#ask(status, response, result, failed)
+      if (kind === undefined && failed && response === undefined) kind = 'error'
     } catch (error) {
-      // Of the user's function, or of odd headers: the call ends, and gives back what it holds.
+      // Of the user's function, or of an odd answer: the call ends, and gives back what it holds.
       this.#calls.drop(place)
       throw error
     }
+    if (pairs === undefined && kind === undefined) return this.#calls.finishPlain(place)
     return this.#calls.finish(place, status, pairs, kind, result)
+  }
+
+  #ask(status, response, result, failed) {
+    const answer = { status, response, result: failed ? undefined : result, error: failed ? result : undefined }
+    return checkedKind(this.#classify(answer))
   }
 
   wrap(work, options) {
