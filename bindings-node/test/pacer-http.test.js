@@ -64,7 +64,7 @@ class Server {
     response.setHeader('Date', new Date(now).toUTCString())
     for (const [name, value] of Object.entries(dialect(decision, now))) response.setHeader(name, value)
     response.statusCode = decision.status
-    response.end(decision.allowed ? `${request.method} ${body}` : 'x'.repeat(5000))
+    response.end(decision.allowed ? `${request.method} ${body}` : 'x'.repeat(40_000))
   }
 
   async listen() {
