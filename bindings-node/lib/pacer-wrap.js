@@ -9,9 +9,11 @@ const { warnOfRetries } = require('./pacer-retries.js')
 
 function wrapped(pacer, work, options) {
   warnOfRetries(work)
+  // None at all is the quickest.
+  const plain = Object.values(options).some((value) => value !== undefined) ? options : undefined
   const paced = function (...args) {
     const call = fetchCall(args)
-    if (call === undefined) return pacer.run(() => work.apply(this, args), options)
+    if (call === undefined) return pacer.run(() => work.apply(this, args), plain)
     warnOfRetries(undefined, call)
     const once = call.isOnce ? { maxRetries: 0 } : undefined
     const signal = options.signal ?? call.signal

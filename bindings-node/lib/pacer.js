@@ -70,12 +70,21 @@ function wrongOption(name, problem) {
   return error
 }
 
+const isA = (type, value) => value === undefined || typeof value === type
+
+// Every call of some has them: what is right is seen at once, and only what is wrong is looked at closely.
 function checkedCall(options) {
-  const call = checked(options, CALL_OPTIONS)
-  if (call.signal !== undefined && !(call.signal instanceof AbortSignal)) {
-    throw wrongType('signal', 'an AbortSignal', call.signal)
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) return checked(options, CALL_OPTIONS)
+  for (const name in options) {
+    if (!Object.hasOwn(CALL_OPTIONS, name)) return checked(options, CALL_OPTIONS)
   }
-  return call
+  const { label, cost, maxRetries, deadlineMs, signal } = options
+  const isRight = isA('string', label) && isA('number', maxRetries) && isA('number', deadlineMs)
+  if (!isRight) return checked(options, CALL_OPTIONS)
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw wrongType('signal', 'an AbortSignal', signal)
+  }
+  return { label, cost, maxRetries, deadlineMs, signal }
 }
 
 // For the client adapters.

@@ -468,6 +468,9 @@ test('wrong options are refused by name', async () => {
   const pacer = new Pacer()
   const calls = [
     [[1], { name: 'TypeError', message: /^work: must be a function/ }],
+    [[() => 1, []], { name: 'TypeError', message: /^options: must be an object, not an array/ }],
+    [[() => 1, null], { name: 'TypeError', message: /^options: must be an object, not null/ }],
+    [[() => 1, { label: 5 }], { name: 'TypeError', message: /^label: must be a string/ }],
     [[() => 1, { lable: 'x' }], { name: 'TypeError', message: /did you mean label/ }],
     [[() => 1, { cost: -1 }], { name: 'RangeError', message: /^cost: -1 is negative/ }],
     [[() => 1, { cost: 'x' }], { name: 'TypeError', message: /^cost: must be a whole number/ }],
