@@ -694,6 +694,338 @@ export class RateLimitedError extends Error {
   readonly decision: Decision
 }
 
+/** Header fields: `Headers`, a plain object, a `Map`, pairs, or names and values by turns (`rawHeaders`). */
+export type HeaderFields =
+  | Headers
+  | ReadonlyMap<string, string | readonly string[]>
+  | Iterable<readonly [string, string]>
+  | readonly (string | Uint8Array)[]
+  | { readonly [name: string]: unknown }
+
+/** A response of whatever library. */
+export interface ResponseLike {
+  readonly status?: number | undefined
+  readonly statusCode?: number | undefined
+  readonly headers: HeaderFields
+}
+
+/** What the headers of a response tell of the server's limits. A field that makes no sense is as one that is not there. */
+export interface ServerLimits {
+  /** How long the server asks to wait, in milliseconds; null: it does not say. */
+  readonly retryAfterMs: number | null
+  /** How long to wait after a refusal: `retryAfterMs`, else until what is used up is reset. */
+  readonly delayMs: number | null
+  /** Does the server say that little is left (`X-RateLimit-NearLimit`)? */
+  readonly nearLimit: boolean
+  /** Each quota that it tells of. */
+  readonly quotas: ServerQuota[]
+}
+
+/** One quota of a server. null: it does not say, or the number is beyond 2^53 − 1. */
+export interface ServerQuota {
+  /** What tells it from others, in lower case; empty when it is alone. */
+  readonly name: string
+  readonly limit: number | null
+  readonly remaining: number | null
+  /** Milliseconds until it is reset; 0 when that time is past. */
+  readonly resetAfterMs: number | null
+  /** The length of its window in milliseconds. */
+  readonly windowMs: number | null
+}
+
+/**
+ * Reads the rate-limit headers of a response, or header fields alone, in every common form. `nowMs` (milliseconds since
+ * the Unix epoch, default the current time) is what absolute times are compared with, where there is no `Date`.
+ *
+ *     readHeaders(response).retryAfterMs
+ */
+export function readHeaders(headers: HeaderFields | ResponseLike, options?: { nowMs?: number | undefined }): ServerLimits
+
+/** What an answer means to a pacer. */
+export type AnswerClass =
+  /** It is handed on: a success, or an error that is the caller's own business. */
+  | 'passed'
+  /** The server limits us: the call is tried again, and everybody who shares the pacer waits. */
+  | 'limited'
+  /** The credential was refused (401): handed on; opens the breaker. */
+  | 'unauthorized'
+  /** The credential is good, but not for this (403): handed on; some in a row open the breaker. */
+  | 'forbidden'
+  /** It failed for the moment: the call is tried again, nobody else waits. Never chosen by default. */
+  | 'retry'
+  /** It failed: handed on, counts towards the breaker. Never chosen by default. */
+  | 'failed'
+  /** There is no answer (an exception): handed on. */
+  | 'error'
+
+/** What `classify` is asked about. */
+export interface Answer {
+  /** 0 when there is none. */
+  readonly status: number
+  /** The response, of whatever library, or the error that stands for it; undefined when there is none. */
+  readonly response: any
+  /** What the call gave; undefined when it threw. */
+  readonly result: any
+  /** What the call threw. */
+  readonly error: any
+}
+
+/** Something that happened. Fields that are not known are absent. */
+export type PacerEvent =
+  /** A call will be tried again after `delayMs`. */
+  | { kind: 'retry'; label: string; attempts: number; delayMs: number; status?: number }
+  /** Everybody waits; told once for each pause. `name`: of the quota that is used up. */
+  | { kind: 'pause'; delayMs: number; reason: 'limited' | 'exhausted' | 'other'; status?: number; name?: string }
+  /** A call was refused every time and is given up. */
+  | { kind: 'exhausted'; label: string; attempts: number; status?: number }
+  /** Nothing is sent for `retryAfterMs`. */
+  | {
+      kind: 'breaker_opened'
+      reason: 'authentication' | 'failures'
+      message: string
+      retryAfterMs: number
+      status?: number
+    }
+  | { kind: 'breaker_closed' }
+  | NearLimitEvent
+
+/** The server says that little is left of a quota; told once until more is left again. */
+export interface NearLimitEvent {
+  kind: 'near_limit'
+  /** Empty: it has none. */
+  name: string
+  limit?: number
+  remaining?: number
+  resetAfterMs?: number
+}
+
+/** Options of a pacer. Others are refused. Durations are milliseconds. */
+export interface PacerOptions {
+  /** Whom the limiter is asked about. With a `Limiter` only, and needed then. */
+  key?: Subject | undefined
+  /** Most calls under way at once, 1 to 1,000,000; default 10. A call that sleeps before a retry is not under way. */
+  concurrency?: number | undefined
+  /**
+   * Units by which bursts of a policy are lowered, so that calls that bunch up on their way do not exceed the server's;
+   * default: `concurrency`. Without effect on a `Limiter`.
+   */
+  headroom?: number | undefined
+  /** Most retries of a call; default 5. */
+  maxRetries?: number | undefined
+  /** The longest jitter before the first retry; it doubles with each; default 1000. */
+  baseMs?: number | undefined
+  /** The longest jitter before any retry; default 30,000. */
+  capMs?: number | undefined
+  /** A longer delay that the server asks for rejects at once with `RetryAfterTooLongError`; default 60,000. */
+  maxRetryAfterMs?: number | undefined
+  /**
+   * How long a call may take in all; default: no end. A call that cannot go or be tried again in time is given up at once;
+   * an attempt under way is not interrupted.
+   */
+  deadlineMs?: number | undefined
+  /** Makes the jitter the same each time: a whole number. */
+  seed?: Units | undefined
+  /** A clock for tests, or the name of one; default `'counter'`. Not with a `Limiter`, which has its own. */
+  clock?: ManualClock | 'counter' | 'system' | 'coarse' | undefined
+  /**
+   * When so many thousandths of a quota are left, `onNearLimit` is told, and what is left of a quota known only from headers
+   * is spread until its reset; 0 to 1000, 0: never; default 100.
+   */
+  nearLimit?: number | undefined
+  /** So many 401 in a row open the breaker; 0: none do; default 1. */
+  maxUnauthorized?: number | undefined
+  /** So many 403 in a row open the breaker; 0: none do; default 3. */
+  maxForbidden?: number | undefined
+  /** So many calls in a row that were given up or called failed open the breaker; 0: none do; default 5. */
+  maxFailures?: number | undefined
+  /** How long an open breaker lets nothing through, before one call may try; default 30,000. */
+  breakerCooldownMs?: number | undefined
+  /** Says what an answer means; undefined: as by default. What it throws rejects the call. */
+  classify?: ((answer: Answer) => AnswerClass | undefined) | undefined
+  /** Is told when the server says that little is left. */
+  onNearLimit?: ((event: NearLimitEvent) => void) | undefined
+  /** Is told what happens. What a listener throws becomes an uncaught exception. */
+  onEvent?: ((event: PacerEvent) => void) | undefined
+}
+
+/** Options of one call. Others are refused. */
+export interface CallOptions {
+  /** For errors and events. */
+  label?: string | undefined
+  /** Units that each attempt takes from the count limits; default 1. */
+  cost?: Units | undefined
+  /** Most retries; default the pacer's. */
+  maxRetries?: number | undefined
+  /** How long the call may take in all, in milliseconds; default the pacer's. */
+  deadlineMs?: number | undefined
+  /** Ends the waiting: the call rejects with the signal's reason. The work is given it, too, and ends itself. */
+  signal?: AbortSignal | undefined
+}
+
+/** What the work of a call is told. */
+export interface Attempt {
+  /** From 1. */
+  readonly attempt: number
+  readonly signal: AbortSignal | undefined
+}
+
+export interface MapOptions extends CallOptions {
+  /** Most items under way at once; default the pacer's `concurrency`. */
+  concurrency?: number | undefined
+  /** Is told of each item that is done; `total` is null when the iterable does not say how many there are. */
+  onProgress?: ((progress: { done: number; total: number | null; index: number }) => void) | undefined
+}
+
+/** Counts of a pacer since it was made. */
+export interface PacerStats {
+  /** Calls that were begun. */
+  readonly calls: number
+  /** Attempts that were let go, the first of each call included. */
+  readonly attempts: number
+  readonly retries: number
+  /** Answers that said that the server limits us. */
+  readonly limited: number
+  /** Milliseconds that calls stood waiting, for their turn and for retries, in all. */
+  readonly waitMs: number
+  /**
+   * How many calls had to wait for each limit, by its name, for the concurrency cap (`concurrency`), for a pause (`pause`)
+   * and for a quota known from headers (`quota`).
+   */
+  readonly waits: Record<string, number>
+  /** Times everybody had to wait. */
+  readonly pauses: number
+  /** Calls given up because every attempt was refused. */
+  readonly exhausted: number
+  readonly breakerOpened: number
+  /** Calls under way now. */
+  readonly inFlight: number
+  /** Calls that wait now. */
+  readonly waiting: number
+}
+
+/**
+ * Paces calls to somebody else's interface so that they are not refused: a limiter, a cap on concurrent calls, retries,
+ * pauses and a breaker, shared by all calls of the pacer. For the main thread or a worker; each has its own.
+ *
+ *     const pacer = new Pacer('100/minute', { concurrency: 4 })
+ *     const response = await pacer.run(() => fetch(url), { label: 'list items' })
+ *     const paced = pacer.wrap(fetch)
+ *
+ * It understands any result with `status` or `statusCode` and `headers`, and any error that carries such a `response` or
+ * is one. A 429, and a 503 with a delay, is tried again; every other result and rejection is handed on, unchanged.
+ */
+export class Pacer {
+  /**
+   * `limits`: the server's limits as a rate string or a policy, a `Limiter` that every attempt asks (with `key`), or nothing:
+   * then they are learned from headers.
+   */
+  constructor(limits?: Policy | Limiter | null, options?: PacerOptions)
+
+  /** Most calls under way at once. */
+  readonly concurrency: number
+
+  /**
+   * Makes a call, with as many attempts as it takes: calls `work` when its turn has come, and again when its answer asks for
+   * it. Rejects with what `work` threw, unchanged; with the reason of `signal`; or with a `PacerError`.
+   */
+  run<T>(work: (attempt: Attempt) => T | PromiseLike<T>, options?: CallOptions): Promise<Awaited<T>>
+
+  /**
+   * A function of the same arguments that goes through the pacer. For a function in the form of `fetch` it takes the call's
+   * own signal, sends clones of a `Request`, and does not send a body twice that is a stream: such a call has one attempt.
+   */
+  wrap<This, Args extends unknown[], T>(
+    work: (this: This, ...args: Args) => T,
+    options?: CallOptions,
+  ): (this: This, ...args: Args) => Promise<Awaited<T>>
+
+  /**
+   * Makes a call for each item; results in the order of the items. When one fails, those under way are waited for, and it
+   * rejects with a `MapError` that keeps what is done and can go on.
+   */
+  map<Item, T>(
+    items: Iterable<Item>,
+    work: (item: Item, index: number, attempt: Attempt) => T | PromiseLike<T>,
+    options?: MapOptions,
+  ): Promise<Awaited<T>[]>
+
+  /** Learns from a response, or its headers, that is not of a call of this pacer. */
+  observe(response: HeaderFields | ResponseLike): void
+
+  stats(): PacerStats
+
+  /** Closes the breaker and ends a pause, when whoever operates it knows better. */
+  reset(): void
+
+  /** Whoever waits, and each new call, rejects with code `ERR_PACER_CLOSED`. Calls under way may finish. */
+  close(): void
+}
+
+/**
+ * A pacer gave a call up. Codes of its own: `ERR_PACER_CLOSED`, and `ERR_PACER_IMPOSSIBLE` for a cost that can never fit
+ * (`limit` names the limit). `cause`: the last answer, response or error, where there was one.
+ */
+export class PacerError extends Error {
+  constructor(message: string, details?: Record<string, unknown>)
+  readonly code: string
+  readonly cause?: any
+}
+
+/** The server refused every attempt. */
+export class RetriesExhaustedError extends PacerError {
+  readonly code: 'ERR_RETRIES_EXHAUSTED'
+  /** Attempts that were made, the first one included. */
+  readonly attempts: number
+  readonly label: string
+  /** Of the last answer; 0 when it had none. */
+  readonly status: number
+}
+
+/** The server asks for a longer wait than `maxRetryAfterMs`. */
+export class RetryAfterTooLongError extends PacerError {
+  readonly code: 'ERR_RETRY_AFTER_TOO_LONG'
+  /** How long it wants us to wait, from when the error was made. */
+  readonly retryAfterMs: number
+  /** The longest wait that the options allow. */
+  readonly maxMs: number
+  /** 0: others were told, and this call was not sent. */
+  readonly attempts: number
+  readonly label: string
+}
+
+/** The call's deadline has passed, or would pass before the next attempt. */
+export class DeadlineExceededError extends PacerError {
+  readonly code: 'ERR_DEADLINE_EXCEEDED'
+  readonly attempts: number
+  readonly label: string
+}
+
+/** The breaker is open: nothing is sent. */
+export class BreakerOpenError extends PacerError {
+  readonly code: 'ERR_BREAKER_OPEN'
+  /** `authentication`: the credential was refused; check it. `failures`: calls failed in a row. */
+  readonly reason: 'authentication' | 'failures'
+  /** Of the answer that opened it, when the credential was refused. */
+  readonly status?: number
+  /** When one call is let through to see, from when the error was made. */
+  readonly retryAfterMs: number
+}
+
+/** `map` ended before its end. `cause`: why. */
+export class MapError<T = any> extends PacerError {
+  readonly code: 'ERR_MAP_INTERRUPTED'
+  /** By the index of their items; items that are not done have none. */
+  readonly results: (T | undefined)[]
+  /** How many are done. */
+  readonly done: number
+  /** How many there are; null: not known. */
+  readonly total: number | null
+  /** Of the item that failed; undefined: none did (an abort, the iterator). */
+  readonly index: number | undefined
+  /** Goes on with what is left, items that failed included. All results, in order. */
+  resume(options?: { signal?: AbortSignal | undefined }): Promise<T[]>
+}
+
 /**
  * The line for `bypass.secrets` of a policy that lets requests with this secret pass: `sha256:` and 64 hexadecimal digits.
  * The hash hides a secret that cannot be guessed: take one of 128 random bits at least.

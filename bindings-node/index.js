@@ -6,6 +6,8 @@ const { Reservation } = require('./lib/reservation.js')
 const { Admission } = require('./lib/admission.js')
 const { PolicyError, RateLimitedError } = require('./lib/errors.js')
 const { hashSecret } = require('./lib/secrets.js')
+const { Pacer, readHeaders } = require('./lib/pacer.js')
+const pacerErrors = require('./lib/pacer-errors.js')
 const { native } = require('./lib/native.js')
 
 module.exports = {
@@ -16,5 +18,13 @@ module.exports = {
   PolicyError,
   RateLimitedError,
   hashSecret,
+  Pacer,
+  readHeaders,
+  PacerError: pacerErrors.PacerError,
+  RetriesExhaustedError: pacerErrors.RetriesExhaustedError,
+  RetryAfterTooLongError: pacerErrors.RetryAfterTooLongError,
+  DeadlineExceededError: pacerErrors.DeadlineExceededError,
+  BreakerOpenError: pacerErrors.BreakerOpenError,
+  MapError: pacerErrors.MapError,
   version: native.version(),
 }

@@ -9,6 +9,14 @@ export const {
   PolicyError,
   RateLimitedError,
   hashSecret,
+  Pacer,
+  readHeaders,
+  PacerError,
+  RetriesExhaustedError,
+  RetryAfterTooLongError,
+  DeadlineExceededError,
+  BreakerOpenError,
+  MapError,
   version,
 } = tidegate
 export default tidegate

@@ -319,10 +319,20 @@ class Limiter {
     }
   }
 
+  // What lib/pacer.js needs; nothing of anything else.
+  static partsOf(value) {
+    const isLimiter = typeof value === 'object' && value !== null && #native in value
+    return isLimiter ? { native: value.#native, tell: () => value.#tell() } : undefined
+  }
+
   // The same as a method of no limiter's own, for src/hot.rs.
   static #tellIn = function () {
     this.#tell()
   }
 }
 
-module.exports = { Limiter, ENTER }
+// Out of users' sight.
+const { partsOf } = Limiter
+delete Limiter.partsOf
+
+module.exports = { Limiter, ENTER, clockOf, partsOf }

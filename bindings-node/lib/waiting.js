@@ -92,4 +92,4 @@ function wait(limiter, key, cost, timeoutMs, signal, tell) {
   })
 }
 
-module.exports = { wait, askAgain }
+module.exports = { wait, askAgain, wakes, waiters }

@@ -17,6 +17,7 @@ mod hot;
 mod keys;
 mod limiter;
 mod origins;
+mod pacer;
 mod plans;
 mod refusal;
 mod reports;

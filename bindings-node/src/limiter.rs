@@ -36,7 +36,7 @@ pub enum Form {
     File,
 }
 
-fn read_policy(source: &str, form: Form) -> tidegate::Result<Policy> {
+pub(crate) fn read_policy(source: &str, form: Form) -> tidegate::Result<Policy> {
     match form {
         Form::Text => Policy::parse(source),
         // Line and column of a text that the user never saw would only confuse.

@@ -7,6 +7,7 @@ const { version: packaged, exports: map } = require('tidegate/package.json')
 const required = require('tidegate')
 
 const ADAPTERS = ['express', 'fastify', 'koa', 'hono', 'nest', 'express-rate-limit-store'].map((name) => `./${name}`)
+const CLIENTS = ['axios', 'undici'].map((name) => `./${name}`)
 
 test('require and import share one instance', async () => {
   const imported = await import('tidegate')
@@ -22,12 +23,13 @@ test('one version', () => assert.equal(required.version, packaged))
 
 test('the raw binding is not part of the package', () => {
   assert.throws(() => require('tidegate/tidegate.node'), { code: 'ERR_PACKAGE_PATH_NOT_EXPORTED' })
-  assert.deepEqual(Object.keys(map), ['.', ...ADAPTERS, './package.json'])
+  assert.deepEqual(Object.keys(map), ['.', ...ADAPTERS, ...CLIENTS, './package.json'])
+  assert.doesNotMatch(JSON.stringify(map), /\.node"/)
 })
 
 test('adapters: require and import share one instance, types come with both, no framework is loaded', async () => {
   const fs = require('node:fs')
-  for (const adapter of ADAPTERS) {
+  for (const adapter of [...ADAPTERS, ...CLIENTS]) {
     const name = `tidegate${adapter.slice(1)}`
     const [own, imported] = [require(name), await import(name)]
     const names = Object.keys(imported).filter((one) => one !== 'default')
@@ -42,9 +44,13 @@ test('adapters: require and import share one instance, types come with both, no 
 
 test('types come with import and with require', () => {
   const fs = require('node:fs')
-  for (const condition of ['import', 'require']) {
-    for (const file of Object.values(map['.'][condition])) {
-      assert.ok(fs.existsSync(path.join(__dirname, '..', file)), file)
+  for (const [name, conditions] of Object.entries(map)) {
+    if (name === './package.json') continue
+    for (const condition of ['import', 'require']) {
+      assert.deepEqual(Object.keys(conditions[condition]), ['types', 'default'], name)
+      for (const file of Object.values(conditions[condition])) {
+        assert.ok(fs.existsSync(path.join(__dirname, '..', file)), file)
+      }
     }
   }
 })
