@@ -52,12 +52,9 @@ impl Gcra {
         let period = rate.period.nanos();
         let coarse = (0..63).find(|k| rate.quota >> k <= period).unwrap_or(63);
         let coarse = coarse + u32::from(period << coarse < rate.quota);
-        let fine = (0..63)
-            .take_while(|f| *f == 0 || largest <= MAX_STEPS >> f)
-            .find(|f| u128::from(rate.quota) << f >= u128::from(period))
-            .unwrap_or_else(|| {
-                largest.leading_zeros().saturating_sub(MAX_STEPS.leading_zeros() + 1)
-            });
+        let allowed = || (0..63).take_while(|f| *f == 0 || largest <= MAX_STEPS >> f);
+        let fine = allowed().find(|f| u128::from(rate.quota) << f >= u128::from(period));
+        let fine = fine.or_else(|| allowed().last()).unwrap_or(0);
         let (numerator, denominator) = (rate.quota << fine, period << coarse);
         Gcra {
             quota: rate.quota,
