@@ -74,7 +74,7 @@ test('odd headers of an answer end the call, and leak nothing', async () => {
   for (let n = 0; n < 3; n++) {
     await assert.rejects(pacer.run(() => ({ status: 200, headers })), (error) => error === thrown)
   }
-  const odd = { get status() { throw thrown } }
+  const odd = { headers: {}, get status() { throw thrown } }
   await assert.rejects(pacer.run(() => odd), (error) => error === thrown)
   assert.equal(pacer.stats().inFlight, 0)
 })
