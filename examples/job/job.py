@@ -41,8 +41,8 @@ class Size:
     window: int  # seconds
 
 
-FULL = Size(items=4000, rate=500, burst=100, window_items=600, window_quota=150, window=2)
-QUICK = Size(items=200, rate=200, burst=60, window_items=80, window_quota=40, window=1)
+FULL = Size(items=4000, rate=500, burst=100, window_items=525, window_quota=150, window=2)
+QUICK = Size(items=200, rate=200, burst=60, window_items=70, window_quota=40, window=1)
 
 CLIENTS: list[tuple[str, Callable[[clients.Job], Awaitable[Any] | None]]] = [
     ("Pacer, limit known", clients.paced),
