@@ -42,7 +42,7 @@ class Size:
 
 
 FULL = Size(items=4000, rate=500, burst=100, window_items=525, window_quota=150, window=2)
-QUICK = Size(items=200, rate=200, burst=60, window_items=70, window_quota=40, window=1)
+QUICK = Size(items=160, rate=100, burst=40, window_items=70, window_quota=40, window=1)
 
 CLIENTS: list[tuple[str, Callable[[clients.Job], Awaitable[Any] | None]]] = [
     ("Pacer, limit known", clients.paced),

@@ -51,9 +51,9 @@ def test_learned_there_is_one_pause_a_reset(ran: tuple[str, dict[str, Any], Path
     for it in ran[1]["windows"]:
         assert it["resets"] >= math.ceil(QUICK.window_items / QUICK.window_quota) - 1, it["client"]
         assert it["pauses"] <= it["resets"], it["client"]
-        # Where nothing tells what is left, those under way with the first that is refused are, too.
-        tells = not it["client"].startswith("retry-after")
-        assert it["wasted"] <= (0 if tells else WORKERS * it["resets"]), it["client"]
+        # A refusal stops everybody: only those already under way with it are refused, too. (Answers
+        # that overtake each other make a quota of 40 look larger than it is to 20 workers.)
+        assert it["wasted"] <= WORKERS * it["resets"], it["client"]
 
 
 def test_the_table_says_what_was_counted(ran: tuple[str, dict[str, Any], Path]) -> None:
