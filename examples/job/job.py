@@ -225,7 +225,7 @@ def run(size: Size, dialect: str, picture: Path | None, figures: Path | None) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="A job by client after client.")
-    parser.add_argument("--quick", action="store_true", help="a few hundred items in all")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the work, or less")
     parser.add_argument("--dialect", choices=DIALECTS, default="draft", help="the headers' form")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw an SVG")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
