@@ -13,7 +13,7 @@ $(PYTHON_VENV)/.ready: $(addprefix $(PYTHON_DIR)/requirements-,dev.txt adapters.
 	touch $@
 
 build-python: $(PYTHON_VENV)/.ready
-	VIRTUAL_ENV=$(PYTHON_VENV) $(PYTHON_BIN)/maturin develop --quiet --release --locked \
+	VIRTUAL_ENV=$(PYTHON_VENV) $(PYTHON_BIN)/maturin develop --quiet --profile $(TIDEGATE_PROFILE) --locked \
 		--manifest-path $(PYTHON_DIR)/Cargo.toml
 
 # pytest ends with its own summary line; stubtest holds the stubs against the built module.

@@ -22,7 +22,8 @@ if (!fs.existsSync(path.join(root, '..', 'core', 'Cargo.toml'))) {
 }
 
 const cargo = process.env.CARGO || 'cargo'
-const args = ['build', '--release', '--locked', '--lib', '--message-format=json-render-diagnostics']
+const profile = process.env.TIDEGATE_PROFILE || 'release'
+const args = ['build', '--profile', profile, '--locked', '--lib', '--message-format=json-render-diagnostics']
 const build = spawnSync(cargo, args, {
   cwd: root,
   encoding: 'utf8',

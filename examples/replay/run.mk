@@ -9,7 +9,7 @@ POLICY ?= examples/policies/data-api.toml
 RUN_DIR := .build/run
 RUN_HOSTS := rust c python node
 RUN_RELEASE = $(C_TARGET_DIR)/release
-RUN_TOOL = $(RUN_RELEASE)/tidegate-replay
+RUN_TOOL = $(C_TARGET_DIR)/$(if $(filter dev,$(TIDEGATE_PROFILE)),debug,$(TIDEGATE_PROFILE))/tidegate-replay
 RUN_EVENTS := $(RUN_DIR)/events
 RUN_ARGS := $(RUN_EVENTS) "$(POLICY)" $(RUN_DIR)
 
@@ -27,7 +27,7 @@ run: build-run
 	@$(RUN_TOOL) report --events $(RUN_EVENTS) --out $(RUN_DIR) $(RUN_HOSTS)
 
 build-run: build-c build-python build-node
-	$(CARGO) build --release --locked --quiet -p tidegate-replay
+	$(CARGO) build --profile $(TIDEGATE_PROFILE) --locked --quiet -p tidegate-replay
 	@mkdir -p $(RUN_DIR)/lib $(RUN_DIR)/node_modules
 	@ln -sfn $(abspath $(RUN_RELEASE))/$(C_BUILT) $(RUN_DIR)/lib/$(C_BUILT)
 	@ln -sfn $(C_BUILT) $(RUN_DIR)/lib/$(C_SONAME)
