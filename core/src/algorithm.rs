@@ -257,7 +257,7 @@ impl Bucket {
     pub(crate) fn refilled_after(&self, words: &[u64], at: Moment) -> u64 {
         match self {
             Bucket::Growing(bucket) => bucket.refilled_after(words, at),
-            Bucket::Lasting(bucket) => bucket.refilled_after(words, at),
+            Bucket::Lasting(bucket) => apart(move || bucket.refilled_after(words, at)),
             _ => self.full_after(words, at),
         }
     }

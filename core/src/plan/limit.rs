@@ -243,8 +243,6 @@ impl PlannedLimit {
     }
 
     /// Nanoseconds until all that can be spent at once can be.
-    // Never: inside a denial, which asks it of one limit, it takes registers from what is done for each.
-    #[inline(never)]
     pub(super) fn refilled_after(&self, words: &[u64], at: Moment) -> u64 {
         let spans = self.buckets.iter().map(|bucket| bucket.refilled_after(words, at));
         spans.max().unwrap_or(0)
