@@ -230,8 +230,7 @@ impl Drop for Call {
         self.forget();
         match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Going { sent, told } => {
-                let unsent = (!told).then_some(self.cost);
-                self.shared.abandon(self.number, self.epoch, &sent, unsent);
+                self.shared.abandon(self.number, self.epoch, &sent, self.cost, !told);
             }
             Phase::Waiting => self.shared.leave(self.number, self.epoch, self.cost),
             Phase::Failed(_) | Phase::Over => {}

@@ -27,7 +27,7 @@ use super::call::Begun;
 use super::error::PacerError;
 use super::events::Events;
 use super::queue::{Place, Queue};
-use super::quotas::Quotas;
+use super::quotas::{Ended, Quotas};
 use crate::clock::{Clock, Moment};
 use crate::limiter::Limiter;
 use crate::plan::Notes;
@@ -82,6 +82,7 @@ struct State {
     /// Units sent in all, and when the last was.
     sent: u64,
     last_sent: u64,
+    ended: Ended,
     /// Units charged to the limiter in all because the server has less left.
     penalized: u64,
     backoff: Backoff,
@@ -177,6 +178,7 @@ impl Shared {
             near: Vec::new(),
             sent: 0,
             last_sent: 0,
+            ended: Ended::default(),
             penalized: 0,
             backoff: Backoff::new(settings.base, settings.cap, settings.seed),
             events,

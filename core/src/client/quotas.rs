@@ -1,8 +1,14 @@
 //! Quotas that are known only from what the server tells of them.
 //!
-//! An answer tells what was left when the server looked. What was sent since the request of that answer was sent may or
-//! may not be in it; here it counts as not in it, so what is kept is never more than what is left. It is put right by
-//! the next answer.
+//! Answers overtake each other, and so do requests: which of those under way the server had counted when it told what was
+//! left, nobody knows. Of the answers of which none is surely older than another, the least that was told counts, less
+//! everything sent that has told nothing yet. That is never more than what is left: what the server handled after the
+//! last request that told has told nothing, so it is taken off; and what that one told is not less than the least.
+//!
+//! A request that was sent after an answer came was handled after it. So when it tells, the older answers are forgotten,
+//! and whatever had ended by then, untold, is in it.
+
+use std::cmp::Reverse;
 
 use super::headers::Quota;
 use crate::rate::DAY;
@@ -13,16 +19,55 @@ const MOST: usize = 16;
 /// A reset further away than this is a mistake of somebody's.
 const LONGEST: u64 = 400 * DAY;
 
+/// The attempts that have ended, told or not: their number and their units.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Ended {
+    pub(super) attempts: u64,
+    pub(super) units: u64,
+}
+
+impl Ended {
+    #[inline]
+    pub(super) fn add(&mut self, cost: u64) {
+        self.attempts += 1;
+        self.units = self.units.saturating_add(cost);
+    }
+}
+
+/// What is known of an attempt whose answer tells.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    pub(super) cost: u64,
+    /// What had ended when it was sent.
+    pub(super) before: Ended,
+    /// Attempts ended by now, itself included.
+    pub(super) came: u64,
+}
+
+/// What one answer told.
+#[derive(Debug)]
+struct Answer {
+    remaining: u64,
+    /// ns on the pacer's clock.
+    reset_at: u64,
+    cost: u64,
+    came: u64,
+}
+
 /// A quota until its reset.
 #[derive(Debug)]
 struct Known {
     name: String,
     limit: Option<u64>,
-    /// Units left when `told_at` units had been sent.
+    /// The least of the answers whose reset is to come, and the reset it is told with.
     remaining: u64,
-    told_at: u64,
-    /// ns on the pacer's clock.
     reset_at: u64,
+    /// What had ended when the latest request that told was sent.
+    before: Ended,
+    /// The answers that came since: no more than were under way together.
+    answers: Vec<Answer>,
+    /// Units that are surely in one of the answers.
+    counted: u64,
 }
 
 #[derive(Debug, Default)]
@@ -40,13 +85,53 @@ pub(super) enum Hold {
 }
 
 impl Known {
+    /// Nothing was told yet.
+    fn new(name: &str, before: Ended) -> Known {
+        Known {
+            name: name.to_owned(),
+            limit: None,
+            remaining: 0,
+            reset_at: 0,
+            before,
+            answers: Vec::new(),
+            counted: 0,
+        }
+    }
+
+    fn hear(&mut self, limit: Option<u64>, answer: Answer, before: Ended, now: u64) {
+        self.limit = limit;
+        self.answers.push(answer);
+        if before.attempts > self.before.attempts {
+            self.before = before;
+            self.answers.retain(|answer| answer.came > before.attempts);
+        }
+        let told = self.answers.iter().fold(0, |sum: u64, answer| sum.saturating_add(answer.cost));
+        self.counted = self.before.units.saturating_add(told);
+        if !self.settle(now)
+            && let Some(last) = self.answers.last()
+        {
+            (self.remaining, self.reset_at) = (last.remaining, last.reset_at);
+        }
+    }
+
+    /// The least of what is left until a reset to come; is there any?
+    fn settle(&mut self, now: u64) -> bool {
+        let live = self.answers.iter().filter(|answer| answer.reset_at > now);
+        // Of the same told twice the longer wait counts.
+        let least = live.min_by_key(|answer| (answer.remaining, Reverse(answer.reset_at)));
+        if let Some(least) = least {
+            (self.remaining, self.reset_at) = (least.remaining, least.reset_at);
+        }
+        least.is_some()
+    }
+
     /// What is left when `sent` units have been sent.
     fn left(&self, sent: u64) -> u64 {
         // Tokens are not what calls are counted in; of these only the server knows.
         if self.name.ends_with("tokens") {
             return self.remaining;
         }
-        self.remaining.saturating_sub(sent.saturating_sub(self.told_at))
+        self.remaining.saturating_sub(sent.saturating_sub(self.counted))
     }
 }
 
@@ -56,34 +141,43 @@ impl Quotas {
         self.0.is_empty()
     }
 
-    /// What an answer tells; its request was sent when `told_at` units had been sent, itself included. Where no reset is
-    /// told, a window of at most `longest` ns stands for it: a longer one would hold calls for long by a guess.
-    pub(super) fn learn(&mut self, quota: &Quota, told_at: u64, now: u64, longest: u64) {
+    /// What an answer tells. Where no reset is told, a window of at most `longest` ns stands for it: a longer one would
+    /// hold calls for long by a guess.
+    pub(super) fn learn(&mut self, quota: &Quota, told: Told, now: u64, longest: u64) {
         let Some(remaining) = quota.remaining else { return };
         let window = quota.window.map(nanos).filter(|window| *window <= longest);
         // One without an end would hold calls for ever, and so would a senseless one.
         let reset_after = quota.reset_after.map(nanos).or(window);
         let Some(reset_after) = reset_after.filter(|span| *span <= LONGEST) else { return };
         let reset_at = now.saturating_add(reset_after);
-        let news =
-            Known { name: quota.name.clone(), limit: quota.limit, remaining, told_at, reset_at };
-        let is_full = self.0.len() >= MOST;
-        match self.0.iter_mut().find(|known| known.name == quota.name) {
-            // An answer that was overtaken by a later one tells nothing new.
-            Some(known) if known.told_at > told_at && known.reset_at > now => {}
-            Some(known) => *known = news,
-            None if is_full => {}
-            None => self.0.push(news),
+        let Told { cost, before, came } = told;
+        let answer = Answer { remaining, reset_at, cost, came };
+        let name = &quota.name;
+        let is_over = |known: &mut Known| known.reset_at <= now && !known.settle(now);
+        let index = match self.0.iter().position(|known| known.name == *name) {
+            Some(index) => index,
+            None if self.0.len() >= MOST => return,
+            None => {
+                self.0.push(Known::new(name, before));
+                self.0.len() - 1
+            }
+        };
+        let Some(known) = self.0.get_mut(index) else { return };
+        if is_over(known) {
+            *known = Known::new(name, before);
         }
+        known.hear(quota.limit, answer, before, now);
     }
 
     /// Forgets quotas that were reset; was anything exhausted among them?
     pub(super) fn expire(&mut self, now: u64, sent: u64) -> bool {
         let mut exhausted = false;
-        self.0.retain(|known| {
+        self.0.retain_mut(|known| {
             let is_over = known.reset_at <= now;
-            exhausted |= is_over && known.left(sent) == 0;
-            !is_over
+            let was_exhausted = is_over && known.left(sent) == 0;
+            let is_kept = !is_over || known.settle(now);
+            exhausted |= was_exhausted && !is_kept;
+            is_kept
         });
         exhausted
     }

@@ -11,6 +11,7 @@ use crate::client::error::PacerError;
 use crate::client::events::{Event, PauseReason};
 use crate::client::headers::{Quota, ServerLimits};
 use crate::client::queue::Place;
+use crate::client::quotas::Told;
 use crate::clock::Moment;
 use crate::limiter::Limiter;
 use crate::rate::Method;
@@ -46,6 +47,7 @@ impl Shared {
             return Finish::Done;
         }
         state.in_flight = state.in_flight.saturating_sub(1);
+        state.ended.add(answer.cost);
         let is_plain = answer.class == Class::Passed
             && answer.limits.is_empty()
             && state.breaker.is_calm()
@@ -82,7 +84,7 @@ impl Shared {
         after: &mut After,
     ) -> Finish {
         let now = at.now.as_nanos();
-        self.observe(state, at, answer.limits, &answer.sent, after);
+        self.observe(state, at, answer.limits, &answer.sent, answer.cost, after);
         let is_probe = state.probe == Probe::Out(answer.number);
         if is_probe {
             state.probe = match answer.class {
@@ -177,8 +179,10 @@ impl Shared {
         let at = self.clock.moment();
         let mut after = After::default();
         let mut state = self.state.lock();
-        let sent = Sent::now(at, state.sent, state.penalized);
-        self.observe(&mut state, at, limits, &sent, &mut after);
+        let sent = Sent::now(at, state.sent, state.penalized, state.ended);
+        // As an attempt of its own that cost nothing: what is told after it is newer.
+        state.ended.add(0);
+        self.observe(&mut state, at, limits, &sent, 0, &mut after);
         if let Some(asked) = limits.retry_after.filter(|asked| !asked.is_zero()) {
             let now = at.now.as_nanos();
             state.pause(now, now.saturating_add(nanos(asked)), PauseReason::Limited(0));
@@ -194,8 +198,10 @@ impl Shared {
         at: Moment,
         limits: &ServerLimits,
         sent: &Sent,
+        cost: u64,
         after: &mut After,
     ) {
+        let told = Told { cost, before: sent.before, came: state.ended.attempts };
         let threshold = self.settings.near_limit;
         if limits.near_limit && threshold > 0 {
             state.tell_near(&Quota::default(), true);
@@ -214,7 +220,7 @@ impl Shared {
             match lacks {
                 None => {
                     let longest = self.settings.max_retry_after;
-                    state.quotas.learn(quota, sent.units, at.now.as_nanos(), longest);
+                    state.quotas.learn(quota, told, at.now.as_nanos(), longest);
                 }
                 Some((_, _, 0)) => {}
                 Some((limiter, subject, units)) => {

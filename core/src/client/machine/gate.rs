@@ -6,7 +6,7 @@ use super::{After, Probe, Shared, State};
 use crate::client::breaker::BreakerReason;
 use crate::client::error::PacerError;
 use crate::client::events::{Event, PauseReason};
-use crate::client::quotas::Hold;
+use crate::client::quotas::{Ended, Hold};
 use crate::clock::Moment;
 use crate::decision::{Decision, NEVER};
 use crate::limiter::Limiter;
@@ -22,6 +22,8 @@ pub(in crate::client) struct Sent {
     /// Units sent in all, this one's included, and units charged because the server had less.
     pub(super) units: u64,
     pub(super) penalized: u64,
+    /// What had ended by then.
+    pub(super) before: Ended,
     /// The limiter's tightest limit then, and what was left of it; both 0: none.
     pub(super) limit: u64,
     pub(super) left: u64,
@@ -31,8 +33,8 @@ pub(in crate::client) struct Sent {
 
 impl Sent {
     /// As of now, for what nothing was sent for.
-    pub(super) fn now(at: Moment, units: u64, penalized: u64) -> Sent {
-        Sent { at: at.now, units, penalized, limit: 0, left: 0, owes: false }
+    pub(super) fn now(at: Moment, units: u64, penalized: u64, before: Ended) -> Sent {
+        Sent { at: at.now, units, penalized, before, limit: 0, left: 0, owes: false }
     }
 
     pub(super) fn elapsed(&self, at: Moment) -> u64 {
@@ -87,6 +89,7 @@ impl Shared {
             at: at.now,
             units: state.sent.saturating_add(cost),
             penalized: state.penalized,
+            before: state.ended,
             limit: 0,
             left: 0,
             owes: false,

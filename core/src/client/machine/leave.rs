@@ -25,18 +25,19 @@ impl Shared {
         };
         self.unlock(state, after);
         match sent {
-            Some(sent) => self.abandon(number, epoch, &sent, Some(cost)),
+            Some(sent) => self.abandon(number, epoch, &sent, cost, true),
             None => self.pump_now(),
         }
     }
 
-    /// A call that may go is dropped. `unsent`: its cost, when the attempt was not made.
+    /// A call that may go is dropped. `unsent`: the attempt was not made.
     pub(in crate::client) fn abandon(
         &self,
         number: u64,
         epoch: u32,
         sent: &Sent,
-        unsent: Option<u64>,
+        cost: u64,
+        unsent: bool,
     ) {
         let at = self.clock.moment();
         let mut state = self.state.lock();
@@ -44,19 +45,20 @@ impl Shared {
             return;
         }
         state.in_flight = state.in_flight.saturating_sub(1);
+        state.ended.add(cost);
         if state.probe == Probe::Out(number) {
             state.probe = Probe::Wanted;
         }
-        if unsent.is_some() {
+        if unsent {
             state.counts.attempts = state.counts.attempts.saturating_sub(1);
         }
         drop(state);
         if let Some((limiter, subject)) = &self.limiter {
             // Nobody is there to be told. (The memory store never fails.)
             let _ = match unsent {
-                Some(cost) => limiter.take_back(&subject, at, cost),
-                None if sent.owes => limiter.end(&subject, at, sent.elapsed(at)),
-                None => Ok(()),
+                true => limiter.take_back(&subject, at, cost),
+                false if sent.owes => limiter.end(&subject, at, sent.elapsed(at)),
+                false => Ok(()),
             };
         }
         self.pump_now();
@@ -83,6 +85,7 @@ impl State {
         self.process = process;
         self.epoch = self.epoch.wrapping_add(1);
         self.in_flight = 0;
+        self.ended.add(self.sent.saturating_sub(self.ended.units));
         if let Probe::Out(_) = self.probe {
             self.probe = Probe::Wanted;
         }
