@@ -14,8 +14,8 @@
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -n 9
 
-# How the addons of Python and Node and the replay tool are built: as users have them. `make test` builds them as cargo
-# builds tests, with every check of the language on and in a fraction of the time; C is tested as it is installed.
+# How the C library, the addons of Python and Node and the replay tool are built: as users have them. `make test` builds
+# them as cargo builds tests, with every check of the language on and in a fraction of the time.
 TIDEGATE_PROFILE ?= release
 export TIDEGATE_PROFILE
 test: export TIDEGATE_PROFILE = dev

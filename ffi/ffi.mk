@@ -11,6 +11,8 @@ CARGO ?= cargo
 INSTALL ?= install
 
 C_TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+# Where cargo leaves the libraries: see TIDEGATE_PROFILE in the Makefile.
+C_BUILT_DIR = $(C_TARGET_DIR)/$(if $(filter dev,$(TIDEGATE_PROFILE)),debug,$(TIDEGATE_PROFILE))
 C_BUILD := .build/c
 C_VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 C_MAJOR := $(word 1,$(subst ., ,$(C_VERSION)))
@@ -49,16 +51,16 @@ C_SUBSTITUTE = sed \
 .PHONY: build-c install header header-check test-c test-c-valgrind
 
 build-c:
-	$(CARGO) build --release -p tidegate-ffi
+	$(CARGO) build --locked --profile $(TIDEGATE_PROFILE) -p tidegate-ffi
 
 install: build-c
 	$(INSTALL) -d '$(DESTDIR)$(INCLUDEDIR)' '$(DESTDIR)$(LIBDIR)/pkgconfig' \
 		'$(DESTDIR)$(LIBDIR)/cmake/tidegate'
 	$(INSTALL) -m 644 include/tidegate.h '$(DESTDIR)$(INCLUDEDIR)/tidegate.h'
-	$(INSTALL) -m 755 '$(C_TARGET_DIR)/release/$(C_BUILT)' '$(DESTDIR)$(LIBDIR)/$(C_SHARED)'
+	$(INSTALL) -m 755 '$(C_BUILT_DIR)/$(C_BUILT)' '$(DESTDIR)$(LIBDIR)/$(C_SHARED)'
 	ln -sf '$(C_SHARED)' '$(DESTDIR)$(LIBDIR)/$(C_SONAME)'
 	ln -sf '$(C_SONAME)' '$(DESTDIR)$(LIBDIR)/$(C_BUILT)'
-	$(INSTALL) -m 644 '$(C_TARGET_DIR)/release/libtidegate.a' '$(DESTDIR)$(LIBDIR)/libtidegate.a'
+	$(INSTALL) -m 644 '$(C_BUILT_DIR)/libtidegate.a' '$(DESTDIR)$(LIBDIR)/libtidegate.a'
 	$(C_SUBSTITUTE) ffi/packaging/tidegate.pc.in > '$(DESTDIR)$(LIBDIR)/pkgconfig/tidegate.pc'
 	$(C_SUBSTITUTE) ffi/packaging/tidegateConfig.cmake.in \
 		> '$(DESTDIR)$(LIBDIR)/cmake/tidegate/tidegateConfig.cmake'

@@ -13,7 +13,7 @@ SERVICE_ARGS ?=
 build-c-service: build-c
 	@$(C_SERVICE_DIR)/need.sh
 	@mkdir -p $(C_SERVICE_BUILD)
-	@ln -sfn $(abspath $(C_TARGET_DIR))/release/$(C_BUILT) $(C_SERVICE_BUILD)/$(C_BUILT)
+	@ln -sfn $(abspath $(C_BUILT_DIR))/$(C_BUILT) $(C_SERVICE_BUILD)/$(C_BUILT)
 	@ln -sfn $(C_BUILT) $(C_SERVICE_BUILD)/$(C_SONAME)
 	$(CC) -std=c11 -O2 -Wall -Wextra -Werror -Iinclude $(C_SERVICE_DIR)/service.c -o $(C_SERVICE) \
 		-L$(C_SERVICE_BUILD) -ltidegate -Wl,-rpath,$(abspath $(C_SERVICE_BUILD)) \

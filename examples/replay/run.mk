@@ -8,8 +8,7 @@ POLICY ?= examples/policies/data-api.toml
 
 RUN_DIR := .build/run
 RUN_HOSTS := rust c python node
-RUN_RELEASE = $(C_TARGET_DIR)/release
-RUN_TOOL = $(C_TARGET_DIR)/$(if $(filter dev,$(TIDEGATE_PROFILE)),debug,$(TIDEGATE_PROFILE))/tidegate-replay
+RUN_TOOL = $(C_BUILT_DIR)/tidegate-replay
 RUN_EVENTS := $(RUN_DIR)/events
 RUN_ARGS := $(RUN_EVENTS) "$(POLICY)" $(RUN_DIR)
 
@@ -29,7 +28,7 @@ run: build-run
 build-run: build-c build-python build-node
 	$(CARGO) build --profile $(TIDEGATE_PROFILE) --locked --quiet -p tidegate-replay
 	@mkdir -p $(RUN_DIR)/lib $(RUN_DIR)/node_modules
-	@ln -sfn $(abspath $(RUN_RELEASE))/$(C_BUILT) $(RUN_DIR)/lib/$(C_BUILT)
+	@ln -sfn $(abspath $(C_BUILT_DIR))/$(C_BUILT) $(RUN_DIR)/lib/$(C_BUILT)
 	@ln -sfn $(C_BUILT) $(RUN_DIR)/lib/$(C_SONAME)
 	@ln -sfn $(CURDIR)/$(NODE_DIR) $(RUN_DIR)/node_modules/tidegate
 	$(CC) -std=c11 -O2 -Wall -Wextra -Iinclude examples/replay/replay.c -o $(RUN_DIR)/replay-c \
