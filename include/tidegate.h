@@ -653,7 +653,10 @@ typedef struct tidegate_step {
     uint8_t failure;
     /** Always 0. */
     uint16_t reserved;
-    /** Of TIDEGATE_STEP_WAIT: ask again after this time; TIDEGATE_NEVER: only when woken. Else 0. */
+    /**
+     * Of TIDEGATE_STEP_WAIT: ask again after this time at the latest; TIDEGATE_NEVER: only when
+     * woken (behind others, or by a manual clock, which wakes when it is moved). Else 0.
+     */
     uint64_t wait_ns;
     /**
      * Of TIDEGATE_STEP_FAIL: after which time a new call may succeed; TIDEGATE_NEVER where that is not known.

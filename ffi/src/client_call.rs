@@ -94,7 +94,8 @@ pub struct tidegate_step {
     pub failure: u8,
     /// Always 0.
     pub reserved: u16,
-    /// Of TIDEGATE_STEP_WAIT: ask again after this time; TIDEGATE_NEVER: only when woken. Else 0.
+    /// Of TIDEGATE_STEP_WAIT: ask again after this time at the latest; TIDEGATE_NEVER: only when
+    /// woken (behind others, or by a manual clock, which wakes when it is moved). Else 0.
     pub wait_ns: u64,
     /// Of TIDEGATE_STEP_FAIL: after which time a new call may succeed; TIDEGATE_NEVER where that is not known.
     /// Else 0.

@@ -246,8 +246,10 @@ static void a_pause(void)
     other = begin(pacer, count_up, &woken);
     step = check(other);
     CHECK_U64(step.kind, TIDEGATE_STEP_WAIT);
-    CHECK_U64(step.wait_ns, 20 * SECOND);
+    /* No timer helps: this clock wakes those who wait when it is moved. */
+    CHECK_U64(step.wait_ns, TIDEGATE_NEVER);
     CHECK_OK(tidegate_clock_advance(clock, 20 * SECOND - 1));
+    CHECK(woken > 0);
     CHECK_U64(check(other).kind, TIDEGATE_STEP_WAIT);
     CHECK_OK(tidegate_clock_advance(clock, 1));
     CHECK_U64(check(other).kind, TIDEGATE_STEP_GO);
@@ -275,6 +277,21 @@ static void a_pause(void)
     tidegate_server_limits_free(limits);
     tidegate_pacer_free(pacer);
     tidegate_clock_free(clock);
+}
+
+/* By a clock that runs, a timer is needed. */
+static void a_pause_by_a_running_clock(void)
+{
+    tidegate_pacer *pacer = pacer_of("", NULL, 10);
+    tidegate_server_limits *limits = told("Retry-After", "50");
+    tidegate_call *refused = begin(pacer, NULL, NULL), *other;
+    CHECK_U64(finish(refused, 429, limits).kind, TIDEGATE_STEP_WAIT);
+    other = begin(pacer, NULL, NULL);
+    CHECK(check(other).wait_ns <= 50 * SECOND);
+    tidegate_call_free(other);
+    tidegate_call_free(refused);
+    tidegate_server_limits_free(limits);
+    tidegate_pacer_free(pacer);
 }
 
 static void reset_ends_a_pause(void)
@@ -323,6 +340,7 @@ static void failures_of_calls(void)
     CHECK_U64(step.retry_after_ns, TIDEGATE_NEVER);
     CHECK_TEXT(tidegate_call_error(call), "item 7: refused in its only attempt with status 429");
     tidegate_call_free(call);
+    CHECK_OK(tidegate_clock_advance(clock, SECOND));
 
     options.cost = 4;
     CHECK_OK(tidegate_pacer_begin(pacer, &options, NULL, NULL, &call));
@@ -567,6 +585,7 @@ int main(void)
     backoffs();
     a_known_limit();
     a_pause();
+    a_pause_by_a_running_clock();
     reset_ends_a_pause();
     failures_of_calls();
     classes();
