@@ -249,8 +249,8 @@ typedef struct tidegate_limiter tidegate_limiter;
 typedef struct tidegate_measure tidegate_measure;
 
 /**
- * Paces calls to somebody else's limited interface: a limiter, a cap on concurrent calls, retries, pauses and a
- * breaker, shared by all calls of the program to that interface.
+ * Paces calls to somebody else's limited interface: a limiter, a cap on concurrent calls, retries,
+ * pauses and a breaker, shared by all calls of the program to that interface.
  */
 typedef struct tidegate_pacer tidegate_pacer;
 
@@ -569,9 +569,9 @@ typedef struct tidegate_quota {
 } tidegate_quota;
 
 /**
- * Options of a pacer. Start with `tidegate_pacer_options options = TIDEGATE_PACER_OPTIONS_INIT;`, which holds the
- * defaults, and set what should be otherwise: 0 means 0 here. All is copied: nothing needs to outlive
- * the call.
+ * Options of a pacer. Start with `tidegate_pacer_options options = TIDEGATE_PACER_OPTIONS_INIT;`,
+ * which holds the defaults, and set what should be otherwise: 0 means 0 here. All is copied: nothing
+ * needs to outlive the call.
  */
 typedef struct tidegate_pacer_options {
     /**
@@ -582,8 +582,8 @@ typedef struct tidegate_pacer_options {
     /** Most calls under way at once, 1 to 1,000,000; default 10. */
     uint32_t concurrency;
     /**
-     * Units by which bursts of a policy are lowered (never below 1), so that calls that bunch up on their way do
-     * not exceed the server's; default TIDEGATE_NEVER: as many as `concurrency`.
+     * Units by which bursts of a policy are lowered (never below 1), so that calls that bunch up on
+     * their way do not exceed the server's; default TIDEGATE_NEVER: as many as `concurrency`.
      */
     uint64_t headroom;
     /** Most retries of a call; default 5. */
@@ -621,8 +621,8 @@ typedef struct tidegate_pacer_options {
 } tidegate_pacer_options;
 
 /**
- * Options of a call. Start with `tidegate_call_options options = TIDEGATE_CALL_OPTIONS_INIT;`, which holds the defaults.
- * All is copied: nothing needs to outlive the call of tidegate_pacer_begin.
+ * Options of a call. Start with `tidegate_call_options options = TIDEGATE_CALL_OPTIONS_INIT;`, which
+ * holds the defaults. All is copied: nothing needs to outlive the call of tidegate_pacer_begin.
  */
 typedef struct tidegate_call_options {
     /**
@@ -641,8 +641,8 @@ typedef struct tidegate_call_options {
 } tidegate_call_options;
 
 /**
- * What a call has to do next. Start with `tidegate_step step = TIDEGATE_STEP_INIT;`; one struct may be used for any
- * number of calls.
+ * What a call has to do next. Start with `tidegate_step step = TIDEGATE_STEP_INIT;`; one struct may be
+ * used for any number of calls.
  */
 typedef struct tidegate_step {
     /** sizeof(tidegate_step), set by the caller; fields beyond it are not written. */
@@ -1952,8 +1952,9 @@ tidegate_status tidegate_pacer_new(const char *policy,
                                    tidegate_pacer **pacer);
 
 /**
- * Makes a pacer whose attempts ask a limiter, with this key. The limiter is used as it is, and shared with whoever
- * else has it; it may be freed before the pacer. `options` may be NULL: the defaults; its clock must be NULL.
+ * Makes a pacer whose attempts ask a limiter, with this key. The limiter is used as it is, and shared
+ * with whoever else has it; it may be freed before the pacer. `options` may be NULL: the defaults; its
+ * clock must be NULL.
  *
  * Errors: TIDEGATE_ERROR_ARGUMENT, also for a bad option, which the error's text names.
  * Thread safety: concurrent calls on one limiter are fine.
@@ -1972,14 +1973,15 @@ tidegate_status tidegate_pacer_new_over_request(const tidegate_limiter *limiter,
                                                 tidegate_pacer **pacer);
 
 /**
- * Begins a call; `options` may be NULL: the defaults. It takes its place in line; when it may go, tidegate_call_check
- * (event loops) or tidegate_call_wait (threads) says. Given back with tidegate_call_free.
+ * Begins a call; `options` may be NULL: the defaults. It takes its place in line; when it may go,
+ * tidegate_call_check (event loops) or tidegate_call_wait (threads) says. Given back with
+ * tidegate_call_free.
  *
- * `wake` (NULL: none) is called with `context` when the call is worth checking again, after tidegate_call_check said to
- * wait; on any thread, during any call on the pacer, its calls, its limiter or its clock. It must only send
- * a signal to the event loop, and must not call this library. It is not called any more when tidegate_call_free
- * has returned. Without it, or tidegate_call_wait, nobody learns when a call that was told to wait for
- * TIDEGATE_NEVER may go.
+ * `wake` (NULL: none) is called with `context` when the call is worth checking again, after
+ * tidegate_call_check said to wait; on any thread, during any call on the pacer, its calls, its
+ * limiter or its clock. It must only send a signal to the event loop, and must not call this library.
+ * It is not called any more when tidegate_call_free has returned. Without it, or tidegate_call_wait,
+ * nobody learns when a call that was told to wait for TIDEGATE_NEVER may go.
  *
  * Errors: TIDEGATE_ERROR_ARGUMENT. What else stands in the way of the call, the first check says.
  * Thread safety: concurrent calls on one pacer are fine.
@@ -1991,14 +1993,13 @@ tidegate_status tidegate_pacer_begin(const tidegate_pacer *pacer,
                                      tidegate_call **call);
 
 /**
- * As tidegate_call_check, and blocks the thread until the call may go or is given up: never TIDEGATE_STEP_WAIT. `wake`
- * is not called for it.
+ * As tidegate_call_check, and blocks the thread until the call may go or is given up: never
+ * TIDEGATE_STEP_WAIT. `wake` is not called for it.
  *
  * Errors: TIDEGATE_ERROR_ARGUMENT.
  * Thread safety: one call on a tidegate_call at a time; different ones at once are fine.
  */
-tidegate_status tidegate_call_wait(tidegate_call *call,
-                                   tidegate_step *step);
+tidegate_status tidegate_call_wait(tidegate_call *call, tidegate_step *step);
 
 /**
  * Asks whether the call may go: `step->kind` is TIDEGATE_STEP_GO, TIDEGATE_STEP_WAIT or TIDEGATE_STEP_FAIL. It
@@ -2023,11 +2024,11 @@ tidegate_status tidegate_pacer_read(const tidegate_pacer *pacer,
                                     tidegate_server_limits **limits);
 
 /**
- * Tells the answer to the attempt: its HTTP status, and what its headers say (tidegate_pacer_read; NULL: nothing).
- * 429 pauses every call of the pacer for as long as the server asks, so does 503 with Retry-After. `step->kind` is
- * TIDEGATE_STEP_DONE: hand the answer on; TIDEGATE_STEP_WAIT: it will be tried again, ask tidegate_call_check or
- * tidegate_call_wait; TIDEGATE_STEP_FAIL: given up. Of a call that is not under way it changes nothing, and is
- * TIDEGATE_STEP_DONE.
+ * Tells the answer to the attempt: its HTTP status, and what its headers say (tidegate_pacer_read;
+ * NULL: nothing). 429 pauses every call of the pacer for as long as the server asks, so does 503 with
+ * Retry-After. `step->kind` is TIDEGATE_STEP_DONE: hand the answer on; TIDEGATE_STEP_WAIT: it will be
+ * tried again, ask tidegate_call_check or tidegate_call_wait; TIDEGATE_STEP_FAIL: given up. Of a call
+ * that is not under way it changes nothing, and is TIDEGATE_STEP_DONE.
  *
  * Errors: TIDEGATE_ERROR_ARGUMENT.
  * Thread safety: one call on a tidegate_call at a time; different ones at once are fine.
@@ -2038,8 +2039,9 @@ tidegate_status tidegate_call_finish(tidegate_call *call,
                                      tidegate_step *step);
 
 /**
- * As tidegate_call_finish, where the program knows better what the answer means: `class_number` is a TIDEGATE_CLASS
- * number, `status` 0 where there is none. TIDEGATE_CLASS_RETRY tries a broken connection again.
+ * As tidegate_call_finish, where the program knows better what the answer means: `class_number` is a
+ * TIDEGATE_CLASS number, `status` 0 where there is none. TIDEGATE_CLASS_RETRY tries a broken
+ * connection again.
  *
  * Errors: TIDEGATE_ERROR_ARGUMENT.
  * Thread safety: one call on a tidegate_call at a time; different ones at once are fine.
@@ -2051,26 +2053,27 @@ tidegate_status tidegate_call_finish_as(tidegate_call *call,
                                         tidegate_step *step);
 
 /**
- * Why the call was given up, in words, with its label and the attempts; "" when it was not, and for NULL. UTF-8, never
- * NULL, not to be freed; valid until the next call on it.
+ * Why the call was given up, in words, with its label and the attempts; "" when it was not, and for
+ * NULL. UTF-8, never NULL, not to be freed; valid until the next call on it.
  *
  * Thread safety: as tidegate_call_check.
  */
 const char *tidegate_call_error(const tidegate_call *call);
 
 /**
- * Gives a call back. NULL is a no-op. A call that is not over gives up its place: its slot comes back, and what it paid
- * for an attempt that it was never told to make. It waits for a call of its `wake` that is under way on another thread.
+ * Gives a call back. NULL is a no-op. A call that is not over gives up its place: its slot comes back,
+ * and what it paid for an attempt that it was never told to make. It waits for a call of its `wake`
+ * that is under way on another thread.
  *
- * Thread safety: no other call may use this tidegate_call now or later. Not to be called from a `wake`, nor while holding
- * a lock that this call's `wake` takes: either would wait for ever.
+ * Thread safety: no other call may use this tidegate_call now or later. Not to be called from a
+ * `wake`, nor while holding a lock that this call's `wake` takes: either would wait for ever.
  */
 void tidegate_call_free(tidegate_call *call);
 
 /**
  * The word for a failure, the same in every host: "none", "retries_exhausted", "retry_after_too_long",
- * "deadline_exceeded", "breaker_open", "impossible", "closed" or "limiter"; "unknown" for any other number. Never NULL,
- * never to be freed.
+ * "deadline_exceeded", "breaker_open", "impossible", "closed" or "limiter"; "unknown" for any other
+ * number. Never NULL, never to be freed.
  *
  * Thread safety: any thread at any time.
  */
@@ -2094,8 +2097,8 @@ tidegate_status tidegate_pacer_observe(const tidegate_pacer *pacer,
 tidegate_status tidegate_pacer_reset(const tidegate_pacer *pacer);
 
 /**
- * Lets nothing go any more: whoever waits, and each new call, fails with TIDEGATE_FAILURE_CLOSED. Calls under way
- * may finish.
+ * Lets nothing go any more: whoever waits, and each new call, fails with TIDEGATE_FAILURE_CLOSED.
+ * Calls under way may finish.
  *
  * Errors: TIDEGATE_ERROR_ARGUMENT.
  * Thread safety: concurrent calls on one pacer are fine.
@@ -2103,8 +2106,8 @@ tidegate_status tidegate_pacer_reset(const tidegate_pacer *pacer);
 tidegate_status tidegate_pacer_close(const tidegate_pacer *pacer);
 
 /**
- * Gives a pacer back. NULL is a no-op. Calls of it stay valid, go on as before, and are given back by their own
- * call.
+ * Gives a pacer back. NULL is a no-op. Calls of it stay valid, go on as before, and are given back by
+ * their own call.
  *
  * Thread safety: no other call may use this pacer now or later.
  */
@@ -2116,10 +2119,10 @@ void tidegate_pacer_free(tidegate_pacer *pacer);
  * ============================================================================================ */
 
 /**
- * Reads the headers of a response from somebody else's server, in the forms of about all that are known: Retry-After,
- * the drafts of the IETF, X-RateLimit and its relatives (see docs/client.md). Other fields may be among them.
- * `now_ns` is the wall clock's time, used for absolute times where the response has no Date;
- * tidegate_pacer_read takes that of the pacer. The limits are given back with
+ * Reads the headers of a response from somebody else's server, in the forms of about all that are
+ * known: Retry-After, the drafts of the IETF, X-RateLimit and its relatives (see docs/client.md).
+ * Other fields may be among them. `now_ns` is the wall clock's time, used for absolute times where the
+ * response has no Date; tidegate_pacer_read takes that of the pacer. The limits are given back with
  * tidegate_server_limits_free.
  *
  * Errors: TIDEGATE_ERROR_ARGUMENT. Fields that make no sense are no error: they are as if they were not

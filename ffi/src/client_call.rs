@@ -59,8 +59,8 @@ pub const TIDEGATE_CLASS_FAILED: i32 = 5;
 /// There is no answer (a connection that broke): handed on, and says nothing about the server.
 pub const TIDEGATE_CLASS_ERROR: i32 = 6;
 
-/// Options of a call. Start with `tidegate_call_options options = TIDEGATE_CALL_OPTIONS_INIT;`, which holds the defaults.
-/// All is copied: nothing needs to outlive the call of tidegate_pacer_begin.
+/// Options of a call. Start with `tidegate_call_options options = TIDEGATE_CALL_OPTIONS_INIT;`, which
+/// holds the defaults. All is copied: nothing needs to outlive the call of tidegate_pacer_begin.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tidegate_call_options {
@@ -81,8 +81,8 @@ pub struct tidegate_call_options {
 // by the alignment of u64).
 unsafe impl Growing for tidegate_call_options {}
 
-/// What a call has to do next. Start with `tidegate_step step = TIDEGATE_STEP_INIT;`; one struct may be used for any
-/// number of calls.
+/// What a call has to do next. Start with `tidegate_step step = TIDEGATE_STEP_INIT;`; one struct may be
+/// used for any number of calls.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tidegate_step {
@@ -192,8 +192,8 @@ fn class_of(number: i32) -> Result<Class, Failure> {
 }
 
 /// The word for a failure, the same in every host: "none", "retries_exhausted", "retry_after_too_long",
-/// "deadline_exceeded", "breaker_open", "impossible", "closed" or "limiter"; "unknown" for any other number. Never NULL,
-/// never to be freed.
+/// "deadline_exceeded", "breaker_open", "impossible", "closed" or "limiter"; "unknown" for any other
+/// number. Never NULL, never to be freed.
 ///
 /// Thread safety: any thread at any time.
 #[unsafe(no_mangle)]
@@ -212,14 +212,15 @@ pub extern "C" fn tidegate_failure_name(failure: u8) -> *const c_char {
     .as_ptr()
 }
 
-/// Begins a call; `options` may be NULL: the defaults. It takes its place in line; when it may go, tidegate_call_check
-/// (event loops) or tidegate_call_wait (threads) says. Given back with tidegate_call_free.
+/// Begins a call; `options` may be NULL: the defaults. It takes its place in line; when it may go,
+/// tidegate_call_check (event loops) or tidegate_call_wait (threads) says. Given back with
+/// tidegate_call_free.
 ///
-/// `wake` (NULL: none) is called with `context` when the call is worth checking again, after tidegate_call_check said to
-/// wait; on any thread, during any call on the pacer, its calls, its limiter or its clock. It must only send
-/// a signal to the event loop, and must not call this library. It is not called any more when tidegate_call_free
-/// has returned. Without it, or tidegate_call_wait, nobody learns when a call that was told to wait for
-/// TIDEGATE_NEVER may go.
+/// `wake` (NULL: none) is called with `context` when the call is worth checking again, after
+/// tidegate_call_check said to wait; on any thread, during any call on the pacer, its calls, its
+/// limiter or its clock. It must only send a signal to the event loop, and must not call this library.
+/// It is not called any more when tidegate_call_free has returned. Without it, or tidegate_call_wait,
+/// nobody learns when a call that was told to wait for TIDEGATE_NEVER may go.
 ///
 /// Errors: TIDEGATE_ERROR_ARGUMENT. What else stands in the way of the call, the first check says.
 /// Thread safety: concurrent calls on one pacer are fine.
@@ -280,8 +281,8 @@ impl Wake for Unpark {
     }
 }
 
-/// As tidegate_call_check, and blocks the thread until the call may go or is given up: never TIDEGATE_STEP_WAIT. `wake`
-/// is not called for it.
+/// As tidegate_call_check, and blocks the thread until the call may go or is given up: never
+/// TIDEGATE_STEP_WAIT. `wake` is not called for it.
 ///
 /// Errors: TIDEGATE_ERROR_ARGUMENT.
 /// Thread safety: one call on a tidegate_call at a time; different ones at once are fine.
@@ -318,11 +319,11 @@ unsafe fn told<'a>(limits: *const tidegate_server_limits) -> &'a ServerLimits {
         .map_or(const { &ServerLimits::NONE }, tidegate_server_limits::engine)
 }
 
-/// Tells the answer to the attempt: its HTTP status, and what its headers say (tidegate_pacer_read; NULL: nothing).
-/// 429 pauses every call of the pacer for as long as the server asks, so does 503 with Retry-After. `step->kind` is
-/// TIDEGATE_STEP_DONE: hand the answer on; TIDEGATE_STEP_WAIT: it will be tried again, ask tidegate_call_check or
-/// tidegate_call_wait; TIDEGATE_STEP_FAIL: given up. Of a call that is not under way it changes nothing, and is
-/// TIDEGATE_STEP_DONE.
+/// Tells the answer to the attempt: its HTTP status, and what its headers say (tidegate_pacer_read;
+/// NULL: nothing). 429 pauses every call of the pacer for as long as the server asks, so does 503 with
+/// Retry-After. `step->kind` is TIDEGATE_STEP_DONE: hand the answer on; TIDEGATE_STEP_WAIT: it will be
+/// tried again, ask tidegate_call_check or tidegate_call_wait; TIDEGATE_STEP_FAIL: given up. Of a call
+/// that is not under way it changes nothing, and is TIDEGATE_STEP_DONE.
 ///
 /// Errors: TIDEGATE_ERROR_ARGUMENT.
 /// Thread safety: one call on a tidegate_call at a time; different ones at once are fine.
@@ -343,8 +344,9 @@ pub unsafe extern "C" fn tidegate_call_finish(
     })
 }
 
-/// As tidegate_call_finish, where the program knows better what the answer means: `class_number` is a TIDEGATE_CLASS
-/// number, `status` 0 where there is none. TIDEGATE_CLASS_RETRY tries a broken connection again.
+/// As tidegate_call_finish, where the program knows better what the answer means: `class_number` is a
+/// TIDEGATE_CLASS number, `status` 0 where there is none. TIDEGATE_CLASS_RETRY tries a broken
+/// connection again.
 ///
 /// Errors: TIDEGATE_ERROR_ARGUMENT.
 /// Thread safety: one call on a tidegate_call at a time; different ones at once are fine.
@@ -366,8 +368,8 @@ pub unsafe extern "C" fn tidegate_call_finish_as(
     })
 }
 
-/// Why the call was given up, in words, with its label and the attempts; "" when it was not, and for NULL. UTF-8, never
-/// NULL, not to be freed; valid until the next call on it.
+/// Why the call was given up, in words, with its label and the attempts; "" when it was not, and for
+/// NULL. UTF-8, never NULL, not to be freed; valid until the next call on it.
 ///
 /// Thread safety: as tidegate_call_check.
 #[unsafe(no_mangle)]
@@ -376,11 +378,12 @@ pub unsafe extern "C" fn tidegate_call_error(call: *const tidegate_call) -> *con
     guard_value(c"".as_ptr(), || Ok(unsafe { lend(call, "call") }?.error.as_ptr()))
 }
 
-/// Gives a call back. NULL is a no-op. A call that is not over gives up its place: its slot comes back, and what it paid
-/// for an attempt that it was never told to make. It waits for a call of its `wake` that is under way on another thread.
+/// Gives a call back. NULL is a no-op. A call that is not over gives up its place: its slot comes back,
+/// and what it paid for an attempt that it was never told to make. It waits for a call of its `wake`
+/// that is under way on another thread.
 ///
-/// Thread safety: no other call may use this tidegate_call now or later. Not to be called from a `wake`, nor while holding
-/// a lock that this call's `wake` takes: either would wait for ever.
+/// Thread safety: no other call may use this tidegate_call now or later. Not to be called from a
+/// `wake`, nor while holding a lock that this call's `wake` takes: either would wait for ever.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tidegate_call_free(call: *mut tidegate_call) {
     guard(|| {

@@ -96,10 +96,10 @@ fn quota_of(quota: &Quota, name: &CString) -> tidegate_quota {
     }
 }
 
-/// Reads the headers of a response from somebody else's server, in the forms of about all that are known: Retry-After,
-/// the drafts of the IETF, X-RateLimit and its relatives (see docs/client.md). Other fields may be among them.
-/// `now_ns` is the wall clock's time, used for absolute times where the response has no Date;
-/// tidegate_pacer_read takes that of the pacer. The limits are given back with
+/// Reads the headers of a response from somebody else's server, in the forms of about all that are
+/// known: Retry-After, the drafts of the IETF, X-RateLimit and its relatives (see docs/client.md).
+/// Other fields may be among them. `now_ns` is the wall clock's time, used for absolute times where the
+/// response has no Date; tidegate_pacer_read takes that of the pacer. The limits are given back with
 /// tidegate_server_limits_free.
 ///
 /// Errors: TIDEGATE_ERROR_ARGUMENT. Fields that make no sense are no error: they are as if they were not

@@ -8,9 +8,9 @@ use crate::clock::tidegate_clock;
 use crate::error::Failure;
 use crate::handle::{Growing, lend, read_struct, timeout};
 
-/// Options of a pacer. Start with `tidegate_pacer_options options = TIDEGATE_PACER_OPTIONS_INIT;`, which holds the
-/// defaults, and set what should be otherwise: 0 means 0 here. All is copied: nothing needs to outlive
-/// the call.
+/// Options of a pacer. Start with `tidegate_pacer_options options = TIDEGATE_PACER_OPTIONS_INIT;`,
+/// which holds the defaults, and set what should be otherwise: 0 means 0 here. All is copied: nothing
+/// needs to outlive the call.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tidegate_pacer_options {
@@ -19,8 +19,8 @@ pub struct tidegate_pacer_options {
     pub struct_size: u32,
     /// Most calls under way at once, 1 to 1,000,000; default 10.
     pub concurrency: u32,
-    /// Units by which bursts of a policy are lowered (never below 1), so that calls that bunch up on their way do
-    /// not exceed the server's; default TIDEGATE_NEVER: as many as `concurrency`.
+    /// Units by which bursts of a policy are lowered (never below 1), so that calls that bunch up on
+    /// their way do not exceed the server's; default TIDEGATE_NEVER: as many as `concurrency`.
     pub headroom: u64,
     /// Most retries of a call; default 5.
     pub max_retries: u32,

@@ -12,8 +12,8 @@ use crate::handle::{self, Out, give, lend, take};
 use crate::limiter::{lend_limiter, tidegate_limiter};
 use crate::status::tidegate_status;
 
-/// Paces calls to somebody else's limited interface: a limiter, a cap on concurrent calls, retries, pauses and a
-/// breaker, shared by all calls of the program to that interface.
+/// Paces calls to somebody else's limited interface: a limiter, a cap on concurrent calls, retries,
+/// pauses and a breaker, shared by all calls of the program to that interface.
 pub struct tidegate_pacer(Pacer);
 
 // Its calls are made by many threads.
@@ -70,8 +70,9 @@ pub unsafe extern "C" fn tidegate_pacer_new(
     })
 }
 
-/// Makes a pacer whose attempts ask a limiter, with this key. The limiter is used as it is, and shared with whoever
-/// else has it; it may be freed before the pacer. `options` may be NULL: the defaults; its clock must be NULL.
+/// Makes a pacer whose attempts ask a limiter, with this key. The limiter is used as it is, and shared
+/// with whoever else has it; it may be freed before the pacer. `options` may be NULL: the defaults; its
+/// clock must be NULL.
 ///
 /// Errors: TIDEGATE_ERROR_ARGUMENT, also for a bad option, which the error's text names.
 /// Thread safety: concurrent calls on one limiter are fine.
@@ -189,8 +190,8 @@ pub unsafe extern "C" fn tidegate_pacer_reset(pacer: *const tidegate_pacer) -> t
     })
 }
 
-/// Lets nothing go any more: whoever waits, and each new call, fails with TIDEGATE_FAILURE_CLOSED. Calls under way
-/// may finish.
+/// Lets nothing go any more: whoever waits, and each new call, fails with TIDEGATE_FAILURE_CLOSED.
+/// Calls under way may finish.
 ///
 /// Errors: TIDEGATE_ERROR_ARGUMENT.
 /// Thread safety: concurrent calls on one pacer are fine.
@@ -203,8 +204,8 @@ pub unsafe extern "C" fn tidegate_pacer_close(pacer: *const tidegate_pacer) -> t
     })
 }
 
-/// Gives a pacer back. NULL is a no-op. Calls of it stay valid, go on as before, and are given back by their own
-/// call.
+/// Gives a pacer back. NULL is a no-op. Calls of it stay valid, go on as before, and are given back by
+/// their own call.
 ///
 /// Thread safety: no other call may use this pacer now or later.
 #[unsafe(no_mangle)]

@@ -1,5 +1,5 @@
-/* The client's side: what servers tell in their headers (lines of to_lines.py), waits before retries, and a pacer's calls,
- * by an event loop and by threads. */
+/* The client's side: what servers tell in their headers (lines of to_lines.py), waits before retries, and a
+ * pacer's calls, by an event loop and by threads. */
 
 #include "lines.h"
 #include <pthread.h>
