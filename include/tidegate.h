@@ -37,6 +37,8 @@
  *   12. Errors, names and the version
  *   13. Advanced: explicit times
  *   14. Advanced: waiting without a thread
+ *   15. Calling a limited interface
+ *   16. The pieces alone
  *
  * WHAT HOLDS FOR ALL CALLS
  *
@@ -53,9 +55,9 @@
  * with length 0, and is the empty key. Keys are any bytes; texts are UTF-8.
  *
  * Handles (tidegate_limiter, tidegate_clock, tidegate_reservation, tidegate_measure,
- * tidegate_ticket, tidegate_buckets, tidegate_usage_report, tidegate_watcher) are made and given back
- * by calls of this header. Using one that was given back is undefined, as with free(3). Giving back
- * NULL is a no-op.
+ * tidegate_ticket, tidegate_buckets, tidegate_usage_report, tidegate_watcher, tidegate_pacer,
+ * tidegate_call, tidegate_server_limits, tidegate_backoff) are made and given back by calls of this
+ * header. Using one that was given back is undefined, as with free(3). Giving back NULL is a no-op.
  *
  * Structs that start with `struct_size` only grow at their end. The caller sets it (the INIT
  * macros do); a library that is older or newer than the header writes what fits. 0 is refused.
@@ -90,6 +92,14 @@
 #define TIDEGATE_USAGE_TOTALS_INIT \
     { sizeof(tidegate_usage_totals), false, { 0, 0, 0 }, 0, 0, 0, 0, 0, 0, NULL, NULL }
 #define TIDEGATE_USAGE_KIND_INIT { sizeof(tidegate_usage_kind), 0, 0, NULL, 0 }
+#define TIDEGATE_QUOTA_INIT { sizeof(tidegate_quota), false, false, false, false, 0, 0, 0, 0, NULL }
+#define TIDEGATE_PACER_OPTIONS_INIT \
+    { sizeof(tidegate_pacer_options), 10, TIDEGATE_NEVER, 5, 100, UINT64_C(1000000000), \
+      UINT64_C(30000000000), UINT64_C(60000000000), TIDEGATE_NEVER, 0, 1, 3, 5, 0, \
+      UINT64_C(30000000000), NULL }
+#define TIDEGATE_CALL_OPTIONS_INIT \
+    { sizeof(tidegate_call_options), UINT32_MAX, 1, TIDEGATE_NEVER, NULL }
+#define TIDEGATE_STEP_INIT { sizeof(tidegate_step), 0, 0, 0, 0, 0, 0 }
 
 /** The version of this header: major. */
 #define TIDEGATE_VERSION_MAJOR 0
@@ -163,8 +173,71 @@
 /** The limit counts requests in flight. */
 #define TIDEGATE_METHOD_CONCURRENCY 2
 
+/** The call is over: hand the answer on, whatever it is. */
+#define TIDEGATE_STEP_DONE 0
+
+/** Make the attempt, and tell the answer with tidegate_call_finish. */
+#define TIDEGATE_STEP_GO 1
+
+/** Ask again when `wait_ns` have passed, or when woken. */
+#define TIDEGATE_STEP_WAIT 2
+
+/** The call is over: it is given up, and `failure` says why. */
+#define TIDEGATE_STEP_FAIL 3
+
+/** The call has not failed. */
+#define TIDEGATE_FAILURE_NONE 0
+
+/** The server refused every attempt. */
+#define TIDEGATE_FAILURE_RETRIES_EXHAUSTED 1
+
+/** The server asks for a longer wait than `max_retry_after_ns`. */
+#define TIDEGATE_FAILURE_RETRY_AFTER_TOO_LONG 2
+
+/** The deadline has passed, or would pass before the next attempt. */
+#define TIDEGATE_FAILURE_DEADLINE_EXCEEDED 3
+
+/** The breaker is open: nothing is sent. */
+#define TIDEGATE_FAILURE_BREAKER_OPEN 4
+
+/** The cost can never fit a limit: no waiting helps. */
+#define TIDEGATE_FAILURE_IMPOSSIBLE 5
+
+/** The pacer was closed, or the call was over already. */
+#define TIDEGATE_FAILURE_CLOSED 6
+
+/** The limiter refused the call itself: an attribute is missing or wrong. */
+#define TIDEGATE_FAILURE_LIMITER 7
+
+/** An answer that is handed on: a success, or an error that is the program's own business. */
+#define TIDEGATE_CLASS_PASSED 0
+
+/** The server limits us: the call is tried again, and every call of the pacer waits. */
+#define TIDEGATE_CLASS_LIMITED 1
+
+/** The credential was refused: handed on, never tried again; counts for the breaker. */
+#define TIDEGATE_CLASS_UNAUTHORIZED 2
+
+/** The credential is not good for this: as TIDEGATE_CLASS_UNAUTHORIZED, with a count of its own. */
+#define TIDEGATE_CLASS_FORBIDDEN 3
+
+/** It failed for the moment: the call is tried again, nobody else waits. */
+#define TIDEGATE_CLASS_RETRY 4
+
+/** It failed: handed on, counts for the breaker. */
+#define TIDEGATE_CLASS_FAILED 5
+
+/** There is no answer (a connection that broke): handed on, and says nothing about the server. */
+#define TIDEGATE_CLASS_ERROR 6
+
+/** Waits before retries, with full jitter. */
+typedef struct tidegate_backoff tidegate_backoff;
+
 /** Every bucket of a key at one moment. */
 typedef struct tidegate_buckets tidegate_buckets;
+
+/** One call to somebody else's interface, with as many attempts as it takes. */
+typedef struct tidegate_call tidegate_call;
 
 /** A source of time for limiters. */
 typedef struct tidegate_clock tidegate_clock;
@@ -175,8 +248,17 @@ typedef struct tidegate_limiter tidegate_limiter;
 /** A request under way. */
 typedef struct tidegate_measure tidegate_measure;
 
+/**
+ * Paces calls to somebody else's limited interface: a limiter, a cap on concurrent calls, retries,
+ * pauses and a breaker, shared by all calls of the program to that interface.
+ */
+typedef struct tidegate_pacer tidegate_pacer;
+
 /** An estimate that was taken, to be settled or cancelled. */
 typedef struct tidegate_reservation tidegate_reservation;
+
+/** What a response tells of the server's limits. */
+typedef struct tidegate_server_limits tidegate_server_limits;
 
 /** A place in a key's queue. */
 typedef struct tidegate_ticket tidegate_ticket;
@@ -439,6 +521,151 @@ typedef void (*tidegate_alert_listener)(const struct tidegate_alert *alert, void
 
 /** What is called when a policy file has changed. See tidegate_watch. */
 typedef void (*tidegate_watch_listener)(tidegate_status status, void *context);
+
+/**
+ * One header field of a response. A field that comes several times is given several times.
+ *
+ *     const tidegate_header headers[] = {{"Retry-After", "2", 1}, {"RateLimit", "\"a\";r=0;t=2", 11}};
+ *
+ * All is read during the call: nothing needs to outlive it.
+ */
+typedef struct tidegate_header {
+    /** Its name, in any case; ends with NUL. */
+    const char *name;
+    /** Any `value_len` bytes. */
+    const char *value;
+    /** The bytes of the value. */
+    size_t value_len;
+} tidegate_header;
+
+/**
+ * One quota of a server. Start with `tidegate_quota quota = TIDEGATE_QUOTA_INIT;`. Numbers that were
+ * not told are 0.
+ */
+typedef struct tidegate_quota {
+    /** sizeof(tidegate_quota), set by the caller; fields beyond it are not written. */
+    uint32_t struct_size;
+    /** Was `limit` told? */
+    bool has_limit;
+    /** Was `remaining` told? */
+    bool has_remaining;
+    /** Was `reset_after_ns` told? */
+    bool has_reset_after;
+    /** Was `window_ns` told? */
+    bool has_window;
+    /** Units in a window. */
+    uint64_t limit;
+    /** Units left. */
+    uint64_t remaining;
+    /** Until it is reset, at most 3650 days; 0 when that time is past. */
+    uint64_t reset_after_ns;
+    /** The length of its window. */
+    uint64_t window_ns;
+    /**
+     * What tells it from others ("requests", "tokens", "day"), in lower case; "" when it is alone.
+     * UTF-8, valid as long as the tidegate_server_limits.
+     */
+    const char *name;
+} tidegate_quota;
+
+/**
+ * Options of a pacer. Start with `tidegate_pacer_options options = TIDEGATE_PACER_OPTIONS_INIT;`,
+ * which holds the defaults, and set what should be otherwise: 0 means 0 here. All is copied: nothing
+ * needs to outlive the call.
+ */
+typedef struct tidegate_pacer_options {
+    /**
+     * sizeof(tidegate_pacer_options), set by the caller. What lies beyond the options that this
+     * library knows must be zero.
+     */
+    uint32_t struct_size;
+    /** Most calls under way at once, 1 to 1,000,000; default 10. */
+    uint32_t concurrency;
+    /**
+     * Units by which bursts of a policy are lowered (never below 1), so that calls that bunch up on
+     * their way do not exceed the server's; default TIDEGATE_NEVER: as many as `concurrency`.
+     */
+    uint64_t headroom;
+    /** Most retries of a call; default 5. */
+    uint32_t max_retries;
+    /**
+     * At so many thousandths of a quota known only from headers, what is left is spread until its reset; 0 to
+     * 1000, 0: never; default 100.
+     */
+    uint32_t near_limit;
+    /** The longest jitter before the first retry; it doubles with each; default 1 s. */
+    uint64_t base_ns;
+    /** The longest jitter before any retry; default 30 s. */
+    uint64_t cap_ns;
+    /** A longer delay that the server asks for is a failure at once; default 60 s. */
+    uint64_t max_retry_after_ns;
+    /** How long a call may take in all, waits and attempts; default TIDEGATE_NEVER: no end. */
+    uint64_t deadline_ns;
+    /** Makes the jitter the same each time; default 0: others each time. */
+    uint64_t seed;
+    /** So many 401 in a row open the breaker; 0: none do; default 1. */
+    uint32_t max_unauthorized;
+    /** So many 403 in a row open the breaker; 0: none do; default 3. */
+    uint32_t max_forbidden;
+    /** So many calls in a row that were given up or called failed open the breaker; 0: none do; default 5. */
+    uint32_t max_failures;
+    /** Always 0. */
+    uint32_t reserved;
+    /** How long an open breaker lets nothing through, before one call may try; default 30 s. */
+    uint64_t breaker_cooldown_ns;
+    /**
+     * Where the time comes from, NULL: as tidegate_clock_new("counter"). A pacer over a limiter has that
+     * limiter's, and takes none here. The clock may be freed before the pacer.
+     */
+    const struct tidegate_clock *clock;
+} tidegate_pacer_options;
+
+/**
+ * Options of a call. Start with `tidegate_call_options options = TIDEGATE_CALL_OPTIONS_INIT;`, which
+ * holds the defaults. All is copied: nothing needs to outlive the call of tidegate_pacer_begin.
+ */
+typedef struct tidegate_call_options {
+    /**
+     * sizeof(tidegate_call_options), set by the caller. What lies beyond the options that this
+     * library knows must be zero.
+     */
+    uint32_t struct_size;
+    /** Most retries; default UINT32_MAX: the pacer's. */
+    uint32_t max_retries;
+    /** Units that each attempt takes from the count limits; default 1. */
+    uint64_t cost;
+    /** How long the call may take in all; default TIDEGATE_NEVER: the pacer's. */
+    uint64_t deadline_ns;
+    /** For errors. UTF-8, ends with NUL; default NULL: none. */
+    const char *label;
+} tidegate_call_options;
+
+/**
+ * What a call has to do next. Start with `tidegate_step step = TIDEGATE_STEP_INIT;`; one struct may be
+ * used for any number of calls.
+ */
+typedef struct tidegate_step {
+    /** sizeof(tidegate_step), set by the caller; fields beyond it are not written. */
+    uint32_t struct_size;
+    /** What to do: a TIDEGATE_STEP number. */
+    uint8_t kind;
+    /** Why it is given up: a TIDEGATE_FAILURE number; TIDEGATE_FAILURE_NONE for other kinds. */
+    uint8_t failure;
+    /** Always 0. */
+    uint16_t reserved;
+    /**
+     * Of TIDEGATE_STEP_WAIT: ask again after this time at the latest; TIDEGATE_NEVER: only when
+     * woken (behind others, or by a manual clock, which wakes when it is moved). Else 0.
+     */
+    uint64_t wait_ns;
+    /**
+     * Of TIDEGATE_STEP_FAIL: after which time a new call may succeed; TIDEGATE_NEVER where that is not known.
+     * Else 0.
+     */
+    uint64_t retry_after_ns;
+    /** Attempts so far, the one under way included. */
+    uint64_t attempts;
+} tidegate_step;
 
 #ifdef __cplusplus
 extern "C" {
@@ -1689,6 +1916,303 @@ tidegate_status tidegate_ticket_poll(tidegate_ticket *ticket,
  * a `wake`, nor while holding a lock that this ticket's `wake` takes: either would wait for ever.
  */
 void tidegate_ticket_free(tidegate_ticket *ticket);
+
+/* ============================================================================================
+ * 15. Calling a limited interface
+ * Calls to somebody else's server, paced so that it does not refuse them: when each may go.
+ * ============================================================================================ */
+
+/**
+ * Makes a pacer. `policy` is the server's limits, in the forms that tidegate_limiter_new takes; with
+ * `policy_len` 0 there is none, and limits are learned from headers. `options` may be NULL: the defaults. It
+ * sends nothing, and has no thread: tidegate_pacer_begin says of each call when it may go.
+ *
+ *     tidegate_pacer_new("100/minute", 10, NULL, &pacer);
+ *     tidegate_pacer_begin(pacer, NULL, NULL, NULL, &call);
+ *     for (;;) {
+ *         tidegate_call_wait(call, &step);
+ *         if (step.kind != TIDEGATE_STEP_GO)
+ *             break;                                      // given up: step.failure says why
+ *         ...                                             // send the request, get an answer
+ *         tidegate_pacer_read(pacer, headers, header_count, &limits);
+ *         tidegate_call_finish(call, status, limits, &step);
+ *         tidegate_server_limits_free(limits);
+ *         if (step.kind != TIDEGATE_STEP_WAIT)
+ *             break;                                      // TIDEGATE_STEP_DONE: use the answer
+ *     }
+ *     tidegate_call_free(call);
+ *
+ * Errors: TIDEGATE_ERROR_POLICY with line, column and field; TIDEGATE_ERROR_ARGUMENT, also for a bad
+ * option, which the error's text names. The pacer is given back with tidegate_pacer_free.
+ * Thread safety: any thread at any time.
+ */
+tidegate_status tidegate_pacer_new(const char *policy,
+                                   size_t policy_len,
+                                   const tidegate_pacer_options *options,
+                                   tidegate_pacer **pacer);
+
+/**
+ * Makes a pacer whose attempts ask a limiter, with this key. The limiter is used as it is, and shared
+ * with whoever else has it; it may be freed before the pacer. `options` may be NULL: the defaults; its
+ * clock must be NULL.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT, also for a bad option, which the error's text names.
+ * Thread safety: concurrent calls on one limiter are fine.
+ */
+tidegate_status tidegate_pacer_new_over(const tidegate_limiter *limiter,
+                                        const void *key,
+                                        size_t key_len,
+                                        const tidegate_pacer_options *options,
+                                        tidegate_pacer **pacer);
+
+/** As tidegate_pacer_new_over, with attributes (see tidegate_attribute). */
+tidegate_status tidegate_pacer_new_over_request(const tidegate_limiter *limiter,
+                                                const tidegate_attribute *attributes,
+                                                size_t attribute_count,
+                                                const tidegate_pacer_options *options,
+                                                tidegate_pacer **pacer);
+
+/**
+ * Begins a call; `options` may be NULL: the defaults. It takes its place in line; when it may go,
+ * tidegate_call_check (event loops) or tidegate_call_wait (threads) says. Given back with
+ * tidegate_call_free.
+ *
+ * `wake` (NULL: none) is called with `context` when the call is worth checking again, after
+ * tidegate_call_check said to wait; on any thread, during any call on the pacer, its calls, its
+ * limiter or its clock. It must only send a signal to the event loop, and must not call this library.
+ * It is not called any more when tidegate_call_free has returned. Without it, or tidegate_call_wait,
+ * nobody learns when a call that was told to wait for TIDEGATE_NEVER may go.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT. What else stands in the way of the call, the first check says.
+ * Thread safety: concurrent calls on one pacer are fine.
+ */
+tidegate_status tidegate_pacer_begin(const tidegate_pacer *pacer,
+                                     const tidegate_call_options *options,
+                                     tidegate_wake wake,
+                                     void *context,
+                                     tidegate_call **call);
+
+/**
+ * As tidegate_call_check, and blocks the thread until the call may go or is given up: never
+ * TIDEGATE_STEP_WAIT. `wake` is not called for it.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT.
+ * Thread safety: one call on a tidegate_call at a time; different ones at once are fine.
+ */
+tidegate_status tidegate_call_wait(tidegate_call *call, tidegate_step *step);
+
+/**
+ * Asks whether the call may go: `step->kind` is TIDEGATE_STEP_GO, TIDEGATE_STEP_WAIT or TIDEGATE_STEP_FAIL. It
+ * blocks nobody. Asked again under way it says TIDEGATE_STEP_GO again.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT. A failure of the call is not an error of this one.
+ * Thread safety: one call on a tidegate_call at a time; different ones at once are fine.
+ */
+tidegate_status tidegate_call_check(tidegate_call *call,
+                                    tidegate_step *step);
+
+/**
+ * As tidegate_read_headers, at the time of the pacer's clock. It changes nothing in the pacer: the limits are
+ * given to tidegate_call_finish or tidegate_pacer_observe, and then given back.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT.
+ * Thread safety: concurrent calls on one pacer are fine.
+ */
+tidegate_status tidegate_pacer_read(const tidegate_pacer *pacer,
+                                    const tidegate_header *headers,
+                                    size_t count,
+                                    tidegate_server_limits **limits);
+
+/**
+ * Tells the answer to the attempt: its HTTP status, and what its headers say (tidegate_pacer_read;
+ * NULL: nothing). 429 pauses every call of the pacer for as long as the server asks, so does 503 with
+ * Retry-After. `step->kind` is TIDEGATE_STEP_DONE: hand the answer on; TIDEGATE_STEP_WAIT: it will be
+ * tried again, ask tidegate_call_check or tidegate_call_wait; TIDEGATE_STEP_FAIL: given up. Of a call
+ * that is not under way it changes nothing, and is TIDEGATE_STEP_DONE.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT.
+ * Thread safety: one call on a tidegate_call at a time; different ones at once are fine.
+ */
+tidegate_status tidegate_call_finish(tidegate_call *call,
+                                     uint16_t status,
+                                     const tidegate_server_limits *limits,
+                                     tidegate_step *step);
+
+/**
+ * As tidegate_call_finish, where the program knows better what the answer means: `class_number` is a
+ * TIDEGATE_CLASS number, `status` 0 where there is none. TIDEGATE_CLASS_RETRY tries a broken
+ * connection again.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT.
+ * Thread safety: one call on a tidegate_call at a time; different ones at once are fine.
+ */
+tidegate_status tidegate_call_finish_as(tidegate_call *call,
+                                        int32_t class_number,
+                                        uint16_t status,
+                                        const tidegate_server_limits *limits,
+                                        tidegate_step *step);
+
+/**
+ * Why the call was given up, in words, with its label and the attempts; "" when it was not, and for
+ * NULL. UTF-8, never NULL, not to be freed; valid until the next call on it.
+ *
+ * Thread safety: as tidegate_call_check.
+ */
+const char *tidegate_call_error(const tidegate_call *call);
+
+/**
+ * Gives a call back. NULL is a no-op. A call that is not over gives up its place: its slot comes back,
+ * and what it paid for an attempt that it was never told to make. It waits for a call of its `wake`
+ * that is under way on another thread.
+ *
+ * Thread safety: no other call may use this tidegate_call now or later. Not to be called from a
+ * `wake`, nor while holding a lock that this call's `wake` takes: either would wait for ever.
+ */
+void tidegate_call_free(tidegate_call *call);
+
+/**
+ * The word for a failure, the same in every host: "none", "retries_exhausted", "retry_after_too_long",
+ * "deadline_exceeded", "breaker_open", "impossible", "closed" or "limiter"; "unknown" for any other
+ * number. Never NULL, never to be freed.
+ *
+ * Thread safety: any thread at any time.
+ */
+const char *tidegate_failure_name(uint8_t failure);
+
+/**
+ * Tells the pacer what a response says that is not of one of its calls.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT.
+ * Thread safety: concurrent calls on one pacer are fine.
+ */
+tidegate_status tidegate_pacer_observe(const tidegate_pacer *pacer,
+                                       const tidegate_server_limits *limits);
+
+/**
+ * Closes the breaker and ends a pause, when whoever operates the program knows better.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT.
+ * Thread safety: concurrent calls on one pacer are fine.
+ */
+tidegate_status tidegate_pacer_reset(const tidegate_pacer *pacer);
+
+/**
+ * Lets nothing go any more: whoever waits, and each new call, fails with TIDEGATE_FAILURE_CLOSED.
+ * Calls under way may finish.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT.
+ * Thread safety: concurrent calls on one pacer are fine.
+ */
+tidegate_status tidegate_pacer_close(const tidegate_pacer *pacer);
+
+/**
+ * Gives a pacer back. NULL is a no-op. Calls of it stay valid, go on as before, and are given back by
+ * their own call.
+ *
+ * Thread safety: no other call may use this pacer now or later.
+ */
+void tidegate_pacer_free(tidegate_pacer *pacer);
+
+/* ============================================================================================
+ * 16. The pieces alone
+ * What a server's headers tell, and how long to wait before another attempt.
+ * ============================================================================================ */
+
+/**
+ * Reads the headers of a response from somebody else's server, in the forms of about all that are
+ * known: Retry-After, the drafts of the IETF, X-RateLimit and its relatives (see docs/client.md).
+ * Other fields may be among them. `now_ns` is the wall clock's time, used for absolute times where the
+ * response has no Date; tidegate_pacer_read takes that of the pacer. The limits are given back with
+ * tidegate_server_limits_free.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT. Fields that make no sense are no error: they are as if they were not
+ * there.
+ * Thread safety: any thread at any time.
+ */
+tidegate_status tidegate_read_headers(const tidegate_header *headers,
+                                      size_t count,
+                                      uint64_t now_ns,
+                                      tidegate_server_limits **limits);
+
+/**
+ * How long the server asks to wait after a refusal: Retry-After; else until the last quota with nothing left
+ * is reset; else, where no quota tells what is left, until the last reset. TIDEGATE_NEVER when it asks for
+ * nothing, and for NULL: the value that tidegate_backoff_delay takes.
+ *
+ * Thread safety: concurrent calls are fine.
+ */
+uint64_t tidegate_server_limits_delay_ns(const tidegate_server_limits *limits);
+
+/**
+ * Retry-After alone, in any form, at most 3650 days; TIDEGATE_NEVER when there is none, and for NULL.
+ *
+ * Thread safety: concurrent calls are fine.
+ */
+uint64_t tidegate_server_limits_retry_after_ns(const tidegate_server_limits *limits);
+
+/**
+ * Does the server say that little is left (X-RateLimit-NearLimit)? Also false for NULL.
+ *
+ * Thread safety: concurrent calls are fine.
+ */
+bool tidegate_server_limits_near(const tidegate_server_limits *limits);
+
+/**
+ * The number of quotas that were told, at most 16; 0 for NULL.
+ *
+ * Thread safety: concurrent calls are fine.
+ */
+size_t tidegate_server_limits_count(const tidegate_server_limits *limits);
+
+/**
+ * One of the quotas, in the order in which they were told first; `index` from 0.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT, also when `index` is not below the count.
+ * Thread safety: concurrent calls are fine.
+ */
+tidegate_status tidegate_server_limits_get(const tidegate_server_limits *limits,
+                                           size_t index,
+                                           tidegate_quota *quota);
+
+/**
+ * Gives limits back. NULL is a no-op.
+ *
+ * Thread safety: no other call may use these limits now or later.
+ */
+void tidegate_server_limits_free(tidegate_server_limits *limits);
+
+/**
+ * Waits before retries: uniform between 0 and min(cap, base * 2^n) before the retry after n others, so
+ * that those who failed together do not come back together. `seed`: the same one gives the same waits; 0:
+ * others each time. Given back with tidegate_backoff_free.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT.
+ * Thread safety: any thread at any time.
+ */
+tidegate_status tidegate_backoff_new(uint64_t base_ns,
+                                     uint64_t cap_ns,
+                                     uint64_t seed,
+                                     tidegate_backoff **backoff);
+
+/**
+ * The wait before the next attempt, after `retries` retries. `server_delay_ns` is what the server asks for
+ * (tidegate_server_limits_delay_ns), TIDEGATE_NEVER: nothing; it is kept in full, and the jitter comes on
+ * top.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT.
+ * Thread safety: one call on a backoff at a time.
+ */
+tidegate_status tidegate_backoff_delay(tidegate_backoff *backoff,
+                                       uint32_t retries,
+                                       uint64_t server_delay_ns,
+                                       uint64_t *delay_ns);
+
+/**
+ * Gives a backoff back. NULL is a no-op.
+ *
+ * Thread safety: no other call may use this backoff now or later.
+ */
+void tidegate_backoff_free(tidegate_backoff *backoff);
 
 #ifdef __cplusplus
 }

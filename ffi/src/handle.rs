@@ -13,6 +13,7 @@ use std::time::Duration;
 use engine::{Request, Timestamp};
 
 use crate::attribute::tidegate_attribute;
+use crate::client_headers::tidegate_header;
 use crate::decision::TIDEGATE_NEVER;
 use crate::error::Failure;
 pub(crate) use crate::place::{
@@ -195,6 +196,33 @@ unsafe fn pair<'a>(attribute: &tidegate_attribute) -> Checked<(&'a str, &'a [u8]
     // SAFETY: the caller's promise.
     let value = unsafe { bytes(value, value_len, ("value", "value_len")) };
     Ok((name, value.map_err(Failure::of_attributes)?))
+}
+
+/// The fields of a response's header, name and value; a count of 0 ignores the pointer.
+///
+/// # Safety
+/// `headers` is NULL or valid for reads of `count` fields during the call; each name is NULL or ends with a NUL byte,
+/// each value is as in [`key`].
+pub(crate) unsafe fn headers<'a>(
+    headers: *const tidegate_header,
+    count: usize,
+) -> Checked<Vec<(&'a [u8], &'a [u8])>> {
+    // SAFETY: the caller's promise.
+    let headers = unsafe { array(headers, count, ("headers", "count")) }?;
+    let mut checked = Vec::with_capacity(count);
+    for (index, &tidegate_header { name, value, value_len }) in headers.iter().enumerate() {
+        let wrong = |problem: &str| Failure::argument("headers", format!("[{index}] {problem}"));
+        if name.is_null() {
+            return Err(wrong("name is NULL; give a name"));
+        }
+        // SAFETY: the caller's promise.
+        let value = unsafe { bytes(value.cast(), value_len, ("value", "value_len")) };
+        let value =
+            value.map_err(|_| wrong("value is NULL or too long; give `value_len` bytes"))?;
+        // SAFETY: not NULL, and the caller's promise.
+        checked.push((unsafe { CStr::from_ptr(name) }.to_bytes(), value));
+    }
+    Ok(checked)
 }
 
 /// The text of a policy.

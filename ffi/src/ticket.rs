@@ -24,8 +24,7 @@ pub struct tidegate_ticket {
 
 impl tidegate_ticket {
     fn new(ticket: Ticket, wake: tidegate_wake, context: *mut c_void) -> tidegate_ticket {
-        let callback = wake.map(|wake| Callback { wake, context });
-        let alarm = Arc::new(Alarm(Mutex::new(callback)));
+        let alarm = Arc::new(Alarm::new(wake, context));
         let waker = Waker::from(Arc::clone(&alarm));
         tidegate_ticket { ticket, alarm, waker }
     }
@@ -36,7 +35,7 @@ pub type tidegate_wake = Option<unsafe extern "C" fn(context: *mut c_void)>;
 
 /// A callback that can be switched off: the engine may hold on to wakers of tickets that are
 /// gone, and C's context is gone with the ticket.
-struct Alarm(Mutex<Option<Callback>>);
+pub(crate) struct Alarm(Mutex<Option<Callback>>);
 
 struct Callback {
     wake: unsafe extern "C" fn(*mut c_void),
@@ -63,7 +62,11 @@ impl Wake for Alarm {
 }
 
 impl Alarm {
-    fn off(&self) {
+    pub(crate) fn new(wake: tidegate_wake, context: *mut c_void) -> Alarm {
+        Alarm(Mutex::new(wake.map(|wake| Callback { wake, context })))
+    }
+
+    pub(crate) fn off(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }

@@ -43,17 +43,19 @@ lines() { python3 "$here/to_lines.py" "$@"; }
 lines bad "$root/tests/policies/bad.json" > "$programs/policies.lines"
 lines good "$root/tests/policies/good.json" >> "$programs/policies.lines"
 lines vectors "$root"/tests/vectors/*.json > "$programs/vectors.lines"
+lines headers "$root/tests/client/headers.json" > "$programs/client.lines"
 
 run() { # run PROGRAM, by its name
     case $(basename "$1") in
         vectors-*) "${@:2}" "$1" < "$programs/vectors.lines" ;;
+        client-*) "${@:2}" "$1" < "$programs/client.lines" ;;
         policies-*) "${@:2}" "$1" < "$programs/policies.lines" ;;
         *) "${@:2}" "$1" "$programs" ;;
     esac
 }
 
 for standard in c99 c11 c++17; do
-    for source in calls requests arguments policies vectors threads; do
+    for source in calls requests arguments policies vectors threads client; do
         compile "$standard" "$here/$source.c" "$programs/$source-$standard"
         run "$programs/$source-$standard"
     done
@@ -65,7 +67,7 @@ for standard in c99 c11 c++17; do
     echo "$standard: passed"
 done
 if [ ${#under_valgrind[@]} -gt 0 ]; then
-    for source in calls requests arguments policies vectors threads; do
+    for source in calls requests arguments policies vectors threads client; do
         run "$programs/$source-c99" "${under_valgrind[@]}"
     done
     echo "valgrind: no errors, no leaks"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Turns the shared JSON files of tests/ into lines that a C program reads without a library.
 
-usage: to_lines.py vectors|bad|good FILE... > LINES
+usage: to_lines.py vectors|bad|good|headers FILE... > LINES
 
 A line is a kind and `name=value` pairs, separated by spaces. Texts and keys are written as
 hexadecimal digits; numbers, durations and times as decimal digits. What this script does not know,
@@ -226,8 +226,34 @@ def good(document):
         )
 
 
+QUOTA_FIELDS = ("limit", "remaining", "reset_after_ns", "window_ns")
+
+
+def headers(document):
+    for row in document["rows"]:
+        expect, fields = dict(row["expect"]), row["headers"]
+        parts = [f"api={text(row['api'])}", f"now={number(document['now_ns'])}"]
+        parts.append(f"headers={len(fields)}")
+        for name, value in fields:
+            parts += [f"name={text(name)}", f"value={text(value)}"]
+        parts.append(f"retry_after_ns={number(expect.pop('retry_after_ns', None))}")
+        parts.append(f"near_limit={int(expect.pop('near_limit', False))}")
+        quotas = expect.pop("quotas", [])
+        parts.append(f"quotas={len(quotas)}")
+        for quota in map(dict, quotas):
+            parts.append(f"name={text(quota.pop('name'))}")
+            for field in QUOTA_FIELDS:
+                told = field in quota
+                parts += [f"told={int(told)}", f"{field}={number(quota.pop(field, 0))}"]
+            if quota:
+                raise SystemExit(f"unknown fields {sorted(quota)} of a quota")
+        if expect:
+            raise SystemExit(f"unknown fields {sorted(expect)} of an expectation")
+        print("headers", *parts)
+
+
 def main():
-    kind = {"vectors": vectors, "bad": bad, "good": good}[sys.argv[1]]
+    kind = {"vectors": vectors, "bad": bad, "good": good, "headers": headers}[sys.argv[1]]
     for path in sys.argv[2:]:
         with open(path, encoding="utf-8") as file:
             document = json.load(file)

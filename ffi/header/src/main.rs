@@ -41,6 +41,11 @@ const SOURCES: &[&str] = &[
     "alert",
     "watch",
     "secret",
+    "client_headers",
+    "client_backoff",
+    "client_options",
+    "client_pacer",
+    "client_call",
     "error",
 ];
 
