@@ -33,19 +33,21 @@ include examples/c-service/service.mk
 # One `make` at a time may build: the layers share cargo's target folder and would only wait for it.
 .NOTPARALLEL:
 
+# Three lanes: what waits for clients and servers most of the time, Python's and Node's, and what only computes. No two
+# of them build the same thing; what needs all hosts comes last.
 test: check test-core
 	@mkdir -p .build
-	@echo 'the models and the instruction counts are made beside what follows; what they print comes at the end'
-	@nice -n 10 $(MAKE) --no-print-directory test-apart > .build/test-apart.log 2>&1 & apart=$$!; \
-	$(MAKE) --no-print-directory test-hosts; hosts=$$?; \
-	wait $$apart; apart=$$?; cat .build/test-apart.log; \
-	if [ $$hosts$$apart = 00 ]; then echo 'all layers passed'; else exit 1; fi
+	@echo 'test-node, test-instructions and loom run beside what follows; what they print comes after it'
+	@lanes=; for lane in test-node test-apart; do \
+		nice -n 5 $(MAKE) --no-print-directory $$lane > .build/$$lane.log 2>&1 & lanes="$$lanes $$!"; done; \
+	$(MAKE) --no-print-directory test-hosts; failed=$$?; \
+	for lane in $$lanes; do wait $$lane || failed=1; done; \
+	cat .build/test-apart.log .build/test-node.log; exit $$failed
+	@$(MAKE) --no-print-directory test-readme test-run
+	@echo 'all layers passed'
 
-# What waits for clients and servers most of the time …
 .PHONY: test-hosts test-apart
-test-hosts: test-c test-c-service test-python test-job test-readme docs test-run test-benches test-node
-
-# … and what only computes, in target folders of its own.
+test-hosts: test-c test-c-service test-python test-job docs test-benches
 test-apart: test-instructions loom
 
 # The engine, the oracle, the replay tool; documentation examples included.
