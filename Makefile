@@ -50,9 +50,9 @@ test: check test-core
 test-hosts: test-c test-c-service test-python test-job docs test-benches
 test-apart: test-instructions loom
 
-# The engine, the oracle, the replay tool; documentation examples included.
+# The engine, the oracle, the replay tool; documentation examples included. PROPTEST_CASES=1000 for a longer look.
 test-core:
-	$(CARGO) test --locked -p tidegate -p tidegate-model -p tidegate-replay
+	PROPTEST_CASES=$${PROPTEST_CASES:-24} $(CARGO) test --locked -p tidegate -p tidegate-model -p tidegate-replay
 
 # Every interleaving of two threads over the store's records, with the real types.
 loom:
