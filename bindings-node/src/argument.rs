@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use napi::bindgen_prelude::FromNapiValue;
-use napi::{Env, sys};
+use napi::sys;
 use tidegate::Timestamp;
 
 use crate::refusal::Refusal;
@@ -167,18 +166,19 @@ macro_rules! arguments {
         #[derive(Clone, Copy)]
         pub struct $kind(pub(crate) u64);
 
-        impl FromNapiValue for $kind {
+        impl napi::bindgen_prelude::FromNapiValue for $kind {
             unsafe fn from_napi_value(
-                env: sys::napi_env,
-                value: sys::napi_value,
+                env: napi::sys::napi_env,
+                value: napi::sys::napi_value,
             ) -> napi::Result<$kind> {
                 // SAFETY: napi promises a live environment and one of its values.
                 let read = unsafe { $read(env, value, $name) };
-                read.map($kind).map_err(|refusal| refusal.throw(Env::from_raw(env)))
+                read.map($kind).map_err(|refusal| refusal.throw(napi::Env::from_raw(env)))
             }
         }
     )*};
 }
+pub(crate) use arguments;
 
 arguments! {
     /// Units one request takes.

@@ -6,14 +6,8 @@
 //!
 //! # Why this is sound
 //!
-//! - **The context outlives its functions.** Each function's data pointer is one strong count of
-//!   an `Rc<Hot>`. The count is given back by the finalizer of that very function object, so
-//!   after the last moment at which it can be called; a function that is running is on the
-//!   stack and so not collected. When an environment ends, Node runs the finalizers after the
-//!   last JavaScript.
-//! - **One thread.** A function belongs to one environment, callbacks and finalizers run on that
-//!   environment's thread. `Rc`, the origins and the numbers are touched nowhere else. The limiter
-//!   in it is `Send + Sync` anyway.
+//! - **The context outlives its functions**, an `Rc<Hot>`, and stays on one thread: see `functions.rs`. The origins and
+//!   the numbers are touched nowhere else. The limiter in it is `Send + Sync` anyway.
 //! - **The numbers stay where they are.** They lie in an `ArrayBuffer` of `numbers()`, whose
 //!   memory V8 does not move and frees only with the buffer; a strong reference keeps the buffer
 //!   until the last function is gone. Only a detached buffer could lose its memory: it is made
@@ -27,7 +21,6 @@
 mod batch;
 mod passage;
 
-use std::ffi::{CStr, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, null_mut};
 use std::rc::Rc;
@@ -39,6 +32,7 @@ use tidegate::{Decision, Limiter};
 use crate::alerts::Told;
 use crate::argument::{MAX_SAFE, check, millis, span, units};
 use crate::decision;
+use crate::functions::{self, Callback, Context};
 use crate::origins::Origins;
 use crate::refusal::Refusal;
 use crate::subject::{Asked, ask, with_subject};
@@ -291,71 +285,26 @@ pub(crate) unsafe fn functions(
         tell: tell_kept,
         passages: passage::Passages::default(),
     });
-    let made = [
+    let functions = [
         (c"tryAcquire", try_acquire as Callback),
         (c"acquire", acquire),
         (c"acquireMany", batch::acquire_many),
         (c"recordLatency", record_latency),
         (c"enter", passage::enter),
         (c"leave", passage::leave),
-    ]
-    .into_iter()
-    .try_for_each(|(name, callback)| {
-        let value = function(env, name, callback, &hot)?;
-        // SAFETY: all values belong to the running call, `name` ends in a NUL.
-        check(unsafe { sys::napi_set_named_property(env, object, name.as_ptr(), value) }, "a name")
-    });
-    give_back(env, hot);
+    ];
+    let made = functions::add(env, object, &functions, &hot);
+    functions::give_back(env, hot);
     made.map(|()| object)
 }
 
-type Callback = extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
-
-/// One function, with a strong count of the context that its finalizer gives back.
-fn function(
-    env: sys::napi_env,
-    name: &CStr,
-    callback: Callback,
-    hot: &Rc<Hot>,
-) -> Result<sys::napi_value, Refusal> {
-    let data = Rc::into_raw(Rc::clone(hot)).cast_mut().cast::<c_void>();
-    let length = name.count_bytes() as isize;
-    let mut value = null_mut();
-    // SAFETY: `env` is that of the running call, the name lives as long as the program, and
-    // `data` is a strong count that nobody else gives back.
-    unsafe {
-        let mut status =
-            sys::napi_create_function(env, name.as_ptr(), length, Some(callback), data, &mut value);
-        if status == sys::Status::napi_ok {
-            let hint = null_mut();
-            status = sys::napi_add_finalizer(env, value, data, Some(finalize), hint, null_mut());
+impl Context for Hot {
+    /// The buffer and the function go, too.
+    fn end(self, env: sys::napi_env) {
+        // SAFETY: the references were made in this environment and are deleted this once.
+        unsafe {
+            sys::napi_delete_reference(env, self.buffer);
+            sys::napi_delete_reference(env, self.tell);
         }
-        if status != sys::Status::napi_ok {
-            // Nobody got hold of the function, and no finalizer will come.
-            finalize(env, data, null_mut());
-        }
-        check(status, "a function")?;
     }
-    Ok(value)
-}
-
-/// # Safety
-/// `data` is a strong count from `function`, given back this once.
-unsafe extern "C" fn finalize(env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
-    // SAFETY: as promised by the caller.
-    give_back(env, unsafe { Rc::from_raw(data.cast::<Hot>()) });
-}
-
-/// The last one to give back lets the buffer and the function go, too.
-fn give_back(env: sys::napi_env, hot: Rc<Hot>) {
-    // A panic while the limiter is dropped must not cross; there is nobody to tell.
-    let _ = catch_unwind(AssertUnwindSafe(|| {
-        if let Some(hot) = Rc::into_inner(hot) {
-            // SAFETY: the references were made in this environment and are deleted this once.
-            unsafe {
-                sys::napi_delete_reference(env, hot.buffer);
-                sys::napi_delete_reference(env, hot.tell);
-            }
-        }
-    }));
 }

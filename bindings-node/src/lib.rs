@@ -12,6 +12,7 @@ mod alerts;
 mod argument;
 mod clock;
 mod decision;
+mod functions;
 mod held;
 mod hot;
 mod keys;

@@ -6,13 +6,13 @@ mod told;
 
 use std::rc::Rc;
 
+use napi::Env;
 use napi::bindgen_prelude::{BigInt, Unknown};
-use napi::{Env, sys};
 use napi_derive::napi;
 use tidegate::client::{Pacer, PacerBuilder};
 use tidegate::{Limiter, Policy};
 
-use crate::argument::{millis, span, units};
+use crate::argument::{arguments, millis, span, units};
 use crate::clock::NativeClock;
 use crate::decision::nanos;
 use crate::limiter::{Form, NativeLimiter, answer as or_throw, read_policy};
@@ -24,39 +24,32 @@ use answer::Pairs;
 use calls::Calls;
 use told::{NativeEvent, NativeFailure, NativePacerStats};
 
-/// A type for each number among the options, so that a refusal can name it.
-macro_rules! amounts {
-    ($($kind:ident = $name:literal, $read:ident;)*) => {$(
-        #[doc = concat!("`", $name, "`")]
-        #[derive(Clone, Copy)]
-        pub struct $kind(pub(crate) u64);
-
-        impl napi::bindgen_prelude::FromNapiValue for $kind {
-            unsafe fn from_napi_value(
-                env: sys::napi_env,
-                value: sys::napi_value,
-            ) -> napi::Result<$kind> {
-                // SAFETY: napi promises a live environment and one of its values.
-                let read = unsafe { $read(env, value, $name) };
-                read.map($kind).map_err(|refusal| refusal.throw(Env::from_raw(env)))
-            }
-        }
-    )*};
-}
-
-amounts! {
+arguments! {
+    /// `concurrency`
     Concurrency = "concurrency", units;
+    /// `headroom`
     Headroom = "headroom", units;
+    /// `maxRetries`
     MaxRetries = "maxRetries", units;
+    /// `baseMs`
     BaseMs = "baseMs", millis;
+    /// `capMs`
     CapMs = "capMs", millis;
+    /// `maxRetryAfterMs`
     MaxRetryAfterMs = "maxRetryAfterMs", millis;
+    /// `deadlineMs`
     DeadlineMs = "deadlineMs", millis;
+    /// `seed`
     Seed = "seed", units;
+    /// `nearLimit`
     NearLimit = "nearLimit", units;
+    /// `maxUnauthorized`
     MaxUnauthorized = "maxUnauthorized", units;
+    /// `maxForbidden`
     MaxForbidden = "maxForbidden", units;
+    /// `maxFailures`
     MaxFailures = "maxFailures", units;
+    /// `breakerCooldownMs`
     CooldownMs = "breakerCooldownMs", millis;
 }
 

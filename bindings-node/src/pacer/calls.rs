@@ -6,12 +6,10 @@
 //!
 //! # Why this is sound
 //!
-//! The same as in `hot.rs`: each function's data pointer is one strong count of an `Rc`, given back by the finalizer of
-//! that very function; one environment is one thread; panics stop here. Arguments are read before the places are
+//! The context outlives its functions and stays on one thread (see `functions.rs`); panics stop here. Arguments are read before the places are
 //! borrowed, and nothing that runs while they are is JavaScript: wakers put a number on a list, alerts go to one.
 
 use std::cell::RefCell;
-use std::ffi::{CStr, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null_mut;
 use std::rc::Rc;
@@ -22,6 +20,7 @@ use tidegate::client::{Call, CallOptions, Class, Finish, Pacer, PacerError, Serv
 use super::answer::{Pairs, text};
 use super::word;
 use crate::argument::{check, millis, span, units};
+use crate::functions::{self, Callback, Context};
 use crate::refusal::Refusal;
 
 /// A pacer, and its calls by their places.
@@ -255,8 +254,6 @@ fn run(
     null_mut()
 }
 
-type Callback = extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
-
 /// Makes `{ begin, beginWith, check, finish, drop }` for one pacer.
 pub(super) fn functions(env: Env, calls: &Rc<Calls>) -> Result<sys::napi_value, Refusal> {
     let env = env.raw();
@@ -270,49 +267,10 @@ pub(super) fn functions(env: Env, calls: &Rc<Calls>) -> Result<sys::napi_value, 
         (c"finish", finish),
         (c"drop", give_up),
     ];
-    for (name, callback) in all {
-        let value = function(env, name, callback, calls)?;
-        // SAFETY: all values belong to the running call, `name` ends in a NUL.
-        let set = unsafe { sys::napi_set_named_property(env, object, name.as_ptr(), value) };
-        check(set, "a name")?;
-    }
+    functions::add(env, object, &all, calls)?;
     Ok(object)
 }
 
-/// One function, with a strong count of the context that its finalizer gives back.
-fn function(
-    env: sys::napi_env,
-    name: &CStr,
-    callback: Callback,
-    calls: &Rc<Calls>,
-) -> Result<sys::napi_value, Refusal> {
-    let data = Rc::into_raw(Rc::clone(calls)).cast_mut().cast::<c_void>();
-    let length = name.count_bytes() as isize;
-    let mut value = null_mut();
-    // SAFETY: `env` is that of the running call, the name lives as long as the program, and `data` is a strong count
-    // that nobody else gives back.
-    unsafe {
-        let mut status =
-            sys::napi_create_function(env, name.as_ptr(), length, Some(callback), data, &mut value);
-        if status == sys::Status::napi_ok {
-            let hint = null_mut();
-            status = sys::napi_add_finalizer(env, value, data, Some(finalize), hint, null_mut());
-        }
-        if status != sys::Status::napi_ok {
-            // Nobody got hold of the function, and no finalizer will come.
-            finalize(env, data, null_mut());
-        }
-        check(status, "a function")?;
-    }
-    Ok(value)
-}
-
-/// # Safety
-/// `data` is a strong count from `function`, given back this once.
-unsafe extern "C" fn finalize(_env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
-    // A panic while calls are dropped must not cross; there is nobody to tell.
-    let _ = catch_unwind(AssertUnwindSafe(|| {
-        // SAFETY: as promised by the caller.
-        drop(unsafe { Rc::from_raw(data.cast::<Calls>()) });
-    }));
+impl Context for Calls {
+    fn end(self, _env: sys::napi_env) {}
 }
