@@ -380,7 +380,8 @@ def test_bodies_are_sent_again_and_those_that_cannot_be_are_not_retried(server):
         async def main() -> None:
             paced = tidegate.aiohttp.PacedMiddleware(pacer)
             async with aiohttp.ClientSession(middlewares=[paced]) as session:
-                await session.post(url, **body)
+                async with session.post(url, **body):
+                    pass
 
         asyncio.run(main())
 
