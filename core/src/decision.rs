@@ -404,8 +404,9 @@ impl fmt::Debug for Decision {
     }
 }
 
+/// `Duration::MAX`: never.
 #[inline]
-fn span(nanos: u64) -> Duration {
+pub(crate) fn span(nanos: u64) -> Duration {
     if nanos == NEVER { Duration::MAX } else { Duration::from_nanos(nanos) }
 }
 

@@ -45,7 +45,7 @@ struct Figures {
     /// A pool is one of requests, whatever the limit counts.
     burst: Option<u64>,
     /// Until the limit is full again.
-    reset_after: u64,
+    reset_after: Option<u64>,
     /// When the limit is full again, since the Unix epoch.
     reset_at: u64,
     /// Of denials that waiting ends; at least 1.
@@ -69,7 +69,7 @@ impl Figures {
             first_remaining: first_remaining / unit,
             // A pool is one of requests, whatever the limit that the others speak of counts.
             burst: decision.burst_remaining(),
-            reset_after: seconds(decision.reset_after_ns()),
+            reset_after: Some(decision.reset_after_ns()).filter(|&span| span != NEVER).map(seconds),
             reset_at: reset_at.div_ceil(u128::from(SECOND)) as u64,
             retry_after: retry_after(decision),
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Moment;
+use crate::decision::span;
 use crate::plan::Asked;
 use crate::rate::Method;
 
@@ -55,7 +56,7 @@ impl Snapshot {
                         capacity: bucket.bucket.capacity_now(of, at),
                         used: bucket.used(words, at),
                         remaining: bucket.room(words, at),
-                        refresh_after: Duration::from_nanos(bucket.refilled_after(words, at)),
+                        refresh_after: span(bucket.refilled_after(words, at)),
                     });
                 }
             }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tidegate::{Decision, Limiter, ManualClock, Reason, Request, Timestamp};
+use tidegate::{Decision, Limiter, ManualClock, Policy, Reason, Request, Timestamp};
 
 /// 2026-03-10T12:00:00Z, a Tuesday.
 const NOON: u64 = 1_773_144_000;
@@ -108,6 +108,28 @@ fn p11_a_report_by_kind_of_call() {
     );
     let limit = report.limit.unwrap();
     assert_eq!((limit.name, limit.quota, limit.remaining), ("day", 500_000, 499_993));
+}
+
+/// Another kind to count by is no reason to forget; other slots are.
+#[test]
+fn p11_an_update_keeps_the_report() {
+    let policy = |by: &str, resolution: &str| {
+        let usage = format!(r#"{{"window": "1 day", "resolution": "{resolution}"{by}}}"#);
+        let text = format!(r#"{{"limit": [{{"rate": "100/day"}}], "usage": {usage}}}"#);
+        Policy::parse(&text).unwrap()
+    };
+    let limiter = Limiter::new(policy("", "1 hour")).unwrap();
+    assert_eq!(times(&limiter, &request("k", "", "GET /a"), 3).0, 3);
+    let told = |limiter: &Limiter| {
+        let report = limiter.usage(request("k", "", ""), None).unwrap();
+        (report.total, report.by_kind.len())
+    };
+    limiter.update(policy(r#", "by": "account""#, "1 hour")).unwrap();
+    assert_eq!(told(&limiter), (3, 1));
+    assert_eq!(times(&limiter, &request("k", "gold", "GET /a"), 2).0, 2);
+    assert_eq!(told(&limiter), (5, 2));
+    limiter.update(policy("", "30 minutes")).unwrap();
+    assert_eq!(told(&limiter), (0, 0));
 }
 
 /// Threads over requests that share records in every combination: no limit is ever exceeded, nothing that is

@@ -20,6 +20,7 @@ use super::Units;
 use super::meter::{Meter, Standing};
 use super::ratio::Ratio;
 use crate::clock::Moment;
+use crate::decision::NEVER;
 use crate::rate::Rate;
 
 /// Most steps that capacity and debt may each have; keeps every sum below inside 64 bits:
@@ -193,11 +194,14 @@ impl Account<'_> {
         Taken { used: self.used, supply: self.supply }
     }
 
-    /// Nanoseconds until the supply reaches `wanted`.
+    /// Nanoseconds until the supply reaches `wanted`; `NEVER` when time ends before.
     #[inline]
     fn supplied_after(&self, wanted: u64) -> u64 {
         let gcra = self.gcra;
-        gcra.nanos_per_step.ceil(wanted - gcra.capacity_steps).saturating_sub(self.now)
+        match gcra.nanos_per_step.ceil(wanted - gcra.capacity_steps) {
+            NEVER => NEVER,
+            when => when.saturating_sub(self.now),
+        }
     }
 
     pub(super) fn word(&self) -> u64 {
@@ -336,8 +340,6 @@ mod tests {
         Timestamp::clamped(nanos).into()
     }
 
-    const NEVER: u64 = u64::MAX;
-
     /// 3 a second, at most 3 at once: (ns, cost, admitted, wait in ns)
     const SPACING: &[(u64, u64, bool, u64)] = &[
         (0, 3, true, 0),
@@ -366,6 +368,19 @@ mod tests {
             } else {
                 assert_eq!(wait, NEVER, "row {row}");
             }
+        }
+    }
+
+    /// A debt that time does not repay is no wait until the end of time.
+    #[test]
+    fn what_comes_after_the_end_of_time_never_comes() {
+        let year = 31_536_000_000_000_000;
+        for (years, known) in [(300, true), (600, false)] {
+            let rate = gcra(1, year, 1 << 59);
+            let now = at(100 * year);
+            let words = [rate.supply(now) + rate.steps(years)];
+            let waits = [rate.full_after(&words, now), rate.wait_for(&words, now, 1)];
+            assert_eq!(waits.map(|wait| wait != NEVER), [false, known], "{years} years: {waits:?}");
         }
     }
 

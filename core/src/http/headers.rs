@@ -200,7 +200,7 @@ fn effective_window(decision: &Decision, figures: &Figures) -> Option<u64> {
     let window = match (decision.method(), decision.reason()) {
         (Method::Concurrency, _) => None,
         (_, Reason::Limited) => figures.retry_after,
-        _ => Some(figures.reset_after),
+        _ => figures.reset_after,
     };
     window.filter(|&seconds| seconds > 0)
 }

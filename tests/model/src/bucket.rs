@@ -12,7 +12,7 @@ pub use lasting::Hold;
 pub use leases::Leases;
 
 use crate::policy::{Algorithm, Method, Rate};
-use crate::{Time, Units, calendar};
+use crate::{END, Time, Units, calendar};
 
 /// What a denial of a permit advises, in ns.
 pub const NOMINAL_WAIT: Time = 1_000_000_000;
@@ -647,7 +647,7 @@ pub fn first_time_between(
 }
 
 /// The first time from `now` on at which something that stays true is true; none when it is not
-/// even in some ten thousand years.
+/// before time ends.
 pub fn first_time(now: Time, is_true: impl Fn(Time) -> bool) -> Option<Time> {
     if is_true(now) {
         return Some(now);
@@ -655,7 +655,7 @@ pub fn first_time(now: Time, is_true: impl Fn(Time) -> bool) -> Option<Time> {
     let mut span: Time = 1;
     while !is_true(now + span) {
         span *= 2;
-        if span > 1 << 68 {
+        if span > END {
             return None;
         }
     }
@@ -664,5 +664,5 @@ pub fn first_time(now: Time, is_true: impl Fn(Time) -> bool) -> Option<Time> {
         let middle = early + (late - early) / 2;
         if is_true(middle) { late = middle } else { early = middle }
     }
-    Some(late)
+    Some(late).filter(|&when| when < END)
 }

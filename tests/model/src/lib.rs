@@ -24,6 +24,9 @@ pub type Time = i128;
 /// Requests × cost, nanoseconds, or permits.
 pub type Units = i128;
 
+/// When time ends: what comes later, never comes.
+pub const END: Time = u64::MAX as Time;
+
 /// One second in nanoseconds.
 pub const SECOND: u64 = 1_000_000_000;
 /// One minute in nanoseconds.

@@ -562,7 +562,10 @@ impl Oracle {
         }
         let records = carried_over;
         (self.scopes, self.records) = (new, records);
-        if old_policy.usage != policy.usage {
+        // Use before a new `by` stays under its old kinds.
+        let slots =
+            |policy: &Policy| policy.usage.as_ref().map(|usage| (usage.window, usage.resolution));
+        if slots(&old_policy) != slots(policy) {
             self.used.clear();
         }
     }
