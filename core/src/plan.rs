@@ -279,12 +279,14 @@ impl Plan {
         decision: &mut Decision,
     ) {
         notes.clear();
+        // Asked first: a denial, which many keys get over and over, pays nothing to be taken back.
         if !self.all_admit(words, at, cost) {
             *decision = tally::deny(std::iter::once((self, &*words)), at, cost);
             return;
         }
         let mut tally = Tally::NONE;
-        tally.pay(self, words, at, cost, notes);
+        let paid = tally.pay(self, words, at, cost, notes);
+        debug_assert!(paid, "there was room");
         *decision = tally.admission(at);
     }
 

@@ -8,6 +8,7 @@ mod address;
 mod matching;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher};
 
@@ -31,6 +32,9 @@ use matching::{Bits, Matcher};
 const MAX_ATTRIBUTES: usize = 16;
 /// Most conditions, each counted once.
 const MAX_CONDITIONS: usize = Bits::BITS as usize;
+
+/// Plans of which the name is found without hashing it.
+const FEW: usize = 8;
 
 /// What a scope is, from one policy to the next.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -105,6 +109,8 @@ pub(crate) struct Rules {
     plan: usize,
     plan_by: usize,
     scopes: Vec<ScopeRule>,
+    /// Those that have limits in a variant.
+    by_variant: Vec<Vec<Met>>,
     listed: Vec<Listed>,
     /// The attribute that tells kinds of call apart, for the report of usage.
     kind: Option<usize>,
@@ -115,11 +121,16 @@ struct ScopeRule {
     by: Vec<usize>,
     needs: Bits,
     missing: Missing,
-    /// In which variants it has limits.
-    variants: Vec<bool>,
     /// Of a request that is denied because an attribute is missing, by variant.
     /// `None`: it has none but in shadow, which deny nobody.
     terms: Vec<Option<&'static Terms>>,
+}
+
+/// A scope that a request meets which meets these conditions.
+#[derive(Clone, Copy, Debug)]
+struct Met {
+    scope: usize,
+    needs: Bits,
 }
 
 /// Requests that pass, or do not, whatever the limits say.
@@ -151,6 +162,20 @@ pub(crate) struct Given<'r> {
     /// The address under its mask.
     network: [u8; 16],
     matched: Bits,
+    /// Of single values, as they were asked for; 0: not yet.
+    tags: [Cell<u64>; MAX_ATTRIBUTES],
+}
+
+impl Given<'_> {
+    #[inline(always)]
+    pub(crate) fn nothing() -> Self {
+        Given {
+            values: [None; MAX_ATTRIBUTES],
+            network: [0; 16],
+            matched: 0,
+            tags: [const { Cell::new(0) }; MAX_ATTRIBUTES],
+        }
+    }
 }
 
 /// How much a call insists on.
@@ -171,14 +196,20 @@ impl Rules {
     pub(crate) fn new(policy: &Policy, scopes: &[ScopeLimits<'_>]) -> Result<Rules> {
         let mut attributes = Attributes::default();
         let mut conditions = Numbered::default();
-        let scopes = scopes
+        let rules: Vec<ScopeRule> = scopes
             .iter()
             .map(|scope| ScopeRule {
                 by: scope.identity.by.iter().map(|name| attributes.number(name)).collect(),
                 needs: conditions.bits(&scope.identity.when),
                 missing: scope.identity.missing,
-                variants: scope.variants.iter().map(|limits| !limits.is_empty()).collect(),
                 terms: scope.lacking(&policy.plans),
+            })
+            .collect();
+        let by_variant = (0..policy.plans.len().max(1))
+            .map(|variant| {
+                let scopes = rules.iter().zip(scopes).enumerate();
+                let scopes = scopes.filter(|(_, (_, limits))| !limits.variants[variant].is_empty());
+                scopes.map(|(scope, (rule, _))| Met { scope, needs: rule.needs }).collect()
             })
             .collect();
         let listed = listed(policy, &mut attributes, &mut conditions);
@@ -210,7 +241,8 @@ impl Rules {
             default_plan: policy.default_plan,
             plan,
             plan_by,
-            scopes,
+            scopes: rules,
+            by_variant,
             listed,
             kind,
         })
@@ -226,20 +258,35 @@ impl Rules {
         request: &Request<'r>,
         strictness: Strictness,
     ) -> Result<Given<'r>> {
-        let mut given = Given { values: [None; MAX_ATTRIBUTES], network: [0; 16], matched: 0 };
+        let mut given = Given::nothing();
+        self.read_into(&mut given, request, strictness)?;
+        Ok(given)
+    }
+
+    /// As [`Rules::read`], where it is wanted: it is too large to be moved often.
+    ///
+    /// # Errors
+    /// As [`Rules::read`].
+    #[inline]
+    pub(crate) fn read_into<'r>(
+        &self,
+        given: &mut Given<'r>,
+        request: &Request<'r>,
+        strictness: Strictness,
+    ) -> Result<()> {
         for (number, value) in self.known.iter().zip(request.known()) {
             if let Some(value) = value
                 && *number != NONE
             {
-                self.take(&mut given, *number, value, strictness)?;
+                self.take(given, *number, value, strictness)?;
             }
         }
         for (name, value) in request.others() {
             if let Some(number) = number_of(&self.attributes, name) {
-                self.take(&mut given, number, value, strictness)?;
+                self.take(given, number, value, strictness)?;
             }
         }
-        Ok(given)
+        Ok(())
     }
 
     #[inline(always)]
@@ -318,7 +365,11 @@ impl Rules {
     }
 
     pub(crate) fn plan_named(&self, name: &[u8]) -> Option<usize> {
-        self.plans_by_name.get(name).copied()
+        // Of a few it is faster to look at each than to hash the name.
+        match &self.plans[..] {
+            plans if plans.len() > FEW => self.plans_by_name.get(name).copied(),
+            plans => plans.iter().position(|plan| plan.as_str().as_bytes() == name),
+        }
     }
 
     /// The name of a variant's plan.
@@ -360,25 +411,52 @@ impl Rules {
         strictness: Strictness,
         parts: &mut Parts,
     ) -> Result<Option<&'static Terms>> {
-        for (scope, rule) in self.scopes.iter().enumerate() {
-            if given.matched & rule.needs != rule.needs
-                || variant.is_some_and(|variant| !rule.variants[variant])
-            {
-                continue;
-            }
-            let terms = rule.terms[variant.unwrap_or(0)];
+        let mut meet = |scope: usize| {
+            let rule = &self.scopes[scope];
             match self.tag(given, &rule.by, hasher) {
                 Ok(tag) => parts.push(Part { scope, tag }),
                 Err(_) if strictness != Strictness::Strict => {}
-                Err(missing) => match rule.missing {
-                    Missing::Skip => {}
-                    Missing::Deny if terms.is_none() => {}
-                    Missing::Deny => return Ok(terms),
-                    Missing::Error => return Err(self.lacks(missing, terms)),
-                },
+                Err(missing) => return self.miss(rule, variant.unwrap_or(0), missing),
+            }
+            Ok(None)
+        };
+        let meets = |needs: Bits| given.matched & needs == needs;
+        match variant {
+            Some(variant) => {
+                for met in self.by_variant[variant].iter().filter(|met| meets(met.needs)) {
+                    if let Some(terms) = meet(met.scope)? {
+                        return Ok(Some(terms));
+                    }
+                }
+            }
+            None => {
+                for (scope, rule) in self.scopes.iter().enumerate() {
+                    if meets(rule.needs)
+                        && let Some(terms) = meet(scope)?
+                    {
+                        return Ok(Some(terms));
+                    }
+                }
             }
         }
         Ok(None)
+    }
+
+    /// What a scope says of a request that lacks an attribute of its key: the terms of the limit that denies it for that.
+    #[cold]
+    fn miss(
+        &self,
+        rule: &ScopeRule,
+        variant: usize,
+        missing: usize,
+    ) -> Result<Option<&'static Terms>> {
+        let terms = rule.terms[variant];
+        match rule.missing {
+            Missing::Skip => Ok(None),
+            // Those in shadow deny nobody.
+            Missing::Deny => Ok(terms),
+            Missing::Error => Err(self.lacks(missing, terms)),
+        }
     }
 
     /// By what an attribute is known: an address by its network.
@@ -390,6 +468,16 @@ impl Rules {
         }
     }
 
+    /// The tag of that: of a key that several records have, once.
+    #[inline]
+    fn tag_known_by(&self, given: &Given<'_>, number: usize, hasher: &RandomState) -> Option<u64> {
+        let known = &given.tags[number];
+        if known.get() == 0 {
+            known.set(tag_of(hasher, self.known_by(given, number)?));
+        }
+        Some(known.get())
+    }
+
     /// The key in a scope; else the attribute that is missing.
     fn tag(
         &self,
@@ -399,7 +487,7 @@ impl Rules {
     ) -> std::result::Result<u64, usize> {
         let value = |number: usize| self.known_by(given, number).ok_or(number);
         if let [number] = *by {
-            return Ok(tag_of(hasher, value(number)?));
+            return self.tag_known_by(given, number, hasher).ok_or(number);
         }
         let mut state = hasher.build_hasher();
         for &number in by {
@@ -432,7 +520,7 @@ impl Rules {
 
     /// Whose use it is, for the report; `None`: nobody's.
     pub(crate) fn usage_tag(&self, given: &Given<'_>, hasher: &RandomState) -> Option<u64> {
-        self.known_by(given, self.plan_by).map(|value| tag_of(hasher, value))
+        self.tag_known_by(given, self.plan_by, hasher)
     }
 
     /// The value to which a plan is assigned.

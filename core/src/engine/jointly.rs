@@ -27,10 +27,16 @@ use crate::sync::spin;
 /// Words of all records of a request, as they are in most requests.
 const WORDS: usize = 32;
 
-type Looks = SmallVec<[Sight; 4]>;
+/// A record of the request, and what was found of its key.
+struct Record<'v> {
+    scope: &'v Scope,
+    tag: u64,
+    sight: Sight,
+}
 
-/// What was found of a key.
-#[derive(Clone, Copy, Debug)]
+type Records<'v> = SmallVec<[Record<'v>; 4]>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sight {
     Record(Look),
     /// No record, but a place for one.
@@ -67,84 +73,94 @@ impl Joint<'_> {
         visit: &Visit<'_>,
         mut change: impl FnMut(&mut [Asked<'_>]) -> bool,
     ) -> Result<Made, Undone> {
-        let (mut near, mut far, mut looks) = ([[0; WORDS]; 2], Vec::new(), Looks::new());
-        let scopes = &self.scopes()[..];
-        let length = scopes.iter().map(|(scope, _)| scope.table.words()).sum();
-        let (before, after) = if length <= WORDS {
-            let [before, after] = &mut near;
-            (&mut before[..length], &mut after[..length])
-        } else {
-            far.resize(2 * length, 0);
-            far.split_at_mut(length)
-        };
-        loop {
-            let complete = self.look(visit, scopes, [&mut *before, &mut *after], &mut looks)?;
-            let kept = self.change(scopes, &looks, after, &mut change);
-            let made = || Made { kept, spared: !complete && spared(&looks) };
-            if !kept {
-                return Ok(made());
+        let mut records = Records::new();
+        let mut length = 0;
+        for part in self.parts {
+            let scope = self.engine.scope(part.scope);
+            length += scope.table.words();
+            records.push(Record { scope, tag: part.tag, sight: Sight::Absent });
+        }
+        let (mut near, mut far) = ([0; WORDS], Vec::new());
+        let words = match near.get_mut(..length) {
+            Some(words) => words,
+            None => {
+                far.resize(length, 0);
+                &mut far[..]
             }
-            if (complete || !self.make_records(visit, scopes, &looks, before, after)?)
-                && commit(scopes, &looks, before, after)
+        };
+        // What keys without a record begin with, one after the other.
+        let mut begun = Vec::new();
+        loop {
+            let complete = self.look(visit, &mut records, words, &mut begun)?;
+            let kept = self.change(&records, words, &mut change);
+            let made = |records: &Records<'_>| Made { kept, spared: !complete && spared(records) };
+            if !kept {
+                return Ok(made(&records));
+            }
+            if (complete || !self.make_records(visit, &records, &begun, words)?)
+                && commit(&records, words)
             {
-                return Ok(made());
+                return Ok(made(&records));
             }
             spin();
         }
     }
 
-    /// The scopes of all parts.
-    fn scopes(&self) -> SmallVec<[(&Scope, u64); 4]> {
-        self.parts.iter().map(|part| (self.engine.scope(part.scope), part.tag)).collect()
-    }
-
-    /// Copies all records twice, one after the other; of a key without a record, what it would begin with. Says whether all
+    /// Copies all records, one after the other; of a key without a record, what it would begin with. Says whether all
     /// have one.
     fn look(
         &self,
         visit: &Visit<'_>,
-        scopes: &[(&Scope, u64)],
-        [before, after]: [&mut [u64]; 2],
-        looks: &mut Looks,
+        records: &mut [Record<'_>],
+        mut words: &mut [u64],
+        begun: &mut Vec<u64>,
     ) -> Result<bool, Undone> {
-        looks.clear();
-        let (mut complete, mut start) = (true, 0);
-        for &(scope, tag) in scopes {
-            let end = start + scope.table.words();
-            let (before, words) = (&mut before[start..end], &mut after[start..end]);
-            start = end;
-            loop {
-                match scope.table.look(tag, before, words) {
-                    Ok(look) => {
-                        looks.push(Sight::Record(look));
-                        break;
-                    }
-                    Err(Found::Moved) => return Err(Undone::Moved),
-                    // Not kept: a newcomer that is denied leaves no trace.
-                    Err(_) => {
-                        match self.insert(visit, scope, tag, |begin| words.copy_from_slice(begin)) {
-                            Inserted::Done => {
-                                complete = false;
-                                looks.push(Sight::Absent);
-                                before.copy_from_slice(words);
-                                break;
-                            }
-                            Inserted::Full if self.spare => {
-                                complete = false;
-                                looks.push(Sight::NoPlace);
-                                words.fill(0);
-                                before.fill(0);
-                                break;
-                            }
-                            Inserted::Again => {}
-                            Inserted::Moved => return Err(Undone::Moved),
-                            Inserted::Full => return Err(Undone::Full),
-                        }
-                    }
-                }
+        begun.clear();
+        let mut complete = true;
+        for record in records {
+            let (own, others) = words.split_at_mut(record.scope.table.words());
+            words = others;
+            record.sight = match record.scope.table.look(record.tag, own) {
+                Ok(look) => Sight::Record(look),
+                Err(Found::Moved) => return Err(Undone::Moved),
+                Err(_) => self.look_closer(visit, record, own)?,
+            };
+            match record.sight {
+                Sight::Record(_) => continue,
+                Sight::Absent => begun.extend_from_slice(own),
+                Sight::NoPlace => {}
             }
+            complete = false;
         }
         Ok(complete)
+    }
+
+    /// As `Table::look` of a key that seemed to have no record: with what would it begin?
+    #[cold]
+    fn look_closer(
+        &self,
+        visit: &Visit<'_>,
+        record: &Record<'_>,
+        words: &mut [u64],
+    ) -> Result<Sight, Undone> {
+        loop {
+            // Not kept: a newcomer that is denied leaves no trace.
+            match self.insert(visit, record, |begin| words.copy_from_slice(begin)) {
+                Inserted::Done => return Ok(Sight::Absent),
+                Inserted::Full if self.spare => {
+                    words.fill(0);
+                    return Ok(Sight::NoPlace);
+                }
+                Inserted::Again => {}
+                Inserted::Moved => return Err(Undone::Moved),
+                Inserted::Full => return Err(Undone::Full),
+            }
+            match record.scope.table.look(record.tag, words) {
+                Ok(look) => return Ok(Sight::Record(look)),
+                Err(Found::Moved) => return Err(Undone::Moved),
+                Err(_) => {}
+            }
+        }
     }
 
     /// Gives a record to every key that needs one and has none; were there any?
@@ -152,23 +168,26 @@ impl Joint<'_> {
     fn make_records(
         &self,
         visit: &Visit<'_>,
-        scopes: &[(&Scope, u64)],
-        looks: &[Sight],
-        before: &[u64],
-        after: &[u64],
+        records: &[Record<'_>],
+        mut begun: &[u64],
+        mut words: &[u64],
     ) -> Result<bool, Undone> {
-        let (mut made, mut start) = (false, 0);
-        for (&(scope, tag), look) in scopes.iter().zip(looks) {
-            let (begin, end) = (start + scope.stamps(), start + scope.table.words());
-            start = end;
+        let mut made = false;
+        for Record { scope, tag, sight } in records {
+            let (own, others) = words.split_at(scope.table.words());
+            words = others;
+            if *sight != Sight::Absent {
+                continue;
+            }
+            let (begin, others) = begun.split_at(scope.table.words());
+            begun = others;
             // The stamps alone are no use of anything.
-            let changed = before[begin..end] != after[begin..end];
-            if !matches!(look, Sight::Absent) || !changed {
+            if begin[scope.stamps()..] == own[scope.stamps()..] {
                 continue;
             }
             made = true;
             let previous = Engines::previous(scope, visit);
-            match scope.insert_begun(previous, tag, self.at, self.pressure) {
+            match scope.insert_begun(previous, *tag, self.at, self.pressure) {
                 Inserted::Done | Inserted::Again => {}
                 Inserted::Full if self.spare => {}
                 Inserted::Moved => return Err(Undone::Moved),
@@ -181,69 +200,66 @@ impl Joint<'_> {
     fn insert(
         &self,
         visit: &Visit<'_>,
-        scope: &Scope,
-        tag: u64,
+        record: &Record<'_>,
         change: impl FnMut(&mut [u64]),
     ) -> Inserted {
-        let previous = Engines::previous(scope, visit);
-        scope.insert(previous, tag, self.at, self.pressure, change)
+        let previous = Engines::previous(record.scope, visit);
+        record.scope.insert(previous, record.tag, self.at, self.pressure, change)
     }
 
     #[inline(always)]
     fn change(
         &self,
-        scopes: &[(&Scope, u64)],
-        looks: &[Sight],
+        records: &[Record<'_>],
         words: &mut [u64],
         change: &mut impl FnMut(&mut [Asked<'_>]) -> bool,
     ) -> bool {
         let mut asked: SmallVec<[Asked<'_>; 4]> = SmallVec::new();
         let mut rest = words;
-        for ((scope, _), look) in scopes.iter().zip(looks) {
+        for Record { scope, sight, .. } in records {
             let (words, others) = rest.split_at_mut(scope.table.words());
             rest = others;
             let plan = scope.under(self.variant, words, self.at);
             let met = self.variant.is_some_and(|variant| scope.has_limits(variant));
-            asked.push(Asked { plan, words, met, lasts: !matches!(look, Sight::NoPlace) });
+            asked.push(Asked { plan, words, met, lasts: *sight != Sight::NoPlace });
         }
         change(&mut asked)
     }
 }
 
 #[cold]
-fn spared(looks: &[Sight]) -> bool {
-    looks.iter().any(|look| matches!(look, Sight::NoPlace))
+fn spared(records: &[Record<'_>]) -> bool {
+    records.iter().any(|record| record.sight == Sight::NoPlace)
 }
 
 /// Writes all words, provided that nothing happened to any of the records. A key without one needs none.
 #[inline]
-fn commit(scopes: &[(&Scope, u64)], looks: &[Sight], before: &[u64], after: &[u64]) -> bool {
-    let records = || scopes.iter().zip(looks);
-    for (seized, ((scope, _), look)) in records().enumerate() {
-        if let Sight::Record(look) = look
+fn commit(records: &[Record<'_>], mut words: &[u64]) -> bool {
+    for (seized, Record { scope, sight, .. }) in records.iter().enumerate() {
+        if let Sight::Record(look) = sight
             && !scope.table.seize(*look)
         {
-            for ((scope, _), look) in records().take(seized) {
-                if let Sight::Record(look) = look {
-                    scope.table.let_go(*look);
-                }
-            }
+            let_go(&records[..seized]);
             return false;
         }
     }
-    let (mut before, mut after) = (before, after);
-    for ((scope, _), look) in records() {
-        let (was, others_before) = before.split_at(scope.table.words());
-        let (is, others_after) = after.split_at(scope.table.words());
-        (before, after) = (others_before, others_after);
-        let Sight::Record(look) = look else { continue };
-        // What stays as it was is let go as it was: nobody has to look again for its sake. (Word by word: see `look`.)
-        match was.iter().zip(is).any(|(was, is)| was != is) {
-            false => scope.table.let_go(*look),
-            true => scope.table.commit(*look, is),
+    for Record { scope, sight, .. } in records {
+        let (own, others) = words.split_at(scope.table.words());
+        words = others;
+        if let Sight::Record(look) = sight {
+            scope.table.commit(*look, own);
         }
     }
     true
+}
+
+#[cold]
+fn let_go(records: &[Record<'_>]) {
+    for Record { scope, sight, .. } in records {
+        if let Sight::Record(look) = sight {
+            scope.table.let_go(*look);
+        }
+    }
 }
 
 #[cfg(all(test, loom))]

@@ -236,7 +236,8 @@ impl Limiter {
                         done.map(|()| Outcome::Done)
                     }
                     Some(rules) => {
-                        let given = rules.read(request, strictness)?;
+                        let mut given = Given::nothing();
+                        rules.read_into(&mut given, request, strictness)?;
                         let mut parts = Parts::new();
                         match self.comes(rules, &given, at, strictness, &mut parts)? {
                             Comes::Decided(decision) => return Ok(Outcome::Decided(decision)),

@@ -10,6 +10,8 @@ use crate::terms::Terms;
 /// What paying left of a limit, over all its buckets.
 #[derive(Default)]
 pub(super) struct Left {
+    /// Of what was due.
+    pub(super) unpaid: Units,
     pub(super) room: Units,
     /// Of the buckets after the first.
     pub(super) later: Units,
@@ -109,6 +111,16 @@ impl PlannedLimit {
             missing = missing.saturating_sub(bucket.room(words, at));
             missing == 0
         })
+    }
+
+    /// Did a request pass that left this when it paid what was due?
+    #[inline(always)]
+    pub(super) fn has_admitted(&self, left: &Left, words: &[u64], at: Moment, cost: Units) -> bool {
+        match self.method {
+            Method::Count if cost == 0 => self.is_out_of_debt(words, at),
+            Method::Count | Method::Concurrency => left.unpaid == 0,
+            Method::Latency => left.room > 0,
+        }
     }
 
     /// Does a request pass that pays nothing?
@@ -278,14 +290,14 @@ impl PlannedLimit {
         due: Units,
         mut payer: impl FnMut(usize, Units, &[u64]),
     ) -> Left {
-        let (mut unpaid, mut left) = (due, Left::default());
+        let mut left = Left { unpaid: due, ..Left::default() };
         for (index, bucket) in self.buckets.iter().enumerate() {
             let Paid { paid, room, full_after } =
-                bucket.bucket.pay(bucket.of_mut(words), at, unpaid);
+                bucket.bucket.pay(bucket.of_mut(words), at, left.unpaid);
             if paid > 0 {
                 payer(index, paid, words);
             }
-            unpaid -= paid;
+            left.unpaid -= paid;
             left.room = left.room.saturating_add(room);
             left.later = if index > 0 { left.later.saturating_add(room) } else { 0 };
             left.full_after = left.full_after.max(full_after);

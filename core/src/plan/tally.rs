@@ -1,5 +1,7 @@
 //! What the limits of all records of a request say together: one answer, and what is noted on the way.
 
+use smallvec::SmallVec;
+
 use super::limit::{Left, PlannedLimit, admission, denial};
 use super::{Payment, Plan};
 use crate::algorithm::{Units, wide};
@@ -126,7 +128,8 @@ impl<'p> Tally<'p> {
     pub(super) const NONE: Tally<'static> =
         Tally { tightest: None, burst: None, shadow: Name::EMPTY };
 
-    /// Takes what an admitted request pays to the limits of one record.
+    /// Takes what the request pays to the limits of one record; false when one of them denies it: then what was done to
+    /// the words, and noted, does not count.
     #[inline(always)]
     pub(super) fn pay(
         &mut self,
@@ -135,7 +138,7 @@ impl<'p> Tally<'p> {
         at: Moment,
         cost: Units,
         notes: &mut Notes,
-    ) {
+    ) -> bool {
         for limit in &plan.limits {
             if limit.shadow && !limit.admits(words, at, cost) {
                 self.shadow(limit);
@@ -145,6 +148,9 @@ impl<'p> Tally<'p> {
             let left = limit.pay(words, at, due, |bucket, units, words| {
                 notes.paid(plan, (limit, bucket), units, words, at);
             });
+            if !limit.has_admitted(&left, words, at, cost) {
+                return false;
+            }
             let capacity = limit.capacity_now(words, at);
             if !limit.alerts.is_empty() {
                 let used = capacity.saturating_sub(left.room);
@@ -154,6 +160,7 @@ impl<'p> Tally<'p> {
                 self.take(limit, left, capacity, words, at);
             }
         }
+        true
     }
 
     #[inline(always)]
@@ -255,17 +262,24 @@ pub(crate) fn decide(
     decision: &mut Decision,
 ) {
     notes.clear();
-    if !asked.iter().all(|asked| asked.plan.all_admit(asked.words, at, cost)) {
-        *decision = deny(asked.iter().map(|asked| (asked.plan, &*asked.words)), at, cost);
+    let mut before: SmallVec<[u64; 32]> = SmallVec::new();
+    asked.iter().for_each(|asked| before.extend_from_slice(asked.words));
+    let mut tally = Tally::NONE;
+    let admitted = asked.iter_mut().all(|Asked { plan, words, lasts, .. }| match lasts {
+        true => tally.pay(plan, words, at, cost, notes),
+        // What is not kept is nothing to give back, nor to tell of.
+        false => tally.pay(plan, words, at, cost, &mut Notes::default()),
+    });
+    if admitted {
+        *decision = tally.admission(at);
         return;
     }
-    let mut tally = Tally::NONE;
-    for Asked { plan, words, lasts, .. } in asked {
-        match lasts {
-            true => tally.pay(plan, words, at, cost, notes),
-            // What is not kept is nothing to give back, nor to tell of.
-            false => tally.pay(plan, words, at, cost, &mut Notes::default()),
-        }
+    notes.clear();
+    let mut before = &before[..];
+    for Asked { words, .. } in asked.iter_mut() {
+        let (own, others) = before.split_at(words.len());
+        words.copy_from_slice(own);
+        before = others;
     }
-    *decision = tally.admission(at);
+    *decision = deny(asked.iter().map(|asked| (asked.plan, &*asked.words)), at, cost);
 }

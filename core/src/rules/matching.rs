@@ -104,8 +104,7 @@ impl Node {
     fn route(&self, value: &[u8]) -> Bits {
         let Some(blank) = value.iter().position(|&byte| byte == b' ') else { return 0 };
         let (method, path) = value.split_at(blank);
-        let end = path.iter().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(path.len());
-        let Some(path) = path[..end].trim_ascii_start().strip_prefix(b"/") else { return 0 };
+        let Some(path) = path.trim_ascii_start().strip_prefix(b"/") else { return 0 };
         self.next(method, |node| node.walk(path)) | self.rest
     }
 
@@ -121,9 +120,11 @@ impl Node {
     }
 
     fn walk(&self, path: &[u8]) -> Bits {
-        let bits = match path.iter().position(|&byte| byte == b'/') {
-            Some(slash) => self.next(&path[..slash], |node| node.walk(&path[slash + 1..])),
-            None => self.next(path, |node| node.ends),
+        let end = path.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#'));
+        let (segment, others) = path.split_at(end.unwrap_or(path.len()));
+        let bits = match others.strip_prefix(b"/") {
+            Some(others) => self.next(segment, |node| node.walk(others)),
+            None => self.next(segment, |node| node.ends),
         };
         bits | self.rest
     }

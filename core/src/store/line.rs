@@ -71,21 +71,16 @@ pub(super) fn transact<const N: usize>(
     Ok(())
 }
 
-/// Copies the words of the record of `tag`, twice; returns the header that they were read under.
-pub(super) fn look(
-    slot: &[AtomicU64],
-    tag: u64,
-    [before, words]: [&mut [u64]; 2],
-) -> Result<u64, Attempt> {
+/// Copies the words of the record of `tag`; returns the header that they were read under.
+#[inline]
+pub(super) fn look(slot: &[AtomicU64], tag: u64, words: &mut [u64]) -> Result<u64, Attempt> {
     // Acquire: the words below are not older than the header.
     let header = slot[1].load(Ordering::Acquire);
     if header & LOCKED != 0 {
         return Err(Attempt::Locked);
     }
-    // Two copies, each word by word: a copy of a copy would wait for the first to be written.
-    for ((before, word), source) in before.iter_mut().zip(words).zip(&slot[2..]) {
-        *before = source.load(Ordering::Relaxed);
-        *word = *before;
+    for (word, source) in words.iter_mut().zip(&slot[2..]) {
+        *word = source.load(Ordering::Relaxed);
     }
     let seen_tag = slot[0].load(Ordering::Relaxed);
     // The loads above come before the second look at the header.
@@ -105,12 +100,19 @@ pub(super) fn seize(slot: &[AtomicU64], header: u64) -> bool {
     swap_lock(slot, header)
 }
 
-/// Writes to a record that was seized, and lets it go.
+/// Writes to a record that was seized, and lets it go. What stays as it was is let go as it was: nobody has to look again
+/// for its sake.
+#[inline]
 pub(super) fn settle(slot: &[AtomicU64], header: u64, words: &[u64]) {
+    let mut changed = 0;
     for (word, target) in words.iter().zip(&slot[2..]) {
+        changed |= target.load(Ordering::Relaxed) ^ word;
         target.store(*word, Ordering::Relaxed);
     }
-    unlock(slot, header);
+    match changed {
+        0 => let_go(slot, header),
+        _ => unlock(slot, header),
+    }
 }
 
 /// Lets a record go that was seized, as it was: what others have copied of it is still the truth.

@@ -43,7 +43,7 @@ pub(crate) enum Inserted {
 }
 
 /// Where a record was looked at, and as what.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Look {
     index: usize,
     header: u64,
@@ -194,27 +194,26 @@ impl Table {
         }
     }
 
-    /// Copies the words of the record of `tag`, which has two at least, twice. Absent, or moved, as in
-    /// [`Table::transact`].
-    pub(crate) fn look(
-        &self,
-        tag: u64,
-        before: &mut [u64],
-        words: &mut [u64],
-    ) -> Result<Look, Found> {
-        let (before, words) = (&mut before[..self.words], &mut words[..self.words]);
+    /// Copies the words of the record of `tag`, which has two at least. Absent, or moved, as in [`Table::transact`].
+    #[inline]
+    pub(crate) fn look(&self, tag: u64, words: &mut [u64]) -> Result<Look, Found> {
         // Mostly it is where it likes best to be.
         let index = self.home(tag);
-        if let Ok(header) = line::look(self.lines(index), tag, [before, words]) {
-            return Ok(Look { index, header });
+        match line::look(self.lines(index), tag, &mut words[..self.words]) {
+            Ok(header) => Ok(Look { index, header }),
+            Err(_) => self.look_around(tag, words),
         }
+    }
+
+    #[cold]
+    fn look_around(&self, tag: u64, words: &mut [u64]) -> Result<Look, Found> {
         loop {
             let Some(index) = self.find(tag) else {
                 // Acquire pairs with the Release in `freeze`.
                 let frozen = self.frozen.load(Ordering::Acquire);
                 return Err(if frozen { Found::Moved } else { Found::Absent });
             };
-            match line::look(self.lines(index), tag, [before, words]) {
+            match line::look(self.lines(index), tag, &mut words[..self.words]) {
                 Ok(header) => return Ok(Look { index, header }),
                 Err(Attempt::Gone) if self.frozen.load(Ordering::Acquire) => {
                     return Err(Found::Moved);
@@ -227,11 +226,12 @@ impl Table {
 
     /// Locks a record, provided that nothing happened to it since that look. Nobody else changes it until
     /// [`Table::commit`] or [`Table::let_go`].
+    #[inline]
     pub(crate) fn seize(&self, look: Look) -> bool {
         line::seize(self.lines(look.index), look.header)
     }
 
-    /// Writes to a record that was seized, and lets it go.
+    /// Writes to a record that was seized, and lets it go; as it was, if these are its words.
     pub(crate) fn commit(&self, look: Look, words: &[u64]) {
         line::settle(self.lines(look.index), look.header, &words[..self.words]);
     }
