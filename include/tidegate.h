@@ -38,7 +38,8 @@
  *   13. Advanced: explicit times
  *   14. Advanced: waiting without a thread
  *   15. Calling a limited interface
- *   16. The pieces alone
+ *   16. What a pacer tells
+ *   17. The pieces alone
  *
  * WHAT HOLDS FOR ALL CALLS
  *
@@ -57,7 +58,8 @@
  * Handles (tidegate_limiter, tidegate_clock, tidegate_reservation, tidegate_measure,
  * tidegate_ticket, tidegate_buckets, tidegate_usage_report, tidegate_watcher, tidegate_pacer,
  * tidegate_call, tidegate_waits, tidegate_server_limits, tidegate_backoff) are made and given back
- * by calls of this header. Using one that was given back is undefined, as with free(3). Giving back NULL is a no-op.
+ * by calls of this header. Using one that was given back is undefined, as with free(3). Giving back
+ * NULL is a no-op.
  *
  * Structs that start with `struct_size` only grow at their end. The caller sets it (the INIT
  * macros do); a library that is older or newer than the header writes what fits. 0 is refused.
@@ -697,8 +699,8 @@ typedef struct tidegate_step {
     uint16_t reserved;
     /**
      * Of TIDEGATE_STEP_WAIT: ask again after this time at the latest; TIDEGATE_NEVER: only when
-     * woken, or when tidegate_pacer_tick says so (behind others; with a `wake` also by a manual clock, which wakes
-     * when it is moved). Else 0.
+     * woken, or when tidegate_pacer_tick says so (behind others; with a `wake` also by a manual
+     * clock, which wakes when it is moved). Else 0.
      */
     uint64_t wait_ns;
     /**
@@ -2106,8 +2108,8 @@ tidegate_status tidegate_pacer_new_over_request(const tidegate_limiter *limiter,
  * `wake` (NULL: none) is called with `context` when the call is worth checking again, after
  * tidegate_call_check said to wait; on any thread, during any call on the pacer, its calls, its
  * limiter or its clock. It must only send a signal to the event loop, and must not call this library.
- * It is not called any more when tidegate_call_free has returned. Without it tidegate_pacer_tick says when
- * a call that was told to wait for TIDEGATE_NEVER is to be checked again.
+ * It is not called any more when tidegate_call_free has returned. Without it tidegate_pacer_tick says
+ * when a call that was told to wait is to be checked again.
  *
  * Errors: TIDEGATE_ERROR_ARGUMENT. What else stands in the way of the call, the first check says.
  * Thread safety: concurrent calls on one pacer are fine.
@@ -2187,14 +2189,6 @@ tidegate_status tidegate_call_finish_as(tidegate_call *call,
 const char *tidegate_call_error(const tidegate_call *call);
 
 /**
- * The number of a call, which tidegate_pacer_tick tells it by: calls that were begun later have higher ones.
- * TIDEGATE_NEVER for NULL.
- *
- * Thread safety: as tidegate_call_check.
- */
-uint64_t tidegate_call_number(const tidegate_call *call);
-
-/**
  * Gives a call back. NULL is a no-op. A call that is not over gives up its place: its slot comes back,
  * and what it paid for an attempt that it was never told to make. It waits for a call of its `wake`
  * that is under way on another thread.
@@ -2214,42 +2208,44 @@ void tidegate_call_free(tidegate_call *call);
 const char *tidegate_failure_name(uint8_t failure);
 
 /**
- * For event loops with one timer for all calls: says which of the calls that were begun without a
- * `wake`, and were told to wait, are to be checked again, and when to tick next. Tick when a timer of
- * `*next_ns` is over, and after each tidegate_pacer_begin, tidegate_call_finish and
- * tidegate_call_free; where other threads use the pacer as well, or a manual clock,
- * tidegate_pacer_on_tick tells of what this could not foresee.
- *
- * Writes at most `room` numbers (tidegate_call_number) to `ready`, and how many to `*count`. A call
- * may be over by then, and no number ever comes again. `*next_ns` is 0 when there are more, which the
- * next tick says; TIDEGATE_NEVER when only another call on the pacer changes anything.
+ * Tells the pacer what a response says that is not of one of its calls.
  *
  * Errors: TIDEGATE_ERROR_ARGUMENT.
- * Thread safety: concurrent calls on one pacer are fine; a number is told to one of them.
- */
-tidegate_status tidegate_pacer_tick(const tidegate_pacer *pacer,
-                                    uint64_t *ready,
-                                    size_t room,
-                                    size_t *count,
-                                    uint64_t *next_ns);
-
-/**
- * Has `wake` called with `context` when tidegate_pacer_tick has news that its `next_ns` did not
- * foretell: what another thread did, or a manual clock that was moved. It is called as a call's
- * `wake` (tidegate_pacer_begin), on any thread; it must only send a signal to the event loop, and
- * must not call this library. There is one; another takes its place. By a manual clock `next_ns` is
- * TIDEGATE_NEVER from then on.
- *
- * When this returns, and when tidegate_pacer_free returns, the one before is not called any more:
- * both wait for a call of it that is under way on another thread, and must not be called while
- * holding a lock that it takes.
- *
- * Errors: TIDEGATE_ERROR_ARGUMENT, also when `wake` is NULL.
  * Thread safety: concurrent calls on one pacer are fine.
  */
-tidegate_status tidegate_pacer_on_tick(const tidegate_pacer *pacer,
-                                       tidegate_wake wake,
-                                       void *context);
+tidegate_status tidegate_pacer_observe(const tidegate_pacer *pacer,
+                                       const tidegate_server_limits *limits);
+
+/**
+ * Closes the breaker and ends a pause, when whoever operates the program knows better.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT.
+ * Thread safety: concurrent calls on one pacer are fine.
+ */
+tidegate_status tidegate_pacer_reset(const tidegate_pacer *pacer);
+
+/**
+ * Lets nothing go any more: whoever waits, and each new call, fails with TIDEGATE_FAILURE_CLOSED.
+ * Calls under way may finish.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT.
+ * Thread safety: concurrent calls on one pacer are fine.
+ */
+tidegate_status tidegate_pacer_close(const tidegate_pacer *pacer);
+
+/**
+ * Gives a pacer back. NULL is a no-op. Calls of it stay valid, go on as before, and are given back by
+ * their own call. The pacer's listener and its `wake` are not called any more when this returns.
+ *
+ * Thread safety: no other call may use this pacer now or later. Not to be called from a listener or a
+ * `wake` of it.
+ */
+void tidegate_pacer_free(tidegate_pacer *pacer);
+
+/* ============================================================================================
+ * 16. What a pacer tells
+ * What happens, what it comes to, and when to ask again where one timer serves all calls.
+ * ============================================================================================ */
 
 /**
  * Has `listener` called with `context` whenever something happens that a user may want to know of: at
@@ -2301,8 +2297,9 @@ tidegate_status tidegate_pacer_stats(const tidegate_pacer *pacer,
                                      tidegate_pacer_counters *counters);
 
 /**
- * What calls have waited for since the pacer's creation, each with how often: an attempt counts once
- * for each thing that held it when it was the first in line. Given back with tidegate_waits_free.
+ * What calls have waited for since the pacer's creation, each with how often: an attempt that was held
+ * when it was the first in line counts once for a limit, once for the cap, once for a pause and once
+ * for a quota. Given back with tidegate_waits_free.
  *
  * Errors: TIDEGATE_ERROR_ARGUMENT.
  * Thread safety: concurrent calls on one pacer are fine.
@@ -2335,42 +2332,53 @@ tidegate_status tidegate_waits_get(const tidegate_waits *waits,
 void tidegate_waits_free(tidegate_waits *waits);
 
 /**
- * Tells the pacer what a response says that is not of one of its calls.
+ * For event loops with one timer for all calls: says which of the calls that were begun without a
+ * `wake`, and were told to wait, are to be checked again, and when to tick next. Tick when a timer of
+ * `*next_ns` is over, and after each tidegate_pacer_begin, tidegate_call_finish and
+ * tidegate_call_free; where other threads use the pacer as well, or a manual clock,
+ * tidegate_pacer_on_tick tells of what this could not foresee.
+ *
+ * Writes at most `room` numbers (tidegate_call_number) to `ready`, and how many to `*count`. A call
+ * may be over by then, and no number ever comes again. `*next_ns` is 0 when there are more, which the
+ * next tick says; TIDEGATE_NEVER when only another call on the pacer changes anything.
  *
  * Errors: TIDEGATE_ERROR_ARGUMENT.
- * Thread safety: concurrent calls on one pacer are fine.
+ * Thread safety: concurrent calls on one pacer are fine; a number is told to one of them.
  */
-tidegate_status tidegate_pacer_observe(const tidegate_pacer *pacer,
-                                       const tidegate_server_limits *limits);
+tidegate_status tidegate_pacer_tick(const tidegate_pacer *pacer,
+                                    uint64_t *ready,
+                                    size_t room,
+                                    size_t *count,
+                                    uint64_t *next_ns);
 
 /**
- * Closes the breaker and ends a pause, when whoever operates the program knows better.
+ * Has `wake` called with `context` when tidegate_pacer_tick has news that its `next_ns` did not
+ * foretell: what another thread did, or a manual clock that was moved. It is called as a call's
+ * `wake` (tidegate_pacer_begin), on any thread; it must only send a signal to the event loop, and
+ * must not call this library. There is one; another takes its place. By a manual clock `next_ns` is
+ * TIDEGATE_NEVER from then on.
  *
- * Errors: TIDEGATE_ERROR_ARGUMENT.
+ * When this returns, and when tidegate_pacer_free returns, the one before is not called any more:
+ * both wait for a call of it that is under way on another thread, and must not be called while
+ * holding a lock that it takes.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT, also when `wake` is NULL.
  * Thread safety: concurrent calls on one pacer are fine.
  */
-tidegate_status tidegate_pacer_reset(const tidegate_pacer *pacer);
+tidegate_status tidegate_pacer_on_tick(const tidegate_pacer *pacer,
+                                       tidegate_wake wake,
+                                       void *context);
 
 /**
- * Lets nothing go any more: whoever waits, and each new call, fails with TIDEGATE_FAILURE_CLOSED.
- * Calls under way may finish.
+ * The number of a call, which tidegate_pacer_tick tells it by: 0 for a pacer's first call, and one more
+ * for each. TIDEGATE_NEVER for NULL.
  *
- * Errors: TIDEGATE_ERROR_ARGUMENT.
- * Thread safety: concurrent calls on one pacer are fine.
+ * Thread safety: as tidegate_call_check.
  */
-tidegate_status tidegate_pacer_close(const tidegate_pacer *pacer);
-
-/**
- * Gives a pacer back. NULL is a no-op. Calls of it stay valid, go on as before, and are given back by
- * their own call. The pacer's listener and its `wake` are not called any more when this returns.
- *
- * Thread safety: no other call may use this pacer now or later. Not to be called from a listener or a
- * `wake` of it.
- */
-void tidegate_pacer_free(tidegate_pacer *pacer);
+uint64_t tidegate_call_number(const tidegate_call *call);
 
 /* ============================================================================================
- * 16. The pieces alone
+ * 17. The pieces alone
  * What a server's headers tell, and how long to wait before another attempt.
  * ============================================================================================ */
 

@@ -96,8 +96,8 @@ pub struct tidegate_step {
     /// Always 0.
     pub reserved: u16,
     /// Of TIDEGATE_STEP_WAIT: ask again after this time at the latest; TIDEGATE_NEVER: only when
-    /// woken, or when tidegate_pacer_tick says so (behind others; with a `wake` also by a manual clock, which wakes
-    /// when it is moved). Else 0.
+    /// woken, or when tidegate_pacer_tick says so (behind others; with a `wake` also by a manual
+    /// clock, which wakes when it is moved). Else 0.
     pub wait_ns: u64,
     /// Of TIDEGATE_STEP_FAIL: after which time a new call may succeed; TIDEGATE_NEVER where that is not known.
     /// Else 0.
@@ -226,8 +226,8 @@ pub extern "C" fn tidegate_failure_name(failure: u8) -> *const c_char {
 /// `wake` (NULL: none) is called with `context` when the call is worth checking again, after
 /// tidegate_call_check said to wait; on any thread, during any call on the pacer, its calls, its
 /// limiter or its clock. It must only send a signal to the event loop, and must not call this library.
-/// It is not called any more when tidegate_call_free has returned. Without it tidegate_pacer_tick says when
-/// a call that was told to wait for TIDEGATE_NEVER is to be checked again.
+/// It is not called any more when tidegate_call_free has returned. Without it tidegate_pacer_tick says
+/// when a call that was told to wait is to be checked again.
 ///
 /// Errors: TIDEGATE_ERROR_ARGUMENT. What else stands in the way of the call, the first check says.
 /// Thread safety: concurrent calls on one pacer are fine.
@@ -385,8 +385,8 @@ pub unsafe extern "C" fn tidegate_call_finish_as(
     })
 }
 
-/// The number of a call, which tidegate_pacer_tick tells it by: calls that were begun later have higher ones.
-/// TIDEGATE_NEVER for NULL.
+/// The number of a call, which tidegate_pacer_tick tells it by: 0 for a pacer's first call, and one more
+/// for each. TIDEGATE_NEVER for NULL.
 ///
 /// Thread safety: as tidegate_call_check.
 #[unsafe(no_mangle)]

@@ -110,8 +110,9 @@ pub unsafe extern "C" fn tidegate_pacer_stats(
     })
 }
 
-/// What calls have waited for since the pacer's creation, each with how often: an attempt counts once
-/// for each thing that held it when it was the first in line. Given back with tidegate_waits_free.
+/// What calls have waited for since the pacer's creation, each with how often: an attempt that was held
+/// when it was the first in line counts once for a limit, once for the cap, once for a pause and once
+/// for a quota. Given back with tidegate_waits_free.
 ///
 /// Errors: TIDEGATE_ERROR_ARGUMENT.
 /// Thread safety: concurrent calls on one pacer are fine.
