@@ -221,9 +221,7 @@ pub unsafe extern "C" fn tidegate_pacer_reset(pacer: *const tidegate_pacer) -> t
 pub unsafe extern "C" fn tidegate_pacer_close(pacer: *const tidegate_pacer) -> tidegate_status {
     guard(|| {
         // SAFETY: the header's contract.
-        let pacer = unsafe { lend(pacer, "pacer") }?;
-        pacer.engine().close();
-        pacer.telling.tell();
+        unsafe { lend(pacer, "pacer") }?.engine().close();
         Ok(())
     })
 }

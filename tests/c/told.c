@@ -115,6 +115,8 @@ static void every_kind_of_event(void)
     tidegate_clock *clock = clock_at(T0);
     tidegate_pacer *pacer = pacer_of("", clock, 10);
     notes told;
+    const tidegate_header asked = {"Retry-After", "5", 1};
+    tidegate_server_limits *limits;
     const noted *one;
     tidegate_call *call;
     memset(&told, 0, sizeof told);
@@ -152,8 +154,8 @@ static void every_kind_of_event(void)
     answered(pacer, 200, "RateLimit", "\"a\";r=0;t=7");
     CHECK_U64(told.count, 5); /* no quota, so nobody knows whether 0 is little */
     call = begin(pacer, "", 0);
-    CHECK_U64(check(call), TIDEGATE_STEP_WAIT);
     CHECK_U64(told.count, 6);
+    CHECK_U64(check(call), TIDEGATE_STEP_WAIT);
     one = expect(&told, 5, TIDEGATE_EVENT_PAUSE, TIDEGATE_CAUSE_EXHAUSTED, 0, 0, 0, 7 * SECOND);
     CHECK_TEXT(one->quota_name, "a");
     CHECK(!one->quota.has_limit && !one->quota.has_remaining && !one->quota.has_reset_after);
@@ -169,11 +171,78 @@ static void every_kind_of_event(void)
     CHECK_U64(one->quota.reset_after_ns, 30 * SECOND);
     tidegate_call_free(call);
 
+    /* What another client of the same account was told. */
+    CHECK_OK(tidegate_pacer_reset(pacer));
+    CHECK_OK(tidegate_clock_advance(clock, 30 * SECOND));
+    limits = NULL;
+    CHECK_OK(tidegate_read_headers(&asked, 1, T0, &limits));
+    CHECK_OK(tidegate_pacer_observe(pacer, limits));
+    CHECK_U64(told.count, 8);
+    expect(&told, 7, TIDEGATE_EVENT_PAUSE, TIDEGATE_CAUSE_LIMITED, 0, 0, 0, 5 * SECOND);
+    tidegate_server_limits_free(limits);
+
     CHECK_TEXT(tidegate_event_name(6), "unknown");
     CHECK_TEXT(tidegate_cause_name(5), "unknown");
     BLAMES("pacer", tidegate_pacer_on_event(NULL, note, &told));
     tidegate_pacer_free(pacer);
     tidegate_clock_free(clock);
+}
+
+typedef struct {
+    tidegate_clock *clock;
+    int pauses;
+} sleeper;
+
+/* Sleeps as long as the pause is: by a clock that is moved. */
+static void sleeps(const tidegate_pacer_event *event, void *context)
+{
+    sleeper *self = (sleeper *)context;
+    if (event->kind == TIDEGATE_EVENT_PAUSE) {
+        self->pauses++;
+        CHECK_OK(tidegate_clock_advance(self->clock, event->delay_ns));
+    }
+}
+
+/* A pause that begins when a retry is due, whichever call finds that: it is told by that call. */
+static void a_pause_that_time_brings(void)
+{
+    enum { BY_CHECK, BY_TICK, BY_FREE, BY_WAIT, WAYS };
+    int way;
+    for (way = 0; way < WAYS; way++) {
+        sleeper self = {clock_at(T0), 0};
+        tidegate_pacer *pacer = pacer_of("", self.clock, 10);
+        tidegate_call *call = begin(pacer, "", 1), *other = begin(pacer, "", 0);
+        tidegate_step step = TIDEGATE_STEP_INIT;
+        tidegate_server_limits *limits = NULL;
+        const tidegate_header headers[] = {{"Retry-After", "1", 1},
+                                           {"RateLimit", "\"a\";r=0;t=7", 11}};
+        uint64_t ready, next_ns;
+        size_t count;
+        CHECK_OK(tidegate_pacer_on_event(pacer, sleeps, &self));
+        CHECK_U64(check(call), TIDEGATE_STEP_GO);
+        CHECK_U64(check(other), TIDEGATE_STEP_GO);
+        CHECK_OK(tidegate_pacer_read(pacer, headers, 2, &limits));
+        CHECK_OK(tidegate_call_finish_as(call, TIDEGATE_CLASS_RETRY, 500, limits, &step));
+        CHECK_U64(step.kind, TIDEGATE_STEP_WAIT);
+        tidegate_server_limits_free(limits);
+        if (way != BY_FREE)
+            tidegate_call_free(other);
+        CHECK_OK(tidegate_clock_advance(self.clock, SECOND));
+        CHECK_U64(self.pauses, 0);
+        if (way == BY_CHECK)
+            CHECK_U64(check(call), TIDEGATE_STEP_WAIT);
+        else if (way == BY_TICK)
+            CHECK_OK(tidegate_pacer_tick(pacer, &ready, 1, &count, &next_ns));
+        else if (way == BY_FREE)
+            tidegate_call_free(other);
+        else
+            CHECK_OK(tidegate_call_wait(call, &step));
+        CHECK_U64(self.pauses, 1);
+        CHECK_U64(check(call), TIDEGATE_STEP_GO);
+        tidegate_call_free(call);
+        tidegate_pacer_free(pacer);
+        tidegate_clock_free(self.clock);
+    }
 }
 
 static void listeners_come_and_go(void)
@@ -562,6 +631,7 @@ static void wakes_come_and_go(void)
 int main(void)
 {
     every_kind_of_event();
+    a_pause_that_time_brings();
     listeners_come_and_go();
     a_listener_that_calls_back();
     events_of_many_threads();
