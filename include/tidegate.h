@@ -38,7 +38,8 @@
  *   13. Advanced: explicit times
  *   14. Advanced: waiting without a thread
  *   15. Calling a limited interface
- *   16. The pieces alone
+ *   16. What a pacer tells
+ *   17. The pieces alone
  *
  * WHAT HOLDS FOR ALL CALLS
  *
@@ -56,8 +57,9 @@
  *
  * Handles (tidegate_limiter, tidegate_clock, tidegate_reservation, tidegate_measure,
  * tidegate_ticket, tidegate_buckets, tidegate_usage_report, tidegate_watcher, tidegate_pacer,
- * tidegate_call, tidegate_server_limits, tidegate_backoff) are made and given back by calls of this
- * header. Using one that was given back is undefined, as with free(3). Giving back NULL is a no-op.
+ * tidegate_call, tidegate_waits, tidegate_server_limits, tidegate_backoff) are made and given back
+ * by calls of this header. Using one that was given back is undefined, as with free(3). Giving back
+ * NULL is a no-op.
  *
  * Structs that start with `struct_size` only grow at their end. The caller sets it (the INIT
  * macros do); a library that is older or newer than the header writes what fits. 0 is refused.
@@ -100,6 +102,9 @@
 #define TIDEGATE_CALL_OPTIONS_INIT \
     { sizeof(tidegate_call_options), UINT32_MAX, 1, TIDEGATE_NEVER, NULL }
 #define TIDEGATE_STEP_INIT { sizeof(tidegate_step), 0, 0, 0, 0, 0, 0 }
+#define TIDEGATE_PACER_COUNTERS_INIT \
+    { sizeof(tidegate_pacer_counters), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define TIDEGATE_WAIT_COUNT_INIT { sizeof(tidegate_wait_count), 0, 0, NULL }
 
 /** The version of this header: major. */
 #define TIDEGATE_VERSION_MAJOR 0
@@ -230,6 +235,42 @@
 /** There is no answer (a connection that broke): handed on, and says nothing about the server. */
 #define TIDEGATE_CLASS_ERROR 6
 
+/** A call will be tried again after `delay_ns`: `label`, `attempts`, `status`. */
+#define TIDEGATE_EVENT_RETRY 0
+
+/**
+ * Everybody waits for `delay_ns`; told once for each pause, not when it is drawn out. `cause` says
+ * why: an answer (`status`), or a quota that is used up (`quota`).
+ */
+#define TIDEGATE_EVENT_PAUSE 1
+
+/** A call was refused every time and is given up: `label`, `attempts`, `status`. */
+#define TIDEGATE_EVENT_EXHAUSTED 2
+
+/** The breaker opened: nothing is sent for `delay_ns`. `cause` says why, after so many `failures`. */
+#define TIDEGATE_EVENT_BREAKER_OPENED 3
+
+/** The breaker closed: calls go again. */
+#define TIDEGATE_EVENT_BREAKER_CLOSED 4
+
+/** The server says that little is left of a `quota`; told once until more is left again. */
+#define TIDEGATE_EVENT_NEAR_LIMIT 5
+
+/** The kind of event has none. */
+#define TIDEGATE_CAUSE_NONE 0
+
+/** The server refused a call. */
+#define TIDEGATE_CAUSE_LIMITED 1
+
+/** By the headers nothing is left of a quota. */
+#define TIDEGATE_CAUSE_EXHAUSTED 2
+
+/** The credential was refused. */
+#define TIDEGATE_CAUSE_AUTHENTICATION 3
+
+/** Calls failed. */
+#define TIDEGATE_CAUSE_FAILURES 4
+
 /** Waits before retries, with full jitter. */
 typedef struct tidegate_backoff tidegate_backoff;
 
@@ -265,6 +306,9 @@ typedef struct tidegate_ticket tidegate_ticket;
 
 /** A report of use. */
 typedef struct tidegate_usage_report tidegate_usage_report;
+
+/** What the calls of a pacer waited for. */
+typedef struct tidegate_waits tidegate_waits;
 
 /** A policy file that is followed. */
 typedef struct tidegate_watcher tidegate_watcher;
@@ -655,7 +699,8 @@ typedef struct tidegate_step {
     uint16_t reserved;
     /**
      * Of TIDEGATE_STEP_WAIT: ask again after this time at the latest; TIDEGATE_NEVER: only when
-     * woken (behind others, or by a manual clock, which wakes when it is moved). Else 0.
+     * woken, or when tidegate_pacer_tick says so (behind others; with a `wake` also by a manual
+     * clock, which wakes when it is moved). Else 0.
      */
     uint64_t wait_ns;
     /**
@@ -666,6 +711,89 @@ typedef struct tidegate_step {
     /** Attempts so far, the one under way included. */
     uint64_t attempts;
 } tidegate_step;
+
+/**
+ * Counters of a pacer since its creation. Start with
+ * `tidegate_pacer_counters counters = TIDEGATE_PACER_COUNTERS_INIT;`.
+ */
+typedef struct tidegate_pacer_counters {
+    /** sizeof(tidegate_pacer_counters), set by the caller; fields beyond it are not written. */
+    uint32_t struct_size;
+    /** Always 0. */
+    uint32_t reserved;
+    /** Calls that were begun. */
+    uint64_t calls;
+    /** Attempts that were let go, the first of each call included. */
+    uint64_t attempts;
+    /** Attempts that answers asked to make again. */
+    uint64_t retries;
+    /** Answers that said that the server limits us: 429, and 503 with a delay. */
+    uint64_t limited;
+    /** Time that calls stood waiting, for their turn and for retries, in all. */
+    uint64_t wait_ns;
+    /** Times everybody had to wait. */
+    uint64_t pauses;
+    /** Calls given up because every attempt was refused. */
+    uint64_t exhausted;
+    /** Times the breaker opened. */
+    uint64_t breaker_opened;
+    /** Calls under way now. */
+    uint64_t in_flight;
+    /** Calls that wait now, for their turn or for a retry. */
+    uint64_t waiting;
+} tidegate_pacer_counters;
+
+/**
+ * How often calls had to wait for one thing. Start with
+ * `tidegate_wait_count one = TIDEGATE_WAIT_COUNT_INIT;`.
+ */
+typedef struct tidegate_wait_count {
+    /** sizeof(tidegate_wait_count), set by the caller; fields beyond it are not written. */
+    uint32_t struct_size;
+    /** Always 0. */
+    uint32_t reserved;
+    /** How many attempts had to wait for it. */
+    uint64_t waits;
+    /**
+     * What they waited for: the name of a limit, "concurrency" (the cap), "pause", or "quota" (known
+     * from headers). UTF-8, valid as long as the tidegate_waits.
+     */
+    const char *name;
+} tidegate_wait_count;
+
+/**
+ * Something that happened to a pacer. Fields that its kind does not have are 0 or NULL. What it
+ * points to is gone when the listener returns.
+ */
+typedef struct tidegate_pacer_event {
+    /** The bytes of it that the library has written: fields beyond them are those of a newer header. */
+    uint32_t struct_size;
+    /** What happened: a TIDEGATE_EVENT number. */
+    uint8_t kind;
+    /** Why: a TIDEGATE_CAUSE number. */
+    uint8_t cause;
+    /** The status of the answer that it follows; 0 when there is none. */
+    uint16_t status;
+    /** Attempts that were made so far. */
+    uint64_t attempts;
+    /** So many failures in a row. */
+    uint64_t failures;
+    /**
+     * Until the call is tried again, until the pause is over, or until the breaker lets one call
+     * through to see.
+     */
+    uint64_t delay_ns;
+    /** The label of the call, "" when it has none. UTF-8; NULL: not about a call. */
+    const char *label;
+    /**
+     * The quota that it is about, as far as the server tells of it (of a pause: its name alone);
+     * NULL: none.
+     */
+    const struct tidegate_quota *quota;
+} tidegate_pacer_event;
+
+/** What is called with each event. See tidegate_pacer_on_event. */
+typedef void (*tidegate_pacer_listener)(const struct tidegate_pacer_event *event, void *context);
 
 #ifdef __cplusplus
 extern "C" {
@@ -1980,8 +2108,8 @@ tidegate_status tidegate_pacer_new_over_request(const tidegate_limiter *limiter,
  * `wake` (NULL: none) is called with `context` when the call is worth checking again, after
  * tidegate_call_check said to wait; on any thread, during any call on the pacer, its calls, its
  * limiter or its clock. It must only send a signal to the event loop, and must not call this library.
- * It is not called any more when tidegate_call_free has returned. Without it, or tidegate_call_wait,
- * nobody learns when a call that was told to wait for TIDEGATE_NEVER may go.
+ * It is not called any more when tidegate_call_free has returned. Without it tidegate_pacer_tick says
+ * when a call that was told to wait is to be checked again.
  *
  * Errors: TIDEGATE_ERROR_ARGUMENT. What else stands in the way of the call, the first check says.
  * Thread safety: concurrent calls on one pacer are fine.
@@ -2107,14 +2235,150 @@ tidegate_status tidegate_pacer_close(const tidegate_pacer *pacer);
 
 /**
  * Gives a pacer back. NULL is a no-op. Calls of it stay valid, go on as before, and are given back by
- * their own call.
+ * their own call. The pacer's listener and its `wake` are not called any more when this returns.
  *
- * Thread safety: no other call may use this pacer now or later.
+ * Thread safety: no other call may use this pacer now or later. Not to be called from a listener or a
+ * `wake` of it.
  */
 void tidegate_pacer_free(tidegate_pacer *pacer);
 
 /* ============================================================================================
- * 16. The pieces alone
+ * 16. What a pacer tells
+ * What happens, what it comes to, and when to ask again where one timer serves all calls.
+ * ============================================================================================ */
+
+/**
+ * Has `listener` called with `context` whenever something happens that a user may want to know of: at
+ * the end of a call on the pacer or on one of its calls, in the thread that makes it, when that call
+ * has written its outputs. There is one listener; another takes its place, NULL clears it. What
+ * happened before there was one, it is not told.
+ *
+ * It is called by one thread at a time, with one event after the other in the order in which they
+ * happened: what happens on other threads meanwhile, and in what it calls itself, it is told next.
+ * While it is so slow that 10,000 events wait, the oldest are dropped. It holds nobody else up, and
+ * may use the pacer and other calls than the one that is under way.
+ *
+ * When this returns, and when tidegate_pacer_free returns, the listener before is not called any
+ * more: both wait for a call of it that is under way on another thread, and so must not be called
+ * while holding a lock that the listener takes. A listener may call this itself, and is then not
+ * called again.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT.
+ * Thread safety: concurrent calls on one pacer are fine.
+ */
+tidegate_status tidegate_pacer_on_event(const tidegate_pacer *pacer,
+                                        tidegate_pacer_listener listener,
+                                        void *context);
+
+/**
+ * The word for a kind of event, the same in every host: "retry", "pause", "exhausted",
+ * "breaker_opened", "breaker_closed" or "near_limit"; "unknown" for any other number. Never NULL,
+ * never to be freed.
+ *
+ * Thread safety: any thread at any time.
+ */
+const char *tidegate_event_name(uint8_t kind);
+
+/**
+ * The word for a cause, the same in every host: "none", "limited", "exhausted", "authentication" or
+ * "failures"; "unknown" for any other number. Never NULL, never to be freed.
+ *
+ * Thread safety: any thread at any time.
+ */
+const char *tidegate_cause_name(uint8_t cause);
+
+/**
+ * The counters of a pacer, all of one moment.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT.
+ * Thread safety: concurrent calls on one pacer are fine.
+ */
+tidegate_status tidegate_pacer_stats(const tidegate_pacer *pacer,
+                                     tidegate_pacer_counters *counters);
+
+/**
+ * What calls have waited for since the pacer's creation, each with how often: an attempt that was held
+ * when it was the first in line counts once for a limit, once for the cap, once for a pause and once
+ * for a quota. Given back with tidegate_waits_free.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT.
+ * Thread safety: concurrent calls on one pacer are fine.
+ */
+tidegate_status tidegate_pacer_waits(const tidegate_pacer *pacer,
+                                     tidegate_waits **waits);
+
+/**
+ * The number of things that calls have waited for; 0 for NULL.
+ *
+ * Thread safety: concurrent calls are fine.
+ */
+size_t tidegate_waits_count(const tidegate_waits *waits);
+
+/**
+ * One of them, in the order of the names; `index` from 0.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT, also when `index` is not below the count.
+ * Thread safety: concurrent calls are fine.
+ */
+tidegate_status tidegate_waits_get(const tidegate_waits *waits,
+                                   size_t index,
+                                   tidegate_wait_count *wait_count);
+
+/**
+ * Gives them back. NULL is a no-op.
+ *
+ * Thread safety: no other call may use these waits now or later.
+ */
+void tidegate_waits_free(tidegate_waits *waits);
+
+/**
+ * For event loops with one timer for all calls: says which of the calls that were begun without a
+ * `wake`, and were told to wait, are to be checked again, and when to tick next. Tick when a timer of
+ * `*next_ns` is over, and after each tidegate_pacer_begin, tidegate_call_finish and
+ * tidegate_call_free; where other threads use the pacer as well, or a manual clock,
+ * tidegate_pacer_on_tick tells of what this could not foresee.
+ *
+ * Writes at most `room` numbers (tidegate_call_number) to `ready`, and how many to `*count`. A call
+ * may be over by then, and no number ever comes again. `*next_ns` is 0 when there are more, which the
+ * next tick says; TIDEGATE_NEVER when only another call on the pacer changes anything.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT.
+ * Thread safety: concurrent calls on one pacer are fine; a number is told to one of them.
+ */
+tidegate_status tidegate_pacer_tick(const tidegate_pacer *pacer,
+                                    uint64_t *ready,
+                                    size_t room,
+                                    size_t *count,
+                                    uint64_t *next_ns);
+
+/**
+ * Has `wake` called with `context` when tidegate_pacer_tick has news that its `next_ns` did not
+ * foretell: what another thread did, or a manual clock that was moved. It is called as a call's
+ * `wake` (tidegate_pacer_begin), on any thread; it must only send a signal to the event loop, and
+ * must not call this library. There is one; another takes its place. By a manual clock `next_ns` is
+ * TIDEGATE_NEVER from then on.
+ *
+ * When this returns, and when tidegate_pacer_free returns, the one before is not called any more:
+ * both wait for a call of it that is under way on another thread, and must not be called while
+ * holding a lock that it takes.
+ *
+ * Errors: TIDEGATE_ERROR_ARGUMENT, also when `wake` is NULL.
+ * Thread safety: concurrent calls on one pacer are fine.
+ */
+tidegate_status tidegate_pacer_on_tick(const tidegate_pacer *pacer,
+                                       tidegate_wake wake,
+                                       void *context);
+
+/**
+ * The number of a call, which tidegate_pacer_tick tells it by: 0 for a pacer's first call, and one more
+ * for each. TIDEGATE_NEVER for NULL.
+ *
+ * Thread safety: as tidegate_call_check.
+ */
+uint64_t tidegate_call_number(const tidegate_call *call);
+
+/* ============================================================================================
+ * 17. The pieces alone
  * What a server's headers tell, and how long to wait before another attempt.
  * ============================================================================================ */
 

@@ -7,6 +7,7 @@ use std::thread::Thread;
 
 use engine::client::{Call, CallOptions, Class, Finish, PacerError, ServerLimits, Step};
 
+use crate::client_events::Telling;
 use crate::client_headers::tidegate_server_limits;
 use crate::client_pacer::tidegate_pacer;
 use crate::decision::TIDEGATE_NEVER;
@@ -95,7 +96,8 @@ pub struct tidegate_step {
     /// Always 0.
     pub reserved: u16,
     /// Of TIDEGATE_STEP_WAIT: ask again after this time at the latest; TIDEGATE_NEVER: only when
-    /// woken (behind others, or by a manual clock, which wakes when it is moved). Else 0.
+    /// woken, or when tidegate_pacer_tick says so (behind others; with a `wake` also by a manual
+    /// clock, which wakes when it is moved). Else 0.
     pub wait_ns: u64,
     /// Of TIDEGATE_STEP_FAIL: after which time a new call may succeed; TIDEGATE_NEVER where that is not known.
     /// Else 0.
@@ -110,8 +112,9 @@ unsafe impl Growing for tidegate_step {}
 /// One call to somebody else's interface, with as many attempts as it takes.
 pub struct tidegate_call {
     call: Call,
-    alarm: Arc<Alarm>,
-    waker: Waker,
+    telling: Arc<Telling>,
+    /// Of a call with a `wake`; others are asked again by tidegate_pacer_tick.
+    alarm: Option<(Arc<Alarm>, Waker)>,
     /// Why it was given up, in words.
     error: CString,
 }
@@ -144,8 +147,12 @@ impl tidegate_call {
         }
     }
 
-    fn asked(&mut self, waker: &Waker) -> tidegate_step {
-        match self.call.poll(waker) {
+    fn asked(&mut self, waker: Option<&Waker>) -> tidegate_step {
+        let next = match waker {
+            Some(waker) => self.call.poll(waker),
+            None => self.call.check(),
+        };
+        match next {
             Step::Go => self.step(TIDEGATE_STEP_GO, 0),
             Step::Wait(span) => self.step(TIDEGATE_STEP_WAIT, span.map_or(TIDEGATE_NEVER, nanos)),
             Step::Fail(error) => self.fail(&error),
@@ -219,8 +226,8 @@ pub extern "C" fn tidegate_failure_name(failure: u8) -> *const c_char {
 /// `wake` (NULL: none) is called with `context` when the call is worth checking again, after
 /// tidegate_call_check said to wait; on any thread, during any call on the pacer, its calls, its
 /// limiter or its clock. It must only send a signal to the event loop, and must not call this library.
-/// It is not called any more when tidegate_call_free has returned. Without it, or tidegate_call_wait,
-/// nobody learns when a call that was told to wait for TIDEGATE_NEVER may go.
+/// It is not called any more when tidegate_call_free has returned. Without it tidegate_pacer_tick says
+/// when a call that was told to wait is to be checked again.
 ///
 /// Errors: TIDEGATE_ERROR_ARGUMENT. What else stands in the way of the call, the first check says.
 /// Thread safety: concurrent calls on one pacer are fine.
@@ -245,10 +252,15 @@ pub unsafe extern "C" fn tidegate_pacer_begin(
             options.max_retries = (given.max_retries != u32::MAX).then_some(given.max_retries);
             options.deadline = timeout(given.deadline_ns);
         }
-        let alarm = Arc::new(Alarm::new(wake, context));
-        let waker = Waker::from(Arc::clone(&alarm));
+        let alarm = wake.is_some().then(|| {
+            let alarm = Arc::new(Alarm::new(wake, context));
+            let waker = Waker::from(Arc::clone(&alarm));
+            (alarm, waker)
+        });
+        let telling = Arc::clone(pacer.telling());
         let call = pacer.engine().begin(options);
-        place.write(give(tidegate_call { call, alarm, waker, error: CString::default() }));
+        place.write(give(tidegate_call { call, telling, alarm, error: CString::default() }));
+        pacer.telling().tell();
         Ok(())
     })
 }
@@ -266,8 +278,9 @@ pub unsafe extern "C" fn tidegate_call_check(
     guard(|| {
         // SAFETY: the header's contract.
         let (call, place) = unsafe { (lend_mut(call, "call")?, OutStruct::new(step, "step")?) };
-        let waker = call.waker.clone();
-        place.write(call.asked(&waker));
+        let waker = call.alarm.as_ref().map(|(_, waker)| waker.clone());
+        place.write(call.asked(waker.as_ref()));
+        call.telling.tell();
         Ok(())
     })
 }
@@ -296,11 +309,13 @@ pub unsafe extern "C" fn tidegate_call_wait(
         let (call, place) = unsafe { (lend_mut(call, "call")?, OutStruct::new(step, "step")?) };
         let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
         loop {
-            let next = call.asked(&waker);
+            let next = call.asked(Some(&waker));
             if next.kind != TIDEGATE_STEP_WAIT {
                 place.write(next);
+                call.telling.tell();
                 return Ok(());
             }
+            call.telling.tell();
             match timeout(next.wait_ns) {
                 Some(span) => std::thread::park_timeout(span),
                 None => std::thread::park(),
@@ -340,6 +355,7 @@ pub unsafe extern "C" fn tidegate_call_finish(
             unsafe { (lend_mut(call, "call")?, told(limits), OutStruct::new(step, "step")?) };
         let finish = call.call.finish(status, limits);
         place.write(call.finished(&finish));
+        call.telling.tell();
         Ok(())
     })
 }
@@ -364,8 +380,19 @@ pub unsafe extern "C" fn tidegate_call_finish_as(
             unsafe { (lend_mut(call, "call")?, told(limits), OutStruct::new(step, "step")?) };
         let finish = call.call.finish_as(class_of(class_number)?, status, limits);
         place.write(call.finished(&finish));
+        call.telling.tell();
         Ok(())
     })
+}
+
+/// The number of a call, which tidegate_pacer_tick tells it by: 0 for a pacer's first call, and one more
+/// for each. TIDEGATE_NEVER for NULL.
+///
+/// Thread safety: as tidegate_call_check.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tidegate_call_number(call: *const tidegate_call) -> u64 {
+    // SAFETY: the header's contract.
+    guard_value(TIDEGATE_NEVER, || Ok(unsafe { lend(call, "call") }?.call.number()))
 }
 
 /// Why the call was given up, in words, with its label and the attempts; "" when it was not, and for
@@ -388,8 +415,12 @@ pub unsafe extern "C" fn tidegate_call_error(call: *const tidegate_call) -> *con
 pub unsafe extern "C" fn tidegate_call_free(call: *mut tidegate_call) {
     guard(|| {
         // SAFETY: the header's contract.
-        if let Some(call) = unsafe { take(call) } {
-            call.alarm.off();
+        if let Some(tidegate_call { call, telling, alarm, .. }) = unsafe { take(call) } {
+            if let Some((alarm, _)) = alarm {
+                alarm.off();
+            }
+            drop(call);
+            telling.tell();
         }
         Ok(())
     });

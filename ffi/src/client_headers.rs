@@ -81,7 +81,7 @@ impl tidegate_server_limits {
     }
 }
 
-fn quota_of(quota: &Quota, name: &CString) -> tidegate_quota {
+pub(crate) fn quota_of(quota: &Quota, name: &CString) -> tidegate_quota {
     tidegate_quota {
         struct_size: size_of::<tidegate_quota>() as u32,
         has_limit: quota.limit.is_some(),

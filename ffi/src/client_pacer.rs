@@ -1,12 +1,15 @@
 //! A pacer: what it is made of, and what concerns all its calls.
 
 use std::ffi::{c_char, c_void};
+use std::sync::Arc;
 
 use engine::client::{Pacer, Response};
 
 use crate::attribute::tidegate_attribute;
+use crate::client_events::Telling;
 use crate::client_headers::{tidegate_header, tidegate_server_limits};
 use crate::client_options::{builder, tidegate_pacer_options};
+use crate::client_tick::Ticks;
 use crate::guard::guard;
 use crate::handle::{self, Out, give, lend, take};
 use crate::limiter::{lend_limiter, tidegate_limiter};
@@ -14,7 +17,10 @@ use crate::status::tidegate_status;
 
 /// Paces calls to somebody else's limited interface: a limiter, a cap on concurrent calls, retries,
 /// pauses and a breaker, shared by all calls of the program to that interface.
-pub struct tidegate_pacer(Pacer);
+pub struct tidegate_pacer {
+    telling: Arc<Telling>,
+    ticks: Ticks,
+}
 
 // Its calls are made by many threads.
 const _: () = {
@@ -23,8 +29,21 @@ const _: () = {
 };
 
 impl tidegate_pacer {
+    fn new(engine: Pacer) -> tidegate_pacer {
+        tidegate_pacer { telling: Arc::new(Telling::new(engine)), ticks: Ticks::default() }
+    }
+
     pub(crate) fn engine(&self) -> &Pacer {
-        &self.0
+        self.telling.engine()
+    }
+
+    /// Who is told what happens.
+    pub(crate) fn telling(&self) -> &Arc<Telling> {
+        &self.telling
+    }
+
+    pub(crate) fn ticks(&self) -> &Ticks {
+        &self.ticks
     }
 }
 
@@ -65,7 +84,7 @@ pub unsafe extern "C" fn tidegate_pacer_new(
         if !policy.is_empty() {
             builder = builder.policy(policy);
         }
-        place.write(give(tidegate_pacer(builder.build()?)));
+        place.write(give(tidegate_pacer::new(builder.build()?)));
         Ok(())
     })
 }
@@ -94,7 +113,7 @@ pub unsafe extern "C" fn tidegate_pacer_new_over(
                 Out::new(pacer, "pacer")?,
             )
         };
-        place.write(give(tidegate_pacer(builder.limiter(limiter, key).build()?)));
+        place.write(give(tidegate_pacer::new(builder.limiter(limiter, key).build()?)));
         Ok(())
     })
 }
@@ -118,7 +137,7 @@ pub unsafe extern "C" fn tidegate_pacer_new_over_request(
                 Out::new(pacer, "pacer")?,
             )
         };
-        place.write(give(tidegate_pacer(builder.limiter(limiter, &request).build()?)));
+        place.write(give(tidegate_pacer::new(builder.limiter(limiter, &request).build()?)));
         Ok(())
     })
 }
@@ -155,7 +174,7 @@ pub unsafe extern "C" fn tidegate_pacer_read(
         let (pacer, headers, place) = unsafe {
             (lend(pacer, "pacer")?, handle::headers(headers, count)?, Out::new(limits, "limits")?)
         };
-        place.write(give(tidegate_server_limits::new(pacer.0.read(&Fields(headers)))));
+        place.write(give(tidegate_server_limits::new(pacer.engine().read(&Fields(headers)))));
         Ok(())
     })
 }
@@ -172,7 +191,8 @@ pub unsafe extern "C" fn tidegate_pacer_observe(
     guard(|| {
         // SAFETY: the header's contract.
         let (pacer, limits) = unsafe { (lend(pacer, "pacer")?, lend(limits, "limits")?) };
-        pacer.0.observe(limits.engine());
+        pacer.engine().observe(limits.engine());
+        pacer.telling.tell();
         Ok(())
     })
 }
@@ -185,7 +205,9 @@ pub unsafe extern "C" fn tidegate_pacer_observe(
 pub unsafe extern "C" fn tidegate_pacer_reset(pacer: *const tidegate_pacer) -> tidegate_status {
     guard(|| {
         // SAFETY: the header's contract.
-        unsafe { lend(pacer, "pacer") }?.0.reset();
+        let pacer = unsafe { lend(pacer, "pacer") }?;
+        pacer.engine().reset();
+        pacer.telling.tell();
         Ok(())
     })
 }
@@ -199,20 +221,24 @@ pub unsafe extern "C" fn tidegate_pacer_reset(pacer: *const tidegate_pacer) -> t
 pub unsafe extern "C" fn tidegate_pacer_close(pacer: *const tidegate_pacer) -> tidegate_status {
     guard(|| {
         // SAFETY: the header's contract.
-        unsafe { lend(pacer, "pacer") }?.0.close();
+        unsafe { lend(pacer, "pacer") }?.engine().close();
         Ok(())
     })
 }
 
 /// Gives a pacer back. NULL is a no-op. Calls of it stay valid, go on as before, and are given back by
-/// their own call.
+/// their own call. The pacer's listener and its `wake` are not called any more when this returns.
 ///
-/// Thread safety: no other call may use this pacer now or later.
+/// Thread safety: no other call may use this pacer now or later. Not to be called from a listener or a
+/// `wake` of it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tidegate_pacer_free(pacer: *mut tidegate_pacer) {
     guard(|| {
         // SAFETY: the header's contract.
-        drop(unsafe { take(pacer) });
+        if let Some(pacer) = unsafe { take(pacer) } {
+            pacer.telling.off();
+            pacer.ticks.off();
+        }
         Ok(())
     });
 }

@@ -17,7 +17,7 @@ use crate::client_headers::tidegate_header;
 use crate::decision::TIDEGATE_NEVER;
 use crate::error::Failure;
 pub(crate) use crate::place::{
-    Growing, Out, OutStruct, OutStructs, OutText, Plain, read_plain, read_struct,
+    Growing, Out, OutArray, OutStruct, OutStructs, OutText, Plain, read_plain, read_struct,
 };
 
 pub(crate) type Checked<T> = Result<T, Failure>;

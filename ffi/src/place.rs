@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use std::ptr::NonNull;
 
 use crate::error::Failure;
-use crate::handle::{Checked, null, too_many};
+use crate::handle::{Checked, PairNames, null, too_many};
 
 /// A checked place for an output.
 pub(crate) struct Out<T>(NonNull<T>);
@@ -64,6 +64,41 @@ impl OutText {
             }
         }
         self.needed.write(text.len());
+    }
+}
+
+/// A checked place for an array of plain values, of which the first ones are written.
+pub(crate) struct OutArray<T> {
+    /// None: room for nothing.
+    first: Option<NonNull<T>>,
+    room: usize,
+}
+
+impl<T: Copy> OutArray<T> {
+    /// # Safety
+    /// `room` is 0, or `places` is NULL or valid for writes of `room` values during the call.
+    pub(crate) unsafe fn new(
+        places: *mut T,
+        room: usize,
+        names: PairNames,
+    ) -> Checked<OutArray<T>> {
+        if room == 0 {
+            return Ok(OutArray { first: None, room });
+        }
+        let first = NonNull::new(places).ok_or_else(|| null(names.0))?;
+        if room > isize::MAX as usize / size_of::<T>() {
+            return Err(too_many(names.1, room));
+        }
+        Ok(OutArray { first: Some(first), room })
+    }
+
+    /// Writes as many of the values as there is room for.
+    pub(crate) fn write(self, values: impl Iterator<Item = T>) {
+        let Some(first) = self.first else { return };
+        for (index, value) in values.take(self.room).enumerate() {
+            // SAFETY: `index` is below `room`, and the promise of `new`.
+            unsafe { first.add(index).write(value) };
+        }
     }
 }
 

@@ -44,18 +44,20 @@ lines bad "$root/tests/policies/bad.json" > "$programs/policies.lines"
 lines good "$root/tests/policies/good.json" >> "$programs/policies.lines"
 lines vectors "$root"/tests/vectors/*.json > "$programs/vectors.lines"
 lines headers "$root/tests/client/headers.json" > "$programs/client.lines"
+lines scripts "$root/tests/client/scripts.json" > "$programs/scripts.lines"
 
 run() { # run PROGRAM, by its name
     case $(basename "$1") in
         vectors-*) "${@:2}" "$1" < "$programs/vectors.lines" ;;
         client-*) "${@:2}" "$1" < "$programs/client.lines" ;;
+        scripts-*) "${@:2}" "$1" < "$programs/scripts.lines" ;;
         policies-*) "${@:2}" "$1" < "$programs/policies.lines" ;;
         *) "${@:2}" "$1" "$programs" ;;
     esac
 }
 
 for standard in c99 c11 c++17; do
-    for source in calls requests arguments policies vectors threads client; do
+    for source in calls requests arguments policies vectors threads client scripts told; do
         compile "$standard" "$here/$source.c" "$programs/$source-$standard"
         run "$programs/$source-$standard"
     done
@@ -67,7 +69,7 @@ for standard in c99 c11 c++17; do
     echo "$standard: passed"
 done
 if [ ${#under_valgrind[@]} -gt 0 ]; then
-    for source in calls requests arguments policies vectors threads client; do
+    for source in calls requests arguments policies vectors threads client scripts told; do
         run "$programs/$source-c99" "${under_valgrind[@]}"
     done
     echo "valgrind: no errors, no leaks"

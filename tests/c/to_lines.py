@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Turns the shared JSON files of tests/ into lines that a C program reads without a library.
 
-usage: to_lines.py vectors|bad|good|headers FILE... > LINES
+usage: to_lines.py vectors|bad|good|headers|scripts FILE... > LINES
 
 A line is a kind and `name=value` pairs, separated by spaces. Texts and keys are written as
 hexadecimal digits; numbers, durations and times as decimal digits. What this script does not know,
@@ -252,8 +252,122 @@ def headers(document):
         print("headers", *parts)
 
 
+# Options of a pacer that scripts set, in the names of tidegate_pacer_options; `policy` comes before them.
+PACER_OPTIONS = {
+    "concurrency", "headroom", "max_retries", "max_failures", "near_limit", "seed", "base_ns",
+    "max_retry_after_ns", "deadline_ns",
+}
+COUNTERS = (
+    "calls", "attempts", "retries", "limited", "wait_ns", "pauses", "exhausted", "breaker_opened",
+    "in_flight", "waiting",
+)
+
+
+def failure(expect):
+    """Of a call that is given up. Attempts and label are told by some kinds only."""
+    yield f"kind={text(expect.pop('kind'))}"
+    yield f"message={text(expect.pop('message'))}"
+    yield f"retry_after_ns={number(expect.pop('retry_after_ns', None))}"
+    yield f"told={int('attempts' in expect)}"
+    yield f"attempts={number(expect.pop('attempts', 0))}"
+    yield f"label={text(expect.pop('label', None))}"
+
+
+def pacer_begin(step, _):
+    yield f"label={text(step.pop('label', None))}"
+    yield f"cost={number(step.pop('cost', 1))}"
+    yield f"max_retries={number(step.pop('max_retries', 2**32 - 1))}"
+    yield f"deadline_ns={number(step.pop('deadline_ns', None))}"
+
+
+def pacer_check(_, expect):
+    kind = expect.pop("step")
+    yield f"step={text(kind)}"
+    yield f"ns={number(expect.pop('ns', None) if kind == 'wait' else 0)}"
+    if kind == "fail":
+        yield from failure(expect)
+
+
+def pacer_finish(step, expect):
+    yield f"status={number(step.pop('status'))}"
+    yield f"class={text(step.pop('class', None))}"
+    fields = step.pop("headers", [])
+    yield f"headers={len(fields)}"
+    for name, value in fields:
+        yield f"name={text(name)}"
+        yield f"value={text(value)}"
+    kind = expect.pop("finish")
+    yield f"finish={text(kind)}"
+    yield f"after_ns={number(expect.pop('after_ns') if kind == 'retry' else 0)}"
+    if kind == "raise":
+        yield from failure(expect)
+
+
+def pacer_advance(step, _):
+    yield f"ns={number(step.pop('ns'))}"
+
+
+def pacer_tick(_, expect):
+    ready = expect.pop("ready")
+    yield f"ready={len(ready)}"
+    for name in ready:
+        yield f"call={text(name)}"
+    yield f"next_ns={number(expect.pop('next_ns', None))}"
+
+
+def pacer_stats(_, expect):
+    for name in COUNTERS:
+        yield f"{name}={number(expect.pop(name))}"
+    waits = expect.pop("waits")
+    yield f"waits={len(waits)}"
+    for name, count in sorted(waits.items()):
+        yield f"name={text(name)}"
+        yield f"count={number(count)}"
+
+
+def pacer_events(_, expect):
+    yield f"events={len(expect)}"
+    while expect:
+        yield f"kind={text(expect.pop(0))}"
+
+
+PACER_STEPS = {
+    "begin": pacer_begin, "check": pacer_check, "finish": pacer_finish, "drop": lambda *_: (),
+    "advance": pacer_advance, "tick": pacer_tick, "stats": pacer_stats, "events": pacer_events,
+    "close": lambda *_: (),
+}
+
+
+def script_step(index, step):
+    call, expect = step.pop("do"), step.pop("expect", {})
+    parts = [call, f"step={index}", f"call={text(step.pop('call', None))}"]
+    parts += PACER_STEPS[call](step, expect)
+    if step or expect:
+        raise SystemExit(f"unknown {sorted(step)} or expected {expect}")
+    return " ".join(parts)
+
+
+def scripts(document):
+    for script in document["scripts"]:
+        options = dict(script["options"])
+        policy = options.pop("policy", None)
+        if unknown := options.keys() - PACER_OPTIONS:
+            raise SystemExit(f"script {script['name']!r}: unknown options {sorted(unknown)}")
+        print(
+            f"script name={text(script['name'])} start={number(document['start_ns'])}"
+            f" policy={text(policy)}",
+            *(f"{name}={number(value)}" for name, value in options.items()),
+        )
+        for index, step in enumerate(script["steps"]):
+            try:
+                print(script_step(index, dict(step)))
+            except (KeyError, SystemExit) as problem:
+                raise SystemExit(f"script {script['name']!r}, step {index}: {problem!r}") from None
+
+
 def main():
-    kind = {"vectors": vectors, "bad": bad, "good": good, "headers": headers}[sys.argv[1]]
+    kinds = {"vectors": vectors, "bad": bad, "good": good, "headers": headers, "scripts": scripts}
+    kind = kinds[sys.argv[1]]
     for path in sys.argv[2:]:
         with open(path, encoding="utf-8") as file:
             document = json.load(file)

@@ -209,7 +209,24 @@ pub(crate) const CONTENTS: &[Section] = &[
         ],
     ),
     section(
-        "16. The pieces alone",
+        "16. What a pacer tells",
+        "What happens, what it comes to, and when to ask again where one timer serves all calls.",
+        &[
+            "pacer_on_event",
+            "event_name",
+            "cause_name",
+            "pacer_stats",
+            "pacer_waits",
+            "waits_count",
+            "waits_get",
+            "waits_free",
+            "pacer_tick",
+            "pacer_on_tick",
+            "call_number",
+        ],
+    ),
+    section(
+        "17. The pieces alone",
         "What a server's headers tell, and how long to wait before another attempt.",
         &[
             "read_headers",

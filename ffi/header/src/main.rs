@@ -46,6 +46,9 @@ const SOURCES: &[&str] = &[
     "client_options",
     "client_pacer",
     "client_call",
+    "client_tick",
+    "client_stats",
+    "client_events",
     "error",
 ];
 
