@@ -426,7 +426,7 @@ impl Limiter {
             let mut acquire = Acquire { at, cost, outcome: Outcome::Unknown };
             if let Some(plan) = self.0.engines.transact_quickly(visit, tag, &mut acquire) {
                 // Nothing that can wait is between a look at the words and their exchange.
-                *decision = plan.tell(acquire.outcome, at, cost);
+                plan.tell(acquire.outcome, at, cost, decision);
                 return true;
             }
         }

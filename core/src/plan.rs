@@ -79,10 +79,11 @@ impl Lone {
 
     #[cold]
     #[inline(never)]
-    fn denial(&self, taken: Taken, at: Moment, cost: Units) -> Decision {
+    fn deny(&self, taken: Taken, at: Moment, cost: Units, decision: &mut Decision) {
         let standing = self.gcra.account(taken, at);
         let wait = if cost > self.gcra.capacity() { NEVER } else { standing.wait_for(cost) };
-        denial(self.terms, self.quota, standing.room(), wait, standing.full_after(), at)
+        let full_after = standing.full_after();
+        *decision = denial(self.terms, self.quota, standing.room(), wait, full_after, at);
     }
 }
 
@@ -242,7 +243,7 @@ impl Plan {
     ) {
         match &self.lone {
             Some(lone) if notes.receipt.is_none() => {
-                *decision = self.tell(lone.take(words, at, cost), at, cost);
+                self.tell(lone.take(words, at, cost), at, cost, decision);
             }
             _ => self.acquire_all(words, at, cost, notes, decision),
         }
@@ -257,15 +258,16 @@ impl Plan {
         }
     }
 
-    /// The second half of [`Plan::acquire`]: the answer.
+    /// The second half of [`Plan::acquire`]: the answer, written where it is wanted.
+    // A store for each case: one store of what they come to would be a copy of what was just written.
     #[inline(always)]
-    pub(crate) fn tell(&self, outcome: Outcome, at: Moment, cost: Units) -> Decision {
+    pub(crate) fn tell(&self, outcome: Outcome, at: Moment, cost: Units, decision: &mut Decision) {
         match (outcome, &self.lone) {
-            (Outcome::Taken(taken), Some(lone)) => lone.admission(taken, at),
-            (Outcome::Denied(taken), Some(lone)) => lone.denial(taken, at, cost),
-            (Outcome::Told(decision), _) => decision,
+            (Outcome::Taken(taken), Some(lone)) => *decision = lone.admission(taken, at),
+            (Outcome::Denied(taken), Some(lone)) => lone.deny(taken, at, cost, decision),
+            (Outcome::Told(told), _) => *decision = told,
             // Only a lone bucket takes, and who tells has taken.
-            (Outcome::Taken(_) | Outcome::Denied(_) | Outcome::Unknown, _) => Decision::NONE,
+            (Outcome::Taken(_) | Outcome::Denied(_) | Outcome::Unknown, _) => {}
         }
     }
 
