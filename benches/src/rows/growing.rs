@@ -31,7 +31,7 @@ fn beside_floor(size: Size) -> Row {
     let compared = compare(size.rounds, &mut ours, &mut peer);
     check_kept(&limiter, size.keys);
     let what = format!("try_acquire, {} at random", count(size.keys));
-    Row::time(&what, "floor: clock, hash, one exchange", compared, Bar::None)
+    Row::time(&what, super::one_key::FLOOR, compared, Bar::None)
 }
 
 fn worst_call(size: Size) -> Vec<Row> {

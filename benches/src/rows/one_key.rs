@@ -3,6 +3,7 @@
 use std::hint::black_box;
 
 use super::Size;
+use crate::floor::Floor;
 use crate::keys::HOT;
 use crate::measure::{Compared, Side, alone, compare, side};
 use crate::subject::{
@@ -13,6 +14,7 @@ use crate::table::{Bar, Row};
 use crate::{peers, subject};
 
 const PEER: &str = "governor keyed";
+pub(super) const FLOOR: &str = "floor: clock, hash, one exchange";
 
 /// Lets a side alternate with one governor check.
 fn beside_governor(size: Size, mut ours: Side<'_>) -> Compared {
@@ -36,9 +38,16 @@ fn hot(size: Size) -> Vec<Row> {
     let short = beside_governor(size, side(size.calls, |calls| try_acquire(&endless, HOT, calls)));
     let turns = 2 * (size.rounds as u64 + 1);
     assert_eq!(endless.stats().allowed, turns * size.calls, "every request was admitted");
+    let floor = Floor::new(1, endless.clock().clone());
+    let mut peer = side(size.calls, |calls| {
+        (0..calls).for_each(|_| assert!(floor.touch(black_box(HOT).as_bytes())));
+    });
+    let mut ours = side(size.calls, |calls| acquire(&endless, HOT, calls));
+    let beside_floor = compare(size.rounds, &mut ours, &mut peer);
     vec![
         Row::time("acquire, one hot key", PEER, full, Bar::Faster(1.7)),
         Row::time("try_acquire, one hot key", PEER, short, Bar::Faster(1.7)),
+        Row::time("acquire, one hot key", FLOOR, beside_floor, Bar::None),
     ]
 }
 
