@@ -219,6 +219,13 @@ class Connection:
                 self._guard.failed(error)
 
 
+def show(decision: Decision, style: _HeaderStyle | None, headers: Any) -> None:
+    """Add a decision's headers to those of a response; what is there already (of a limit further inside) stays."""
+    if style is not None:
+        for name, value in decision.headers(style).items():
+            headers.setdefault(name, value)
+
+
 class Guard:
     """A limiter, and how requests are shown to it. Its parameters are those of every adapter.
 

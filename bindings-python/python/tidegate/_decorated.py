@@ -337,12 +337,16 @@ def rates_of(text: str) -> list[str]:
 _RATES: dict[str, list[str]] = {}
 
 
-def rule(provider: Any, given: Mapping[str, Any]) -> Rule:
-    """A rule from the arguments of a decorator."""
-    made = Rule(provider=provider, **given)
+def rule(arguments: Mapping[str, Any], shared: bool) -> Rule:
+    """A rule from the arguments of a decorator: what `locals()` has where its body begins."""
+    given = {name: value for name, value in arguments.items() if name not in _NO_TERMS}
+    made = Rule(provider=arguments["limit_value"], shared=shared, **given)
     if made.methods is None:
         return made
     return replace(made, methods=tuple(method.lower() for method in made.methods))
+
+
+_NO_TERMS = ("self", "limit_value")
 
 
 def check_store(storage_uri: str | None) -> None:

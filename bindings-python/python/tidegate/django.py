@@ -32,6 +32,7 @@ from tidegate._adapter import (
     SettledVisit,
     Unchecked,
     Visit,
+    show,
 )
 from tidegate._limiter import Limiter
 from tidegate.wsgi import KEY, Request, current, shut
@@ -163,8 +164,7 @@ class RateLimitMiddleware:
         return response
 
     def _ending(self, visit: Visit | SettledVisit, response: Any) -> Any:
-        for name, value in visit.decision.headers(self.guard.header_style).items():
-            response.headers.setdefault(name, value)
+        show(visit.decision, self.guard.header_style, response.headers)
         _at_close(response, lambda: visit.finish(response.status_code))
         return response
 

@@ -14,79 +14,34 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-
 import flask
-from werkzeug.exceptions import TooManyRequests
 
 from tidegate._adapter import (
     UNCHECKED_BODY,
     UNCHECKED_STATUS,
     UNCHECKED_TYPE,
     Guard,
-    SettledVisit,
     Unchecked,
-    Visit,
-    logger,
 )
-from tidegate._decorated import (
-    Breach,
-    Decorations,
-    Denied,
-    Pass,
-    Rates,
-    Rule,
-    check_store,
-    rule,
-)
-from tidegate.wsgi import KEY, Request, current, shut
+from tidegate._decorated import Breach, Denied
+from tidegate._flask import FlaskRequest, Mark, RateLimitExceeded, admit, hook, marked, refuse
+from tidegate._route_limits import RouteLimits
+from tidegate.wsgi import KEY, current, shut
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import TracebackType
-    from typing import Any, Literal, TypeVar
+    from typing import Any, TypeVar
 
     from typing_extensions import Unpack
 
     from tidegate._adapter import _BodyStyle, _HeaderStyle, _Options, _Policy
-    from tidegate._decorated import Asked, _Provider
+    from tidegate._decorated import Asked, Rule, _Provider
     from tidegate._native import Decision, ManualClock
 
     _View = TypeVar("_View", bound=Callable[..., Any])
 
 __all__ = ["Limiter", "RateLimit", "RateLimitExceeded", "current", "get_remote_address"]
-
-_VISITS = "tidegate.visits"
-
-
-class FlaskRequest(Request):
-    """A request of Flask; `raw` is its environ, `pattern` its rule."""
-
-    __slots__ = ()
-
-    def pattern(self) -> str | None:
-        found = flask.request.url_rule
-        return None if found is None else found.rule
-
-
-class RateLimitExceeded(TooManyRequests):
-    """A denied request; `app.errorhandler(429)` may answer it.
-
-    Attributes
-    ----------
-    decision : Decision
-        Why, and when to come back.
-    """
-
-    decision: Decision
-
-    def __init__(
-        self, decision: Decision, description: str, response: flask.Response | None
-    ) -> None:
-        super().__init__(description, response=response)
-        self.decision = decision
 
 
 class RateLimit:
@@ -114,9 +69,7 @@ class RateLimit:
 
     def init_app(self, app: flask.Flask) -> None:
         """Limit an application."""
-        app.before_request(self._before)
-        app.after_request(self._after)
-        app.teardown_request(_teardown)
+        hook(app, self._before)
 
     def _before(self) -> flask.Response | None:
         environ = flask.request.environ
@@ -132,14 +85,11 @@ class RateLimit:
             return None
         if not visit.decision:
             return _denial(visit.decision, self.guard.header_style, self.guard.body)
-        environ.setdefault(_VISITS, []).append((visit, self.guard.header_style))
+        admit(visit, self.guard.header_style)
         return None
 
-    def _after(self, response: flask.Response) -> flask.Response:
-        return _finish_with(response)
 
-
-class Limiter:
+class Limiter(RouteLimits):
     """Limits at routes, with the calls and options of Flask-Limiter.
 
     All limits of a request decide together: a request that one denies is charged to none.
@@ -199,41 +149,36 @@ class Limiter:
         clock: ManualClock | None = None,
         max_keys: int = 1_000_000,
     ) -> None:
-        check_store(storage_uri)
-        self.enabled = enabled
-        self.errors = 0
-        self._headers: _HeaderStyle | None = headers if headers_enabled else None
-        self._body: _BodyStyle = body
-        self._swallow = swallow_errors
+        super().__init__(
+            key_func,
+            lambda function, _: function(),
+            strategy=strategy,
+            storage_uri=storage_uri,
+            headers=headers if headers_enabled else None,
+            body=body,
+            swallow_errors=swallow_errors,
+            key_prefix=key_prefix,
+            enabled=enabled,
+            clock=clock,
+            max_keys=max_keys,
+        )
         self._on_breach = on_breach
         self._filters: list[Callable[[], bool]] = []
-        self._rates = Rates(strategy, clock, max_keys)
-        self._decorated = Decorations(key_func, lambda f, _: f(), self._rates, key_prefix)
-        for provider in default_limits:
-            self._rates.check(provider)
-            self._decorated.defaults.append(
-                Rule(
-                    provider=provider,
-                    per_method=default_limits_per_method,
-                    exempt_when=default_limits_exempt_when,
-                    deduct_when=default_limits_deduct_when,
-                    cost=default_limits_cost,
-                )
-            )
-        for provider in application_limits:
-            self._rates.check(provider)
-            self._decorated.application.append(
-                Rule(provider=provider, scope="application", shared=True)
-            )
+        self._limit_all(
+            default_limits,
+            application_limits,
+            per_method=default_limits_per_method,
+            exempt_when=default_limits_exempt_when,
+            deduct_when=default_limits_deduct_when,
+            cost=default_limits_cost,
+        )
         if app is not None:
             self.init_app(app)
 
     def init_app(self, app: flask.Flask) -> None:
         """Limit an application."""
         app.extensions.setdefault("tidegate", []).append(self)
-        app.before_request(self._before)
-        app.after_request(self._after)
-        app.teardown_request(_teardown)
+        hook(app, self._before)
 
     def limit(
         self,
@@ -278,9 +223,7 @@ class Limiter:
         scope : str or callable, optional
             A part of the key.
         """
-        given = {name: value for name, value in locals().items() if name not in _NOT_RULES}
-        self._rates.check(limit_value)
-        return Mark(self, rule(limit_value, given))
+        return Mark(self, self._rule(locals()))
 
     def shared_limit(
         self,
@@ -298,23 +241,17 @@ class Limiter:
         cost: int | Callable[[], int] = 1,
     ) -> Mark:
         """As `limit`; views with the same scope share it."""
-        given = {name: value for name, value in locals().items() if name not in _NOT_RULES}
-        self._rates.check(limit_value)
-        return Mark(self, rule(limit_value, {**given, "shared": True}))
+        return Mark(self, self._rule(locals(), shared=True))
 
     def exempt(self, obj: _View) -> _View:
         """Limit a view, or all views of a blueprint, no more."""
-        self._decorated.exempt(_marked(obj))
+        self._decorated.exempt(marked(obj))
         return obj
 
     def request_filter(self, fn: Callable[[], bool]) -> Callable[[], bool]:
         """A function that says, true, that the request at hand is not limited."""
         self._filters.append(fn)
         return fn
-
-    def reset(self) -> None:
-        """Forget all that was used."""
-        self._rates.reset()
 
     def check(self) -> None:
         """Limit the request at hand by the limits of its view, once more."""
@@ -333,7 +270,7 @@ class Limiter:
         endpoint = flask.request.endpoint
         if not endpoint or endpoint.split(".")[-1] == "static" or self._is_off():
             return []
-        view = _marked(flask.current_app.view_functions[endpoint])
+        view = marked(flask.current_app.view_functions[endpoint])
         around = [f"blueprint:{name}" for name in flask.request.blueprints]
         return self._decorated.asked([view, *around], endpoint, flask.request.method, None)
 
@@ -342,19 +279,12 @@ class Limiter:
 
     def _enter(self, asked: list[Asked]) -> None:
         try:
-            entered = self._rates.enter(asked)
+            entered = self._decided(self._rates.enter, asked)
         except Denied as denied:
             raise self._exceeded(denied) from None
-        except Exception as error:
-            self.errors += 1
-            logger.error("the limiter failed: %s", error, exc_info=error)
-            if not self._swallow:
-                raise
-            return
         if entered is not None:
-            environ = flask.request.environ
-            environ[_decision_of(self)] = entered.decision
-            environ.setdefault(_VISITS, []).append((entered, self._headers))
+            flask.request.environ[_decision_of(self)] = entered.decision
+            admit(entered, self._headers)
 
     def _enter_function(self, function: Any) -> None:
         name = f"{function.__module__}.{function.__qualname__}"
@@ -370,7 +300,7 @@ class Limiter:
         breach = denied.breach
         decision = breach.decision
         flask.request.environ[_decision_of(self)] = decision
-        flask.request.environ[_VISITS + ".denied"] = (decision, self._headers)
+        refuse(decision, self._headers)
         response: flask.Response | None = _denial(decision, self._headers, self._body)
         if breach.error_message is not None and decision.message is None:
             response = None  # a message that was made for this request: Flask writes the body
@@ -381,67 +311,14 @@ class Limiter:
                 response = said
         return RateLimitExceeded(decision, breach.error_message or breach.limit, response)
 
-    def _after(self, response: flask.Response) -> flask.Response:
-        return _finish_with(response)
-
-
-class Mark:
-    """What `limit` returns: a decorator of views, functions and blueprints, and a context manager."""
-
-    def __init__(self, limiter: Limiter, rule: Rule) -> None:
-        self._limiter = limiter
-        self._rule = rule
-
-    def __call__(self, obj: Any) -> Any:
-        limiter, marked = self._limiter, _marked(obj)
-        limiter._decorated.add(marked, self._rule)
-        if isinstance(obj, flask.Blueprint) or getattr(obj, "_tidegate_marked", None) is limiter:
-            return obj  # one wrapper for all marks
-
-        is_async = inspect.iscoroutinefunction(obj)
-
-        @functools.wraps(obj)
-        def limited(*args: Any, **kwargs: Any) -> Any:
-            # A view was asked about before; a function that a view calls is asked about here.
-            view = flask.current_app.view_functions.get(flask.request.endpoint or "")
-            if view is not limited and (view is None or _marked(view) is not marked):
-                limiter._enter_function(marked)
-            call = flask.current_app.ensure_sync(obj) if is_async else obj
-            return call(*args, **kwargs)
-
-        limited._tidegate_marked = limiter  # type: ignore[attr-defined]
-        return limited
-
-    def __enter__(self) -> None:
-        frame = inspect.currentframe()
-        caller = frame.f_back if frame is not None else None
-        place = "" if caller is None else f"{caller.f_code.co_filename}:{caller.f_lineno}"
-        self._limiter._enter_rules([self._rule], place)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        return None
-
 
 def get_remote_address() -> str:
     """The address of the connection; behind a proxy, with Werkzeug's `ProxyFix`, the client's."""
     return flask.request.remote_addr or "127.0.0.1"
 
 
-_NOT_RULES = ("self", "limit_value")
-
-
 def _decision_of(limiter: Limiter) -> str:
     return f"tidegate.decision.{id(limiter)}"
-
-
-def _marked(obj: Any) -> Any:
-    """What decorators and routes both know: the function inside of all wrappers; of a blueprint its name."""
-    return f"blueprint:{obj.name}" if isinstance(obj, flask.Blueprint) else inspect.unwrap(obj)
 
 
 def _denial(
@@ -456,27 +333,3 @@ def _denial(
         environ = flask.request.environ
         response.call_on_close(lambda: shut(environ))
     return response
-
-
-def _finish_with(response: flask.Response) -> flask.Response:
-    """Headers of the decisions, and an end: when the server has sent the last byte."""
-    environ = flask.request.environ
-    denied = environ.pop(_VISITS + ".denied", None)
-    visits = environ.pop(_VISITS, [])
-    shown = [] if denied is None else [denied]
-    shown += [(visit.decision, style) for visit, style in reversed(visits)]
-    for decision, style in shown:
-        if style is not None:
-            for name, value in decision.headers(style).items():
-                response.headers.setdefault(name, value)
-    for visit, _ in visits:
-        if isinstance(visit, Pass):
-            visit.deduct(response)
-        response.call_on_close(functools.partial(visit.finish, response.status_code))
-    return response
-
-
-def _teardown(error: BaseException | None) -> None:
-    # What no response has taken over: an error that goes on to the server.
-    for visit, _ in flask.request.environ.pop(_VISITS, []):
-        visit.finish()
