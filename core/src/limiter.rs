@@ -323,7 +323,7 @@ impl Limiter {
 
     fn update_in(&self, policy: Policy, at: Moment) -> Result<()> {
         self.0.engines.update(&self.0.lanes, &policy, at)?;
-        self.0.waiters.wake_heads();
+        self.0.waiters.wake_all();
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 
 #[cfg(not(loom))]
 pub(crate) mod barrier;
+pub(crate) mod forks;
 
 /// Fences on both sides: what the models check is the protocol.
 #[cfg(loom)]

@@ -3,12 +3,17 @@
 //! Only the head of a queue asks for a decision; the others wait until they are the head, so that a
 //! big cost is not overtaken by small ones behind it. Nobody is debited before it is admitted: who
 //! leaves, for whatever reason, has taken nothing.
+//!
+//! Who has a queue of its own in front (a pacer) watches the key instead: it stands in nobody's way, and is told of
+//! what is given back when nobody stands in the queue, and when the last one leaves it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::RangeInclusive;
 use std::task::Waker;
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
+use smallvec::SmallVec;
 
 use crate::clock::Moment;
 use crate::decision::{Decision, NEVER};
@@ -28,10 +33,14 @@ pub(crate) struct Waiters {
 #[derive(Debug, Default)]
 struct Queues {
     by_tag: HashMap<u64, VecDeque<Place>>,
+    /// Those who watch a key, by its tag and their numbers.
+    watchers: BTreeMap<(u64, u64), Waker>,
     next: u64,
     /// The process whose waiters these are.
     process: u32,
 }
+
+type Wakers = SmallVec<[Waker; 2]>;
 
 #[derive(Debug)]
 struct Place {
@@ -48,6 +57,7 @@ impl Waiters {
             queues.process = process;
             // Not dropped: the parent's wakers are not ours to touch.
             std::mem::forget(std::mem::take(&mut queues.by_tag));
+            std::mem::forget(std::mem::take(&mut queues.watchers));
             self.waiting.store(0, Ordering::SeqCst);
         }
         queues
@@ -86,44 +96,107 @@ impl Waiters {
         let Ok(index) = queue.binary_search_by_key(&number, |place| place.number) else { return };
         let left = queue.remove(index);
         self.waiting.fetch_sub(1, Ordering::Relaxed);
-        let next =
-            if index == 0 { queue.front_mut().and_then(|place| place.waker.take()) } else { None };
+        let mut wakers = Wakers::new();
         if queue.is_empty() {
             queues.by_tag.remove(&tag);
+            self.take_watchers(&mut queues, tag..=tag, None, &mut wakers);
+        } else if index == 0 {
+            wakers.extend(queue.front_mut().and_then(|place| place.waker.take()));
         }
         // Wakers are dropped and woken after the lock: they may come back here.
         drop(queues);
         drop(left);
-        if let Some(waker) = next {
-            waker.wake();
-        }
+        wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Tells the head of the key's queue that the key may have room: after every call that gives back.
-    pub(crate) fn wake_head(&self, tag: u64) {
+    /// A number for a watcher.
+    pub(crate) fn watcher(&self) -> u64 {
+        let mut queues = self.queues();
+        queues.next += 1;
+        queues.next - 1
+    }
+
+    /// Has a waker woken, once, when something is given back to a key. What was given back before, the watcher finds
+    /// when it looks after this.
+    pub(crate) fn watch(&self, tag: u64, number: u64, waker: Waker) {
+        let mut queues = self.queues();
+        let before = queues.watchers.insert((tag, number), waker);
+        if before.is_none() {
+            self.waiting.fetch_add(1, Ordering::SeqCst);
+        }
+        // SeqCst: the waker is left before the record is looked at; pairs with `wake_head`.
+        fence(Ordering::SeqCst);
+        // Dropped after the lock, as everywhere.
+        drop(queues);
+        drop(before);
+    }
+
+    pub(crate) fn unwatch(&self, tag: u64, number: u64) {
+        let mut queues = self.queues();
+        let before = queues.watchers.remove(&(tag, number));
+        if before.is_some() {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+        drop(queues);
+        drop(before);
+    }
+
+    /// Takes the wakers of those who watch these keys, where nobody stands in the key's queue.
+    fn take_watchers(
+        &self,
+        queues: &mut Queues,
+        tags: RangeInclusive<u64>,
+        by: Option<u64>,
+        wakers: &mut Wakers,
+    ) {
+        let range = (*tags.start(), 0)..=(*tags.end(), u64::MAX);
+        let all = queues.watchers.range(range).map(|(place, _)| *place);
+        let told: SmallVec<[_; 2]> = all
+            .filter(|(tag, number)| Some(*number) != by && !queues.by_tag.contains_key(tag))
+            .collect();
+        self.waiting.fetch_sub(told.len(), Ordering::Relaxed);
+        wakers.extend(told.iter().filter_map(|place| queues.watchers.remove(place)));
+    }
+
+    /// Tells the head of the key's queue, or those who watch the key, that it may have room: after every call that
+    /// gives back. `by`: the watcher that gives back, and knows.
+    pub(crate) fn wake_head(&self, tag: u64, by: Option<u64>) {
         // SeqCst: what was given back is seen by a head that left no waker yet, or else its waker is seen here.
         fence(Ordering::SeqCst);
         if self.waiting.load(Ordering::SeqCst) == 0 {
             return;
         }
-        let waker = {
-            let mut queues = self.queues();
-            let head = queues.by_tag.get_mut(&tag).and_then(VecDeque::front_mut);
-            head.and_then(|place| place.waker.take())
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        let mut wakers = Wakers::new();
+        let mut queues = self.queues();
+        let head = queues.by_tag.get_mut(&tag).and_then(VecDeque::front_mut);
+        wakers.extend(head.and_then(|place| place.waker.take()));
+        self.take_watchers(&mut queues, tag..=tag, by, &mut wakers);
+        drop(queues);
+        wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Tells every head: the policy has changed.
-    pub(crate) fn wake_heads(&self) {
+    /// As `wake_head`, of every key: what was given back may be shared by several.
+    pub(crate) fn wake_heads(&self, by: Option<u64>) {
+        self.wake_each(|queues, wakers| self.take_watchers(queues, 0..=u64::MAX, by, wakers));
+    }
+
+    /// Tells everybody: the policy has changed, and so may the queues.
+    pub(crate) fn wake_all(&self) {
+        self.wake_each(|queues, wakers| {
+            self.waiting.fetch_sub(queues.watchers.len(), Ordering::Relaxed);
+            wakers.extend(std::mem::take(&mut queues.watchers).into_values());
+        });
+    }
+
+    /// Tells every head, and the watchers that are taken.
+    fn wake_each(&self, take_watchers: impl FnOnce(&mut Queues, &mut Wakers)) {
         fence(Ordering::SeqCst);
-        let wakers: Vec<Waker> = {
-            let mut queues = self.queues();
-            let heads = queues.by_tag.values_mut().filter_map(VecDeque::front_mut);
-            heads.filter_map(|place| place.waker.take()).collect()
-        };
+        let mut wakers = Wakers::new();
+        let mut queues = self.queues();
+        let heads = queues.by_tag.values_mut().filter_map(VecDeque::front_mut);
+        wakers.extend(heads.filter_map(|place| place.waker.take()));
+        take_watchers(&mut queues, &mut wakers);
+        drop(queues);
         wakers.into_iter().for_each(Waker::wake);
     }
 }
@@ -261,6 +334,41 @@ mod tests {
         "fast": {"limit": [{"name": "rate", "rate": "10/hour", "algorithm": "fixed_window", "align": "first_request"}]},
         "slow": {"limit": [{"name": "rate", "rate": "1/hour", "algorithm": "fixed_window", "align": "first_request"}]}}}"#;
     const MINUTE: Duration = Duration::from_secs(60);
+
+    /// Else every call that gives something back, of whatever key, would look through the queues.
+    #[test]
+    fn watchers_that_were_told_or_left_are_not_counted() {
+        let waiters = Waiters::default();
+        let waiting = || waiters.waiting.load(Ordering::Relaxed);
+        let watch = |tag, number| waiters.watch(tag, number, Waker::noop().clone());
+        let (one, other) = (waiters.watcher(), waiters.watcher());
+        watch(1, one);
+        watch(1, one);
+        watch(2, other);
+        assert_eq!(waiting(), 2);
+        waiters.wake_head(3, None);
+        waiters.wake_head(1, Some(one));
+        waiters.wake_heads(Some(one));
+        assert_eq!(waiting(), 1, "only the other was told");
+        waiters.wake_head(1, None);
+        assert_eq!(waiting(), 0);
+        watch(1, one);
+        waiters.unwatch(2, one);
+        waiters.unwatch(1, one);
+        waiters.unwatch(1, one);
+        assert_eq!(waiting(), 0);
+        // Who stands in the queue comes first, unless the queues themselves may have changed.
+        let number = waiters.join(1);
+        watch(1, one);
+        waiters.wake_head(1, None);
+        waiters.wake_heads(None);
+        assert_eq!(waiting(), 2);
+        waiters.wake_all();
+        assert_eq!(waiting(), 1);
+        watch(1, one);
+        waiters.leave(1, number);
+        assert_eq!(waiting(), 0);
+    }
 
     /// A key whose next request is an hour away, under a plan that ends in a minute.
     fn slowed() -> (Limiter, ManualClock) {

@@ -1,7 +1,8 @@
 //! Where everything about calls meets, behind one lock: who is under way, who waits, what holds them.
 //!
 //! Here: how a call begins, and who is let go. `gate`: may the next one go? `answers`: what an answer changes. `leave`:
-//! calls that are dropped, and those of a parent process. `host`: what is told to hosts.
+//! calls that are dropped, and those of a parent process. `host`: what is told to hosts. `watch`: others who use the
+//! limiter.
 //!
 //! Nothing foreign runs under the lock: wakers are woken and dropped, and alerts told, after it.
 
@@ -9,8 +10,10 @@ mod answers;
 mod gate;
 mod host;
 mod leave;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Weak;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -32,6 +35,7 @@ use crate::clock::{Clock, Moment};
 use crate::limiter::Limiter;
 use crate::plan::Notes;
 use crate::request::Kept;
+use crate::sync::forks::{forks, prepare};
 use crate::time::nanos;
 
 /// Options, checked. Spans are ns.
@@ -57,13 +61,15 @@ pub(super) struct Shared {
     settings: Settings,
     clock: Clock,
     limiter: Option<(Limiter, Kept)>,
+    /// Its number as one who watches the limiter, and what is woken then.
+    watcher: u64,
+    waker: Waker,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// The process whose calls these are, and how often that changed.
-    process: u32,
+    /// The process whose calls these are (`forks`).
     epoch: u32,
     closed: bool,
     in_flight: u32,
@@ -85,6 +91,8 @@ struct State {
     ended: Ended,
     /// Units charged to the limiter in all because the server has less left.
     penalized: u64,
+    /// The queue of the limiter that is watched for what others give back.
+    watched: Option<u64>,
     backoff: Backoff,
     events: Events,
     counts: Counts,
@@ -159,12 +167,13 @@ impl Shared {
         settings: Settings,
         clock: Clock,
         limiter: Option<(Limiter, Kept)>,
+        itself: &Weak<Shared>,
     ) -> Shared {
+        prepare();
         let mut events = Events::default();
         events.keep(settings.events);
         let state = State {
-            process: std::process::id(),
-            epoch: 0,
+            epoch: forks(),
             closed: false,
             in_flight: 0,
             next_number: 0,
@@ -180,12 +189,15 @@ impl Shared {
             last_sent: 0,
             ended: Ended::default(),
             penalized: 0,
+            watched: None,
             backoff: Backoff::new(settings.base, settings.cap, settings.seed),
             events,
             counts: Counts::default(),
             host: Host::default(),
         };
-        Shared { settings, clock, limiter, state: Mutex::new(state) }
+        let watcher = limiter.as_ref().map_or(0, |(limiter, _)| limiter.waiters().watcher());
+        let waker = watch::waker(itself);
+        Shared { settings, clock, limiter, watcher, waker, state: Mutex::new(state) }
     }
 
     pub(super) fn settings(&self) -> &Settings {
@@ -201,7 +213,10 @@ impl Shared {
     }
 
     /// Unlocks, then does what is left to do.
-    fn unlock(&self, state: MutexGuard<'_, State>, after: After) {
+    fn unlock(&self, mut state: MutexGuard<'_, State>, after: After) {
+        if state.watched.is_some() && state.queue.is_empty() {
+            self.unwatch(&mut state);
+        }
         drop(state);
         if after.wake.is_empty() && after.drop.is_empty() && after.notes.is_empty() {
             return;
@@ -221,7 +236,7 @@ impl Shared {
         let span = deadline.map(nanos).or(self.settings.deadline);
         let deadline = span.map_or(u64::MAX, |span| now.saturating_add(span));
         let mut after = After::default();
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         state.counts.calls += 1;
         let number = state.next_number;
         state.next_number += 1;
@@ -251,7 +266,6 @@ impl Shared {
         deadline: u64,
         after: &mut After,
     ) -> Begun {
-        state.check_process();
         let since = at.now.as_nanos();
         let place = Place { cost, deadline, waker: None, since, counted: 0 };
         state.queue.wait(number, place);
@@ -267,8 +281,7 @@ impl Shared {
     pub(super) fn ask(&self, number: u64, epoch: u32, waker: Option<&Waker>) -> Verdict {
         let at = self.clock.moment();
         let mut after = After::default();
-        let mut state = self.state.lock();
-        state.check_process();
+        let mut state = self.lock();
         self.pump(&mut state, at, Some(number), &mut after);
         let verdict = state.verdict(number, epoch, at.now.as_nanos(), waker, &mut after);
         self.unlock(state, after);
@@ -291,6 +304,7 @@ impl Shared {
     fn let_go(&self, state: &mut State, at: Moment, asking: Option<u64>, after: &mut After) {
         let now = at.now.as_nanos();
         state.host.head = None;
+        let mut on_limit = false;
         while let Some((number, place)) = state.queue.head() {
             let (cost, deadline) = (place.cost, place.deadline);
             let settled = match self.gate(state, at, number, cost, after) {
@@ -300,6 +314,10 @@ impl Shared {
                     Settled::Fail(too_late())
                 }
                 Gate::Until(until, cause) => {
+                    on_limit = matches!(cause, Cause::Limit(_));
+                    if on_limit && self.watch(state, at, cost) {
+                        continue;
+                    }
                     state.count_wait(cause);
                     state.host.head = Some((number, until));
                     break;
@@ -312,6 +330,9 @@ impl Shared {
             if let Some(place) = state.queue.leave(number) {
                 state.settle(number, place, settled, now, asking, after);
             }
+        }
+        if !on_limit {
+            self.unwatch(state);
         }
     }
 

@@ -53,7 +53,7 @@ impl Pacer {
         clock: Clock,
         limiter: Option<(Limiter, Kept)>,
     ) -> Pacer {
-        Pacer(Arc::new(Shared::new(settings, clock, limiter)))
+        Pacer(Arc::new_cyclic(|itself| Shared::new(settings, clock, limiter, itself)))
     }
 
     /// Begins a call. When nothing stands in its way it may go at once; ask it with [`Call::check`] or [`Call::poll`].

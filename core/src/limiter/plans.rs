@@ -99,7 +99,7 @@ impl Limiter {
         };
         let until = duration.map(|duration| at.after(nanos(duration)).now.as_nanos());
         self.0.assignments.set(&value, plan, until, at);
-        self.0.waiters.wake_heads();
+        self.0.waiters.wake_all();
         Ok(())
     }
 
@@ -113,7 +113,7 @@ impl Limiter {
             let known = rules.and_then(|rules| rules.assignee(value).ok());
             self.0.assignments.clear(known.as_deref().unwrap_or(value));
         }
-        self.0.waiters.wake_heads();
+        self.0.waiters.wake_all();
     }
 
     /// The request's plan; none where the policy has none, or the request meets no plan.

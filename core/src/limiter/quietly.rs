@@ -1,10 +1,11 @@
 //! For whoever decides under a lock of its own: what there is to tell is noted, and told when the lock is free again.
+//! `by`: its number as one who watches (`Waiters::watch`); it is not told of what it gives back itself.
 
 use super::Limiter;
 use crate::clock::Moment;
 use crate::decision::Decision;
 use crate::error::Result;
-use crate::plan::Notes;
+use crate::plan::{Notes, Plan};
 use crate::rate::Method;
 use crate::request::Subject;
 use crate::rules::Strictness;
@@ -42,15 +43,54 @@ impl Limiter {
     }
 
     /// A request is done: its time is charged, and a permit of each limit is given back.
-    pub(crate) fn end(&self, subject: &impl Subject, at: Moment, elapsed: u64) -> Result<()> {
+    pub(crate) fn end(
+        &self,
+        subject: &impl Subject,
+        at: Moment,
+        elapsed: u64,
+        by: u64,
+    ) -> Result<()> {
         self.charge_late(subject, at, Method::Latency, elapsed)?;
-        self.release_in(subject, at)
+        self.give_back(subject, at, by, |plan, words| plan.release(words, at))
     }
 
     /// The units of a request that was not sent, and its permits.
-    pub(crate) fn take_back(&self, subject: &impl Subject, at: Moment, cost: u64) -> Result<()> {
-        self.refund_in(subject, at, cost)?;
-        self.release_in(subject, at)
+    pub(crate) fn take_back(
+        &self,
+        subject: &impl Subject,
+        at: Moment,
+        cost: u64,
+        by: u64,
+    ) -> Result<()> {
+        self.give_back(subject, at, by, |plan, words| {
+            plan.refund(words, at, cost);
+            plan.release(words, at);
+        })
+    }
+
+    /// So many requests are no longer under way, and nothing is known of how they ended: their permits.
+    pub(crate) fn forsake(
+        &self,
+        subject: &impl Subject,
+        at: Moment,
+        requests: u32,
+        by: u64,
+    ) -> Result<()> {
+        self.give_back(subject, at, by, |plan, words| {
+            (0..requests).for_each(|_| plan.release(words, at));
+        })
+    }
+
+    fn give_back(
+        &self,
+        subject: &impl Subject,
+        at: Moment,
+        by: u64,
+        change: impl FnMut(&Plan, &mut [u64]),
+    ) -> Result<()> {
+        self.change(subject, at, Strictness::Strict, change)?;
+        self.wake_others(subject, Some(by));
+        Ok(())
     }
 
     /// Is nothing but requests counted, so that nothing is owed when one is done?

@@ -336,11 +336,16 @@ impl Limiter {
 
     /// Tells waiters that a subject may have room.
     pub(crate) fn wake(&self, subject: &impl Subject) {
+        self.wake_others(subject, None);
+    }
+
+    /// As `wake`; not the watcher that gave back itself.
+    pub(super) fn wake_others(&self, subject: &impl Subject, by: Option<u64>) {
         let is_plain = self.0.engines.engine(&self.0.lanes.enter()).rules().is_none();
         match is_plain.then(|| self.plain_tag(subject)) {
-            Some(Ok(tag)) => self.0.waiters.wake_head(tag),
+            Some(Ok(tag)) => self.0.waiters.wake_head(tag, by),
             // Records are shared by subjects of several queues.
-            _ => self.0.waiters.wake_heads(),
+            _ => self.0.waiters.wake_heads(by),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::clock::Moment;
 use crate::limiter::Limiter;
 use crate::rate::Method;
 use crate::request::Kept;
+use crate::sync::forks::forks;
 use crate::time::nanos;
 
 /// An answer, and the call that it is to.
@@ -38,14 +39,15 @@ pub(in crate::client) struct Answer<'a> {
 
 impl Shared {
     pub(in crate::client) fn finish(&self, answer: &Answer<'_>) -> Finish {
+        // A child that was forked in the middle of the call: its parent finishes it.
+        if answer.epoch != forks() {
+            return Finish::Done;
+        }
         if answer.sent.owes {
             self.end(&answer.sent);
         }
         let mut after = After::default();
-        let mut state = self.state.lock();
-        if state.epoch != answer.epoch {
-            return Finish::Done;
-        }
+        let mut state = self.lock();
         state.in_flight = state.in_flight.saturating_sub(1);
         state.ended.add(answer.cost);
         let is_plain = answer.class == Class::Passed
@@ -72,7 +74,7 @@ impl Shared {
         let Some((limiter, subject)) = &self.limiter else { return };
         let at = self.clock.moment();
         // Nobody is there to be told. (The memory store never fails.)
-        let _ = limiter.end(&subject, at, sent.elapsed(at));
+        let _ = limiter.end(&subject, at, sent.elapsed(at), self.watcher);
     }
 
     #[inline(never)]
@@ -178,7 +180,7 @@ impl Shared {
     pub(in crate::client) fn observe_alone(&self, limits: &ServerLimits) {
         let at = self.clock.moment();
         let mut after = After::default();
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         let sent = Sent::now(at, state.sent, state.penalized, state.ended);
         // As an attempt of its own that cost nothing: what is told after it is newer.
         state.ended.add(0);

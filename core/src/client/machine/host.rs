@@ -76,7 +76,7 @@ impl State {
 impl Shared {
     pub(in crate::client) fn tick(&self) -> Tick {
         let (waker, sleeper) = {
-            let mut state = self.state.lock();
+            let mut state = self.lock();
             let sleeper = *state.host.sleeper.get_or_insert_with(|| self.clock.sleeper());
             (state.host.waker.clone(), sleeper)
         };
@@ -84,8 +84,7 @@ impl Shared {
         let runs = waker.is_none_or(|waker| self.clock.runs_or_wakes(sleeper, &waker));
         let at = self.clock.moment();
         let mut after = After::default();
-        let mut state = self.state.lock();
-        state.check_process();
+        let mut state = self.lock();
         self.pump(&mut state, at, None, &mut after);
         let ready = std::mem::take(&mut state.host.unattended).into_iter().collect();
         let next = state.next();
@@ -97,21 +96,21 @@ impl Shared {
     }
 
     pub(in crate::client) fn set_waker(&self, waker: &Waker) {
-        let before = self.state.lock().host.waker.replace(waker.clone());
+        let before = self.lock().host.waker.replace(waker.clone());
         // After the lock: what a waker owns may come back here.
         drop(before);
     }
 
     pub(in crate::client) fn take_events(&self) -> Vec<Event> {
-        self.state.lock().events.take()
+        self.lock().events.take()
     }
 
     pub(in crate::client) fn keep_events(&self, capacity: usize) {
-        self.state.lock().events.keep(capacity);
+        self.lock().events.keep(capacity);
     }
 
     pub(in crate::client) fn reset(&self) {
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         state.paused_until = 0;
         state.after_pause = false;
         state.probe = Probe::None;
@@ -125,14 +124,14 @@ impl Shared {
     pub(in crate::client) fn close(&self) {
         let now = self.clock.moment().now.as_nanos();
         let mut after = After::default();
-        let mut state = self.state.lock();
+        let mut state = self.lock();
         state.closed = true;
         state.fail_all(now, &mut after, || PacerError::Closed);
         self.unlock(state, after);
     }
 
     pub(in crate::client) fn stats(&self) -> PacerStats {
-        let state = self.state.lock();
+        let state = self.lock();
         let counts = &state.counts;
         let own = [
             ("concurrency", counts.by_concurrency),
