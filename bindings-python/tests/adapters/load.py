@@ -1,0 +1,65 @@
+"""Real servers, and what clients measure of them."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+import served
+
+HERE = Path(__file__).parent
+
+
+class Server:
+    """A server of its own process; connections may be made before it is ready."""
+
+    def __init__(self, command):
+        self._listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
+        self.port = self._listening.getsockname()[1]
+        fd = self._listening.fileno()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", *(word.format(fd=fd) for word in command)],
+            cwd=HERE,
+            pass_fds=[fd],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), *filter(None, sys.path)])},
+        )
+
+    def url(self, path):
+        return f"http://127.0.0.1:{self.port}/{path}"
+
+    def stop(self):
+        self._listening.close()
+        self._process.terminate()
+        self._process.wait()
+
+
+async def report(session, server, name, user):
+    async with session.get(server.url(f"{name}/report/{user}")) as response:
+        return json.loads(await response.read())
+
+
+async def ask(session, url, user):
+    start = time.perf_counter()
+    async with session.get(url, headers={"X-User": user}) as response:
+        body = await response.read()
+        return time.perf_counter() - start, response.status, response.headers, body
+
+
+def check_denied(headers, body):
+    said = json.loads(body)["error"]
+    assert said["code"] == "RATE_LIMIT_EXCEEDED"
+    details = said["details"]
+    assert details["limit"] == served.QUOTA and details["remaining"] == 0
+    wait = int(headers["Retry-After"])
+    assert details["retry_after_seconds"] == wait and 0 < wait <= 86400
+    assert headers["X-RateLimit-Limit"] == str(served.QUOTA)
+    assert headers["X-RateLimit-Remaining"] == "0"
+    assert headers["Content-Type"] == "application/json"
+    # The window is a day from the first request, and a minute is the most that this test takes.
+    assert 0 <= int(headers["X-RateLimit-Reset"]) - time.time() - wait + 60 < 120
+    if "Date" in headers:
+        assert abs(parsedate_to_datetime(headers["Date"]).timestamp() - time.time()) < 120
