@@ -325,3 +325,27 @@ def test_wrap_keeps_coroutine_functions(clock):
 
     assert asyncio.iscoroutinefunction(fetch) and asyncio.run(fetch(3)) == 3
     assert pacer.stats().calls == 1
+
+
+def test_what_others_give_back_wakes_whoever_waits(clock):
+    """From this thread or another one; the clock stands still, so that nobody comes back by itself."""
+
+    def release() -> None:
+        limiter.release("k")
+
+    async def main() -> None:
+        pacer = tidegate.Pacer(limiter, key="k")
+        for give in (release, lambda: asyncio.to_thread(release)):
+            assert limiter.acquire("k")
+            waiting = asyncio.create_task(pacer.call_async(script_async("fine")))
+            await settle()
+            assert pacer.stats().waiting == 1
+            given = give()
+            if given is not None:
+                await given
+            assert await waiting == "fine"
+
+    policy = {"limit": [{"method": "concurrency", "quota": 1}]}
+    limiter = tidegate.Limiter(policy, clock=clock)
+    asyncio.run(main())
+    assert limiter.snapshot("k").buckets[0].used == 0

@@ -128,6 +128,32 @@ def test_a_child_begins_anew():
     assert results == ["fine", "fine"] and pacer.stats().in_flight == 0
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_child_begins_anew_with_its_first_call():
+    """Also when nothing is in its way: a call of the parent is neither counted nor waited for, nor finished here."""
+    limiter = tidegate.Limiter({"limit": [{"method": "concurrency", "quota": 2}]})
+    pacer = tidegate.Pacer(limiter, key="k", concurrency=2)
+    seen = []
+
+    def look() -> None:
+        seen.append((pacer.stats().in_flight, limiter.snapshot("k").buckets[0].used))
+
+    child = pacer.call(lambda: [os.fork(), look()][0])
+    if child == 0:
+        # The call that it was forked in has ended, and the next one begins.
+        code = 1
+        try:
+            pacer.call(look)
+            look()
+            code = 0 if seen == [(0, 0), (1, 1), (0, 0)] else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    look()
+    assert seen == [(1, 1), (0, 0)]
+
+
 def test_listeners_may_call_the_pacer(clock):
     told = []
 
