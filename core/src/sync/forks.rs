@@ -5,26 +5,29 @@
 //! unloaded takes its handler along), and asking is a load. Where that cannot be, the system is asked.
 
 use std::sync::Once;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
+/// One more than there were; 0: they are not counted. (One number, so that asking is one load.)
 static FORKS: AtomicU32 = AtomicU32::new(0);
-/// Are they counted? Decided once, before anybody asks.
-static COUNTED: AtomicBool = AtomicBool::new(false);
 static DECIDED: Once = Once::new();
 
 /// To be called before the first question.
 pub(crate) fn prepare() {
-    // Relaxed: who calls this sees the store, for `Once` says so.
-    DECIDED.call_once(|| COUNTED.store(system::count_forks(), Ordering::Relaxed));
+    // Relaxed: who calls this sees the addition, for `Once` says so.
+    DECIDED.call_once(|| {
+        if system::count_forks() {
+            FORKS.fetch_add(1, Ordering::Relaxed);
+        }
+    });
 }
 
 /// A number that stays as long as this is the same process, and is another one in a forked child.
 #[inline]
 pub(crate) fn forks() -> u32 {
     // Relaxed: it is written in the one thread that a child begins with.
-    match COUNTED.load(Ordering::Relaxed) {
-        true => FORKS.load(Ordering::Relaxed),
-        false => std::process::id(),
+    match FORKS.load(Ordering::Relaxed) {
+        0 => std::process::id(),
+        forks => forks,
     }
 }
 

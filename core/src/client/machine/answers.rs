@@ -39,7 +39,7 @@ pub(in crate::client) struct Answer<'a> {
 
 impl Shared {
     pub(in crate::client) fn finish(&self, answer: &Answer<'_>) -> Finish {
-        // A child that was forked in the middle of the call: its parent finishes it.
+        // A child that was forked in the middle of the call: its parent finishes it. (Else the state is this process's.)
         if answer.epoch != forks() {
             return Finish::Done;
         }
@@ -47,7 +47,7 @@ impl Shared {
             self.end(&answer.sent);
         }
         let mut after = After::default();
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.in_flight = state.in_flight.saturating_sub(1);
         state.ended.add(answer.cost);
         let is_plain = answer.class == Class::Passed
