@@ -36,6 +36,8 @@ pub(crate) struct Engine {
     networks: Networks,
     /// Which of a limiter's policies it is.
     number: u64,
+    /// Is every limit one of requests × cost? Each request asks; plans may be many.
+    counts_alone: bool,
 }
 
 /// What is to be done with a key's words under the plan in force; what it comes to, it keeps itself.
@@ -93,6 +95,7 @@ impl Engine {
         if scopes.is_empty() {
             return Err(Error::policy("limit", None, "there are no limits", "write at least one"));
         }
+        let counts_alone = scopes.iter().flat_map(Scope::plans).all(Plan::counts_alone);
         let first = scopes.remove(0);
         let usage = policy.usage.as_ref().map(|wanted| {
             let before = before.and_then(|before| before.usage.as_ref());
@@ -101,7 +104,7 @@ impl Engine {
             same.map_or_else(new, Arc::clone)
         });
         let networks = Networks::new(policy.ipv6_prefix);
-        Ok(Engine { first, others: scopes, rules, usage, networks, number })
+        Ok(Engine { first, others: scopes, rules, usage, networks, number, counts_alone })
     }
 
     fn scopes(&self) -> impl Iterator<Item = &Scope> {
@@ -144,7 +147,7 @@ impl Engine {
 
     /// Is every limit one of requests × cost?
     pub(crate) fn counts_alone(&self) -> bool {
-        self.scopes().flat_map(Scope::plans).all(Plan::counts_alone)
+        self.counts_alone
     }
 }
 

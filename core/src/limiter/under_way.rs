@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Limiter, Measured};
 use crate::clock::Moment;
-use crate::decision::Decision;
+use crate::decision::{Decision, Reason};
 use crate::error::Result;
 use crate::plan::{Notes, Payment};
 use crate::request::{Kept, Subject};
@@ -65,6 +65,29 @@ impl Limiter {
         let at = self.moment();
         let (decision, receipt) = self.acquire_with_receipt(&subject, at, cost)?;
         Ok(Admission::new(self.clone(), Kept::new(&subject), at.now, decision, receipt))
+    }
+
+    /// As [`admit`](Limiter::admit), for hosts that listen for the end of a request only where there is something to do then.
+    /// `None`: nothing is owed. The request was denied or let pass uncounted, or every limit counts requests alone.
+    ///
+    /// # Errors
+    /// As [`acquire`](Limiter::acquire).
+    #[doc(hidden)]
+    pub fn admit_owing(
+        &self,
+        subject: impl Subject,
+        cost: u64,
+    ) -> Result<(Decision, Option<Admission>)> {
+        let at = self.moment();
+        let (decision, receipt) = self.acquire_with_receipt(&subject, at, cost)?;
+        // Afterwards: when an update came in between, permits of the policy before are gone with it, and those of the new one
+        // are in the receipt.
+        if decision.reason() != Reason::Ok || self.counts_alone() {
+            return Ok((decision, None));
+        }
+        let subject = Kept::new(&subject);
+        let admission = Admission::new(self.clone(), subject, at.now, decision, receipt);
+        Ok((decision, Some(admission)))
     }
 
     /// Runs `work` when the key has room, and charges the time it took.
