@@ -10,10 +10,17 @@ const LONGEST_TIMER = 0x7fffffff
 
 // A place in the native layer. Whoever makes the call holds it, and nobody else: when a call is forgotten (its promise
 // can never settle), the place is collected, and what it held is given back. Kept for later calls, it is registered
-// once.
+// once, and so are its functions made once.
 class Place {
-  constructor(index) {
+  // Of the call under way, for its further attempts.
+  work = undefined
+  signal = undefined
+
+  // `settled(place, result, failed)`: what the first attempt's promise came to.
+  constructor(index, settled) {
     this.index = index
+    this.onResult = (result) => settled(this, result, false)
+    this.onError = (error) => settled(this, error, true)
   }
 }
 
@@ -36,10 +43,12 @@ class Calls {
   #timer
   #timerAt = 0
   #lost
+  #settled
 
-  // `tellEvents`: undefined when nobody listens.
-  constructor(native, tellEvents) {
+  // `settled`: what the first attempt of a call came to, for its place. `tellEvents`: undefined when nobody listens.
+  constructor(native, settled, tellEvents) {
     this.#native = native
+    this.#settled = settled
     this.#tellEvents = tellEvents
     const { begin, beginWith, check, finish, drop } = native.calls()
     this.#begin = begin
@@ -115,9 +124,7 @@ class Calls {
   take() {
     const place = this.#free.pop()
     if (place !== undefined) return place
-    const fresh = new Place(this.#places++)
-    this.#lost.register(fresh, fresh.index)
-    return fresh
+    return this.#placeAt(this.#places++)
   }
 
   // A call ends without an answer.
@@ -203,10 +210,14 @@ class Calls {
   #forget(index) {
     this.#drop(index)
     // The index goes on with another object.
-    const place = new Place(index)
-    this.#lost.register(place, index)
-    this.#free.push(place)
+    this.#free.push(this.#placeAt(index))
     this.news()
+  }
+
+  #placeAt(index) {
+    const place = new Place(index, this.#settled)
+    this.#lost.register(place, index)
+    return place
   }
 }
 

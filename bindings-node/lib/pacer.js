@@ -87,6 +87,9 @@ function checkedCall(options) {
   return { label, cost, maxRetries, deadlineMs, signal }
 }
 
+// As `await` does: a `then` of a promise's own is not asked.
+const { then: promiseThen } = Promise.prototype
+
 // For the client adapters.
 let isPacer
 
@@ -108,29 +111,64 @@ class Pacer {
     this.#onEvent = onEvent
     this.#tellAlerts = tellAlerts
     const hasNews = listens || tellAlerts !== undefined
-    this.#calls = new Calls(native, hasNews ? () => this.#tell() : undefined)
+    const settled = (place, result, failed) => this.#settled(place, result, failed)
+    this.#calls = new Calls(native, settled, hasNews ? () => this.#tell() : undefined)
   }
 
   get concurrency() {
     return this.#native.concurrency
   }
 
-  async run(work, options) {
-    if (typeof work !== 'function') throw wrongType('work', 'a function', work)
-    const calls = this.#calls
-    let place, number, signal
-    if (options === undefined) {
-      place = calls.take()
-      number = calls.begin(place)
-    } else {
-      const call = checkedCall(options)
-      signal = call.signal
-      if (signal?.aborted) throw signal.reason
-      place = calls.take()
-      number = calls.beginWith(place, call)
+  // Most calls go at once and pass: for them nothing is made but the promise. No function that waits, which would be as
+  // dear as the rest; whoever does wait goes on in `#attempts`.
+  run(work, options) {
+    try {
+      if (typeof work !== 'function') throw wrongType('work', 'a function', work)
+      const calls = this.#calls
+      let place, number, signal
+      if (options === undefined) {
+        place = calls.take()
+        number = calls.begin(place)
+      } else {
+        const call = checkedCall(options)
+        signal = call.signal
+        if (signal?.aborted) throw signal.reason
+        place = calls.take()
+        number = calls.beginWith(place, call)
+      }
+      if (number !== undefined) return this.#attempts(place, work, signal, 1, number)
+      place.work = work
+      place.signal = signal
+      let result
+      try {
+        result = Promise.resolve(work({ attempt: 1, signal }))
+      } catch (error) {
+        result = Promise.reject(error)
+      }
+      return promiseThen.call(result, place.onResult, place.onError)
+    } catch (error) {
+      return Promise.reject(error)
     }
-    for (let attempt = 1; ; attempt++) {
-      if (number !== undefined) await calls.turn(place, number, signal)
+  }
+
+  // What the first attempt came to.
+  #settled(place, result, failed) {
+    const { work, signal } = place
+    place.work = undefined
+    place.signal = undefined
+    const number = this.#finish(place, result, failed)
+    if (number !== undefined) {
+      discard(result, failed)
+      return this.#attempts(place, work, signal, 2, number)
+    }
+    if (failed) throw result
+    return result
+  }
+
+  // The attempts from one on that must wait for its turn.
+  async #attempts(place, work, signal, attempt, number) {
+    for (; ; attempt++) {
+      await this.#calls.turn(place, number, signal)
       let result
       let failed = false
       try {
@@ -144,7 +182,7 @@ class Pacer {
         if (failed) throw result
         return result
       }
-      answers.discard(failed ? answers.responseOfError(result) : result)
+      discard(result, failed)
     }
   }
 
@@ -219,6 +257,11 @@ class Pacer {
       }
     }
   }
+}
+
+// Nobody reads what is tried again.
+function discard(result, failed) {
+  answers.discard(failed ? answers.responseOfError(result) : result)
 }
 
 const KINDS = ['passed', 'limited', 'unauthorized', 'forbidden', 'retry', 'failed', 'error']
