@@ -10,7 +10,7 @@ const port = {
   request: (req) => req,
   response: (req, res) => res,
   // Express' own idea, by its `trust proxy`.
-  ip: (req) => ('ip' in req ? req.ip : req.socket?.remoteAddress),
+  ip: (req) => req.ip ?? req.socket?.remoteAddress,
   method: (req) => req.method,
   path: (req) => (req.baseUrl ?? '') + pathOf(req),
   route: routeOf,
@@ -28,7 +28,7 @@ function rateLimit(options) {
     const { decision } = passage
     req[requestPropertyName] = decision
     if (!decision.allowed) return refuse(gate, passage, req, res, next)
-    if (!res.headersSent) passage.eachHeader((name, value) => res.setHeader(name, value))
+    tell(passage, res)
     whenOver(res, passage)
     next()
   }
@@ -49,6 +49,16 @@ function rateLimit(options) {
     failures: { get: () => gate.failures },
     resetKey: { value: (key) => gate.limiter.reset(key) },
   })
+}
+
+// Express gives each request and response a prototype anew, and V8 has to look up all that is touched: so it is not asked first
+// whether the headers were sent.
+function tell(passage, res) {
+  try {
+    passage.eachHeader((name, value) => res.setHeader(name, value))
+  } catch (error) {
+    if (error?.code !== 'ERR_HTTP_HEADERS_SENT') throw error
+  }
 }
 
 function refuse(gate, passage, req, res, next) {

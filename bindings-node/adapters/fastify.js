@@ -51,7 +51,8 @@ class Limit {
     const { decision } = passage
     request.rateLimit = decision
     if (!decision.allowed) return void this.#refuse(passage, request, reply).catch(done)
-    passage.eachHeader((name, value) => reply.header(name, value))
+    // Fastify writes them so anyway.
+    passage.eachHeader((name, value) => reply.header(name, value), true)
     whenOver(reply.raw, passage)
     done()
   }

@@ -10,11 +10,12 @@
 //
 // `args` is what its framework gives to a handler, and what the functions among the options are called with.
 
+const { OutgoingMessage } = require('node:http')
 const { performance } = require('node:perf_hooks')
 
 const { Limiter, ENTER } = require('../lib/limiter.js')
 const { checked, wrongType } = require('../lib/options.js')
-const { STYLES } = require('../lib/passage.js')
+const { Address, STYLES } = require('../lib/passage.js')
 const { addressReader, rangeError } = require('./addresses.js')
 const { routeResolver } = require('./routes.js')
 
@@ -154,10 +155,10 @@ class Gate {
     if (proxyHeader !== undefined && addressOf === undefined) {
       throw new TypeError('proxyHeader: says nothing without trustProxy')
     }
-    const ip = addressOf ? (args) => addressOf(port.request(...args)) : (args) => port.ip(...args)
+    const ip = addressOf ? (args) => addressOf(port.request(...args)) : (args) => port.ip(args[0])
     const route = routeResolver(this.#options.route, port)
     // A limiter of our own asks for no more.
-    if (by === 'ip') return (args) => this.#settles ? present({ ip: ip(args) }) : ['ip', ip(args)]
+    if (by === 'ip') return (args) => (this.#settles ? present({ ip: ip(args) }) : new Address(ip(args)))
     const given = identify ?? keyGenerator
     if (by === 'key') return (args) => then(given(...args), asKey)
     const facts = (args) => present({ ip: ip(args), route: route(args) })
@@ -186,9 +187,13 @@ class Estimate {
     this.decision = reservation.decision
   }
 
-  eachHeader(set) {
+  get owes() {
+    return this.decision.allowed
+  }
+
+  eachHeader(set, lower = false) {
     if (this.#style === 'none') return
-    for (const [name, value] of Object.entries(this.decision.headers(this.#style))) set(name, value)
+    for (const [name, value] of Object.entries(this.decision.headers(this.#style))) set(lower ? name.toLowerCase() : name, value)
   }
 
   end(completed) {
@@ -217,12 +222,15 @@ class Estimate {
   }
 }
 
-// Calls `passage.end` when the response of Node is over: all of it sent, broken off, or nobody there any more.
+// Calls `passage.end` when the response of Node is over: all of it sent, broken off, or nobody there any more. Where nothing is
+// owed then, nobody listens.
 function whenOver(response, passage) {
+  if (!passage.owes) return
   if (response.closed || response.destroyed) return passage.end(false)
   const end = () => passage.end(response.writableFinished)
-  response.on('finish', end)
   response.on('close', end)
+  // Node's own responses over HTTP/1 close as soon as they have finished; others may do only one of them.
+  if (!(response instanceof OutgoingMessage)) response.on('finish', end)
 }
 
 // The limiter that `rate`, or `limit` and `windowMs`, make, and the attribute that it limits by.

@@ -9,10 +9,22 @@ const { written } = require('./decision.js')
 
 // As the engine numbers them.
 const STYLES = { none: 0, legacy: 1, draft: 2, both: 3 }
+const BY_ADDRESS = 1 << 2
+
+// The attributes of a request of which nothing but the address matters.
+class Address {
+  constructor(ip) {
+    this.ip = ip
+  }
+}
 
 // The engine tells a field's name by a letter. These are the same texts each time, for a text that is new costs more.
 const NAMES = native.headerNames()
+const LOWER_NAMES = NAMES.map((name) => name.toLowerCase())
 const FIRST = 'a'.charCodeAt(0)
+
+// Comes first where something is to be done at the end.
+const OWES = '!'.charCodeAt(0)
 
 // More attributes than the engine takes as arguments are an object.
 const MOST_ATTRIBUTES = 8
@@ -35,14 +47,13 @@ class Passages {
   // `style`: one of STYLES.
   enter(subject, cost, style) {
     const number = this.#free.pop() ?? this.#used++
-    let kept = false
+    let owes = false
     try {
       const fields = this.#ask(number, style, cost, subject)
-      const decision = written()
-      kept = decision.allowed
-      return new Passage(this, kept ? number : -1, decision, fields)
+      owes = fields.charCodeAt(0) === OWES
+      return new Passage(this, owes ? number : -1, written(), fields)
     } finally {
-      if (!kept) this.#free.push(number)
+      if (!owes) this.#free.push(number)
     }
   }
 
@@ -56,8 +67,9 @@ class Passages {
     const limiter = this.#limiter
     const enter = this.#enter
     if (typeof subject === 'string' || ArrayBuffer.isView(subject)) return enter.call(limiter, number, style, cost, subject)
-    // As `attributesOf` of an adapter gives it: names and values by turns.
-    if (Array.isArray(subject)) return enter.call(limiter, number, style, cost, subject[0], subject[1])
+    if (subject instanceof Address && typeof subject.ip === 'string') {
+      return enter.call(limiter, number, style | BY_ADDRESS, cost, subject.ip)
+    }
     const names = Object.keys(subject)
     switch (names.length) {
       case 1:
@@ -85,12 +97,18 @@ class Passage {
     this.decision = decision
   }
 
-  // Calls `set` with each header field of the response.
-  eachHeader(set) {
+  // Is there something to be done when the response is over?
+  get owes() {
+    return this.#number >= 0
+  }
+
+  // Calls `set` with each header field of the response; `lower`: names in small letters.
+  eachHeader(set, lower = false) {
     const fields = this.#fields
-    for (let from = 0, end; from < fields.length; from = end + 1) {
+    const names = lower ? LOWER_NAMES : NAMES
+    for (let from = fields.charCodeAt(0) === OWES ? 1 : 0, end; from < fields.length; from = end + 1) {
       end = fields.indexOf('\n', from)
-      set(NAMES[fields.charCodeAt(from) - FIRST], fields.slice(from + 1, end))
+      set(names[fields.charCodeAt(from) - FIRST], fields.slice(from + 1, end))
     }
   }
 
@@ -103,4 +121,4 @@ class Passage {
   }
 }
 
-module.exports = { Passages, STYLES }
+module.exports = { Passages, Address, STYLES }

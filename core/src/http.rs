@@ -7,6 +7,8 @@ mod body;
 mod headers;
 
 pub use body::{Body, BodyStyle};
+#[doc(hidden)]
+pub use headers::FieldValue;
 pub use headers::{HeaderStyle, Headers};
 
 use crate::decision::{Decision, NEVER, Reason};

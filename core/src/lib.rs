@@ -50,6 +50,8 @@ pub use decision::{Decision, Reason};
 #[doc(hidden)]
 pub use decision::{DecisionParts, RawDecision};
 pub use error::{Error, Result};
+#[doc(hidden)]
+pub use http::FieldValue;
 pub use http::{Body, BodyStyle, HeaderStyle, Headers};
 pub use limiter::{Limiter, Measured, UsageLimit, UsageReport};
 pub use options::{Builder, OnFull};

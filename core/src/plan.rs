@@ -242,7 +242,8 @@ impl Plan {
         decision: &mut Decision,
     ) {
         match &self.lone {
-            Some(lone) if notes.receipt.is_none() => {
+            Some(lone) if notes.ignores(self) => {
+                notes.clear();
                 self.tell(lone.take(words, at, cost), at, cost, decision);
             }
             _ => self.acquire_all(words, at, cost, notes, decision),

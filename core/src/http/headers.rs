@@ -1,5 +1,7 @@
 //! Header fields: the three that everybody sends, and the two of the IETF's draft.
 
+use std::fmt::{self, Display};
+
 use sfv::{Integer, KeyRef, ListSerializer, StringRef, key_ref, string_ref};
 
 use super::{Figures, limit_of, no_such_style};
@@ -61,9 +63,37 @@ impl Headers {
         let found = self.0.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
+}
 
-    fn add(&mut self, name: &'static str, value: impl ToString) {
-        self.0.push((name, value.to_string()));
+/// The value of a field, before anybody makes a text of it.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub enum FieldValue<'a> {
+    /// In decimal digits.
+    Number(u64),
+    /// As it is.
+    Text(&'a str),
+}
+
+impl Display for FieldValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FieldValue::Number(number) => number.fmt(f),
+            FieldValue::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// Whoever wants the fields, one after the other.
+struct Writer<'a>(&'a mut dyn FnMut(&'static str, FieldValue<'_>));
+
+impl Writer<'_> {
+    fn add(&mut self, name: &'static str, value: u64) {
+        (self.0)(name, FieldValue::Number(value));
+    }
+
+    fn add_text(&mut self, name: &'static str, value: &str) {
+        (self.0)(name, FieldValue::Text(value));
     }
 
     fn add_legacy(&mut self, figures: &Figures) {
@@ -78,10 +108,10 @@ impl Headers {
     fn add_draft(&mut self, decision: &Decision, name: &str, figures: &Figures) {
         let name = sf_name(name);
         if let Some(policy) = quota_policy(decision, &name, figures) {
-            self.add("RateLimit-Policy", policy);
+            self.add_text("RateLimit-Policy", &policy);
         }
         if let Some(left) = service_limit(decision, &name, figures) {
-            self.add("RateLimit", left);
+            self.add_text("RateLimit", &left);
         }
     }
 }
@@ -135,8 +165,20 @@ impl Decision {
     /// # Ok::<(), tidegate::Error>(())
     /// ```
     pub fn headers(&self, style: HeaderStyle) -> Headers {
-        let figures = Figures::of(self);
         let mut headers = Headers::default();
+        self.each_header(style, &mut |name, value| headers.0.push((name, value.to_string())));
+        headers
+    }
+
+    /// As [`headers`](Decision::headers), for bindings: no text is made of a value that nobody keeps.
+    #[doc(hidden)]
+    pub fn each_header(
+        &self,
+        style: HeaderStyle,
+        each: &mut dyn FnMut(&'static str, FieldValue<'_>),
+    ) {
+        let figures = Figures::of(self);
+        let mut headers = Writer(each);
         if let Some(name) = limit_of(self) {
             if matches!(style, HeaderStyle::Legacy | HeaderStyle::Both) {
                 headers.add_legacy(&figures);
@@ -148,7 +190,6 @@ impl Decision {
         if let Some(seconds) = figures.retry_after {
             headers.add("Retry-After", seconds);
         }
-        headers
     }
 }
 

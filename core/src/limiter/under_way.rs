@@ -38,19 +38,19 @@ impl Limiter {
     }
 
     fn reserve_in(&self, subject: &impl Subject, at: Moment, cost: u64) -> Result<Reservation> {
-        let (decision, receipt) = self.acquire_with_receipt(subject, at, cost)?;
+        let (decision, receipt) = self.acquire_with(Notes::with_receipt(), subject, at, cost)?;
         let subject = Kept::new(subject);
         Ok(Reservation { limiter: self.clone(), subject, cost, decision, receipt })
     }
 
     /// Decides and counts; who paid what, for what comes back later.
-    fn acquire_with_receipt(
+    fn acquire_with(
         &self,
+        mut notes: Notes,
         subject: &impl Subject,
         at: Moment,
         cost: u64,
     ) -> Result<(Decision, Vec<Payment>)> {
-        let mut notes = Notes::with_receipt();
         let decision = self.decide_noting(subject, at, cost, &mut notes)?;
         self.count(decision.reason());
         Ok((decision, notes.receipt.unwrap_or_default()))
@@ -63,7 +63,7 @@ impl Limiter {
     /// As [`acquire`](Limiter::acquire).
     pub fn admit(&self, subject: impl Subject, cost: u64) -> Result<Admission> {
         let at = self.moment();
-        let (decision, receipt) = self.acquire_with_receipt(&subject, at, cost)?;
+        let (decision, receipt) = self.acquire_with(Notes::with_permits(), &subject, at, cost)?;
         Ok(Admission::new(self.clone(), Kept::new(&subject), at.now, decision, receipt))
     }
 
@@ -77,9 +77,9 @@ impl Limiter {
         &self,
         subject: impl Subject,
         cost: u64,
-    ) -> Result<(Decision, Option<Admission>)> {
+    ) -> Result<(Decision, Option<Box<Admission>>)> {
         let at = self.moment();
-        let (decision, receipt) = self.acquire_with_receipt(&subject, at, cost)?;
+        let (decision, receipt) = self.acquire_with(Notes::with_permits(), &subject, at, cost)?;
         // Afterwards: when an update came in between, permits of the policy before are gone with it, and those of the new one
         // are in the receipt.
         if decision.reason() != Reason::Ok || self.counts_alone() {
@@ -87,7 +87,7 @@ impl Limiter {
         }
         let subject = Kept::new(&subject);
         let admission = Admission::new(self.clone(), subject, at.now, decision, receipt);
-        Ok((decision, Some(admission)))
+        Ok((decision, Some(Box::new(admission))))
     }
 
     /// Runs `work` when the key has room, and charges the time it took.

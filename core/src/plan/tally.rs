@@ -42,6 +42,8 @@ impl<'a> Asked<'a> {
 pub(crate) struct Notes {
     /// Who paid, where somebody wants to know.
     pub(crate) receipt: Option<Vec<Payment>>,
+    /// Who gave out permits, and nobody else: all that comes back when a request is over.
+    permits_alone: bool,
     pub(crate) crossings: Vec<Crossing>,
 }
 
@@ -57,7 +59,17 @@ pub(crate) struct Crossing {
 
 impl Notes {
     pub(crate) fn with_receipt() -> Notes {
-        Notes { receipt: Some(Vec::new()), crossings: Vec::new() }
+        Notes { receipt: Some(Vec::new()), ..Notes::default() }
+    }
+
+    pub(crate) fn with_permits() -> Notes {
+        Notes { permits_alone: true, ..Notes::with_receipt() }
+    }
+
+    /// Does nobody want to know what such a plan is paid?
+    #[inline]
+    pub(super) fn ignores(&self, plan: &Plan) -> bool {
+        self.receipt.is_none() || (self.permits_alone && plan.counts_alone())
     }
 
     #[inline]
@@ -77,6 +89,9 @@ impl Notes {
         at: Moment,
     ) {
         let Some(receipt) = &mut self.receipt else { return };
+        if self.permits_alone && limit.method != Method::Concurrency {
+            return;
+        }
         let paying = &limit.buckets[position];
         let mark = paying.bucket.mark(paying.of(words), at);
         let (rate, lineage) = (plan.rate(limit, position), limit.lineage);
