@@ -34,6 +34,11 @@ test-plans-api: build-node $(PLANS_DIR)node_modules/.package-lock.json
 bench-adapters-node: build-node benches/node/node_modules/.package-lock.json
 	node benches/node/adapters.js $(BENCH_ARGS)
 
+# What a pacer adds to a call that need not wait, beside p-throttle and bottleneck.
+.PHONY: bench-pacer-node
+bench-pacer-node: build-node benches/node/node_modules/.package-lock.json
+	node benches/node/pacer.js $(BENCH_ARGS)
+
 # Starts it with some clients: http://127.0.0.1:8080/usage (PORT=…; TRAFFIC= for none).
 TRAFFIC ?= 1
 example-plans-api: build-node $(PLANS_DIR)node_modules/.package-lock.json
