@@ -329,7 +329,7 @@ impl Limiter {
                 let given = rules.read(request, Strictness::Strict)?;
                 let mut parts = Parts::new();
                 self.comes(rules, &given, at, Strictness::Strict, &mut parts)?;
-                Ok(parts.iter().fold(0_u64, |queue, part| queue.rotate_left(7) ^ part.tag))
+                Ok(parts.iter().fold(0, |queue: u64, part| queue.rotate_left(7) ^ part.mark()))
             }),
         }
     }
