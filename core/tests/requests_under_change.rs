@@ -223,6 +223,34 @@ fn a_listener_may_panic_and_call() {
     assert_eq!(limiter.stats().allowed, 2 + 3);
 }
 
+/// What a key without a place is charged is kept nowhere, so there is nothing to tell of either.
+#[test]
+fn a_charge_that_is_not_made_is_not_told() {
+    let limits = r#""limit": [
+        {"name": "rate", "rate": "10/day", "alerts": [0.5]},
+        {"name": "time", "rate": "10s/day", "alerts": [0.5]},
+        {"name": "rooms", "method": "concurrency", "quota": 2}]"#;
+    let exempt = r#""exempt": [{"name": "internal", "when": {"user": "root"}}]"#;
+    for policy in [format!("{{{limits}}}"), format!("{{{limits}, {exempt}}}")] {
+        for on_full in [OnFull::Deny, OnFull::Allow, OnFull::Inherit] {
+            let (limiter, clock) = limiter(&policy, 1, on_full);
+            assert!(limiter.acquire("mine", 1).unwrap().allowed());
+            let told = Arc::new(AtomicU64::new(0));
+            let counted = Arc::clone(&told);
+            limiter.on_alert(move |_| _ = counted.fetch_add(1, Ordering::Relaxed));
+            limiter.penalize("other", 8).unwrap();
+            limiter.record_latency("other", Duration::from_secs(8)).unwrap();
+            let admission = limiter.admit("other", 8).unwrap();
+            assert_eq!(admission.decision().allowed(), on_full == OnFull::Allow);
+            clock.advance(Duration::from_secs(8));
+            admission.finish().unwrap();
+            assert_eq!(told.load(Ordering::Relaxed), 0, "{policy}: {on_full:?}");
+            limiter.penalize("mine", 8).unwrap();
+            assert_eq!(told.load(Ordering::Relaxed), 1, "{policy}: {on_full:?}");
+        }
+    }
+}
+
 /// Threads that hold permits and pay, while the policy goes to and fro between keys alone, plans and conditions, and plans
 /// are assigned: never more permits are out than there are, none is lost, and what was paid is paid once.
 #[test]

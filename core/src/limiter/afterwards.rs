@@ -273,11 +273,12 @@ impl Limiter {
     }
 }
 
-/// Changes one record after the other; `change` is told whether the request meets its limits. Has anything changed? A
-/// record that another plan has, and in which this one changes nothing, stays as it is.
+/// Changes one record after the other; `change` is told whether the request meets its limits, and the record lasts: else
+/// nothing is charged, nor told of. Has anything changed? A record that another plan has, and in which this one changes
+/// nothing, stays as it is.
 fn alter_each(asked: &mut [Asked<'_>], mut change: impl FnMut(bool, &Plan, &mut [u64])) -> bool {
     asked.iter_mut().fold(false, |changed, asked| {
-        let met = asked.met;
+        let met = asked.met && asked.lasts;
         asked.alter(|plan, words| change(met, plan, words)) || changed
     })
 }
