@@ -270,10 +270,18 @@ impl Limiter {
         cost: u64,
     ) -> Result<Reason> {
         if self.0.blocks.left(tag, at) == 0 && !self.0.engines.engine(&visit).plan().is_watched() {
-            let mut admit = Admit { at, cost, reason: Reason::Blocked };
-            if let Ok(()) = self.0.engines.transact(&visit, tag, at, self.pressure(), &mut admit) {
-                visit.count(admit.reason);
-                return Ok(admit.reason);
+            let (mut reason, mut watched) = (Reason::Blocked, false);
+            let mut admit = |plan: &Plan, words: &mut [u64]| {
+                // Another policy may be in force by now.
+                watched = plan.is_watched();
+                if !watched {
+                    reason = plan.admit(words, at, cost);
+                }
+            };
+            let done = self.0.engines.transact(&visit, tag, at, self.pressure(), &mut admit);
+            if done.is_ok() && !watched {
+                visit.count(reason);
+                return Ok(reason);
             }
         }
         drop(visit);
@@ -445,11 +453,15 @@ impl Limiter {
         if self.0.engines.engine(visit).plan().is_watched() || self.0.blocks.left(tag, at) > 0 {
             return false;
         }
-        let mut notes = Notes::default();
+        let (mut notes, mut watched) = (Notes::default(), false);
         let mut acquire = |plan: &Plan, words: &mut [u64]| {
-            plan.acquire_into(words, at, cost, &mut notes, &mut *decision);
+            // Another policy may be in force by now.
+            watched = plan.is_watched();
+            if !watched {
+                plan.acquire_into(words, at, cost, &mut notes, &mut *decision);
+            }
         };
-        self.0.engines.transact(visit, tag, at, self.pressure(), &mut acquire).is_ok()
+        self.0.engines.transact(visit, tag, at, self.pressure(), &mut acquire).is_ok() && !watched
     }
 }
 

@@ -5,6 +5,7 @@ mod conditions;
 mod document;
 mod draft;
 mod fields;
+pub(crate) mod file;
 mod json;
 mod limit;
 mod lists;
@@ -302,7 +303,7 @@ impl Policy {
     /// [`Error::is_file`] when it cannot be read, else as [`Policy::parse`], with the path.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Policy> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(|source| Error::file(path, source))?;
+        let text = file::text(path).map_err(|source| Error::file(path, source))?;
         Policy::from_text_of(path, &text)
     }
 

@@ -156,6 +156,14 @@ pub(crate) struct Part {
 
 pub(crate) type Parts = SmallVec<[Part; 4]>;
 
+impl Part {
+    /// A number of its own: records of one key in several scopes have one tag. In the first scope it is the tag.
+    pub(crate) fn mark(&self) -> u64 {
+        // 2^64 / golden ratio: scopes lie far apart.
+        self.tag.wrapping_add((self.scope as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+}
+
 /// A request's attributes, as far as the policy speaks of them.
 pub(crate) struct Given<'r> {
     values: [Option<&'r [u8]>; MAX_ATTRIBUTES],

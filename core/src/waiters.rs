@@ -437,4 +437,30 @@ mod tests {
             }
         }
     }
+    /// Requests of one key that meet other limits have other records, and so another queue.
+    #[test]
+    fn who_waits_for_other_records_is_in_nobodys_way() {
+        let limit = |name: &str| {
+            format!(r#"{{"name": "{name}", "rate": "1/hour", "when": {{"route": "{name} /"}}}}"#)
+        };
+        let all = r#"{"name": "all", "rate": "9/hour"}"#;
+        for first in [String::new(), format!("{all}, ")] {
+            let text = format!(r#"{{"limit": [{first}{}, {}]}}"#, limit("GET"), limit("PUT"));
+            let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));
+            let limiter = Limiter::builder(&*text).clock(clock).build().unwrap();
+            let request = |route| crate::Request::new().key("k").route(route);
+            let (get, put) = (request("GET /"), request("PUT /"));
+            assert!(limiter.acquire(&get, 1).unwrap().allowed());
+            let mut before = limiter.queue(&get, 1, None);
+            assert!(matches!(before.poll(Waker::noop()).unwrap(), Turn::Wait(_)));
+            let Turn::Done(decision) = limiter.queue(&put, 1, None).poll(Waker::noop()).unwrap()
+            else {
+                panic!("{text}: it waits for another's turn");
+            };
+            assert!(decision.allowed(), "{text}");
+            // Of the same records there is one queue.
+            let mut behind = limiter.queue(&get, 1, None);
+            assert!(matches!(behind.poll(Waker::noop()).unwrap(), Turn::Wait(None)));
+        }
+    }
 }

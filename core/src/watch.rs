@@ -104,7 +104,8 @@ impl Limiter {
     /// ```
     ///
     /// # Errors
-    /// Of the first load: [`Error::is_file`] when the file cannot be read, [`Error::is_policy`] when it is wrong. Also
+    /// Of the first load: [`Error::is_file`] when the file cannot be read or is none (a pipe, a device),
+    /// [`Error::is_policy`] when it is wrong. Also
     /// [`Error::is_file`] when the system cannot watch it or has no thread left. The limiter is as it was then.
     pub fn watch(
         &self,

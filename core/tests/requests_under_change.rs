@@ -223,6 +223,112 @@ fn a_listener_may_panic_and_call() {
     assert_eq!(limiter.stats().allowed, 2 + 3);
 }
 
+/// What a key without a place is charged is kept nowhere, so there is nothing to tell of either.
+#[test]
+fn a_charge_that_is_not_made_is_not_told() {
+    let limits = r#""limit": [
+        {"name": "rate", "rate": "10/day", "alerts": [0.5]},
+        {"name": "time", "rate": "10s/day", "alerts": [0.5]},
+        {"name": "rooms", "method": "concurrency", "quota": 2}]"#;
+    let exempt = r#""exempt": [{"name": "internal", "when": {"user": "root"}}]"#;
+    for policy in [format!("{{{limits}}}"), format!("{{{limits}, {exempt}}}")] {
+        for on_full in [OnFull::Deny, OnFull::Allow, OnFull::Inherit] {
+            let (limiter, clock) = limiter(&policy, 1, on_full);
+            assert!(limiter.acquire("mine", 1).unwrap().allowed());
+            let told = Arc::new(AtomicU64::new(0));
+            let counted = Arc::clone(&told);
+            limiter.on_alert(move |_| _ = counted.fetch_add(1, Ordering::Relaxed));
+            limiter.penalize("other", 8).unwrap();
+            limiter.record_latency("other", Duration::from_secs(8)).unwrap();
+            let admission = limiter.admit("other", 8).unwrap();
+            assert_eq!(admission.decision().allowed(), on_full == OnFull::Allow);
+            clock.advance(Duration::from_secs(8));
+            admission.finish().unwrap();
+            assert_eq!(told.load(Ordering::Relaxed), 0, "{policy}: {on_full:?}");
+            limiter.penalize("mine", 8).unwrap();
+            assert_eq!(told.load(Ordering::Relaxed), 1, "{policy}: {on_full:?}");
+        }
+    }
+}
+
+/// A request that paid under a policy which was gone before it was done, and is listed by the next, has paid nothing, and
+/// nothing is told of it.
+#[test]
+fn what_another_policy_undid_is_not_told() {
+    let limits = r#""limit": [{"name": "rate", "rate": "9/day", "alerts": [0.1]},
+        {"name": "account", "rate": "9/day", "by": ["account"], "alerts": [0.1]}]"#;
+    let block = r#""block": [{"name": "list", "when": {"user": "mallory"}}]"#;
+    let policies = [format!("{{{limits}}}"), format!("{{{limits}, {block}}}")];
+    let (limiter, _) = limiter(&policies[0], 100, OnFull::Inherit);
+    let told = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&told);
+    limiter.on_alert(move |_| _ = counted.fetch_add(1, Ordering::Relaxed));
+    let done = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut turn = 0;
+            while done.load(Ordering::Relaxed) == 0 {
+                turn += 1;
+                limiter.update(&*policies[turn % 2]).unwrap();
+            }
+        });
+        let request = Request::new().key("k").account("a").user("mallory");
+        let mut wrong = 0;
+        for round in 0..20_000 {
+            told.store(0, Ordering::Relaxed);
+            match round % 2 {
+                0 => _ = limiter.acquire(&request, 1).unwrap(),
+                _ => limiter.penalize(&request, 1).unwrap(),
+            }
+            let snapshot = limiter.snapshot(&request).unwrap();
+            let paid = snapshot.buckets.iter().filter(|bucket| bucket.used > 0).count() as u64;
+            wrong += u64::from(told.load(Ordering::Relaxed) != paid);
+            limiter.reset(&request).unwrap();
+        }
+        // First: a panic here would wait for the other thread.
+        done.store(1, Ordering::Relaxed);
+        assert_eq!(wrong, 0);
+    });
+}
+
+/// A policy with thresholds takes the place of one without while a request of a key alone is decided: it is told of those
+/// that it passes.
+#[test]
+fn thresholds_that_come_with_an_update_are_told_of() {
+    let limit = |name: &str, alerts: &str| {
+        format!(r#"{{"name": "{name}", "rate": "9/day", "algorithm": "fixed_window"{alerts}}}"#)
+    };
+    let policies = [
+        format!(r#"{{"limit": [{}, {}]}}"#, limit("one", ""), limit("two", "")),
+        format!(r#"{{"limit": [{}]}}"#, limit("told", r#", "alerts": [0.1]"#)),
+    ];
+    let (limiter, _) = limiter(&policies[0], 100, OnFull::Inherit);
+    let told = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&told);
+    limiter.on_alert(move |_| _ = counted.fetch_add(1, Ordering::Relaxed));
+    let done = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut turn = 0;
+            while done.load(Ordering::Relaxed) == 0 {
+                turn += 1;
+                limiter.update(&*policies[turn % 2]).unwrap();
+            }
+        });
+        let mut wrong = 0;
+        for _ in 0..30_000 {
+            told.store(0, Ordering::Relaxed);
+            let decision = limiter.acquire("k", 1).unwrap();
+            // The first payment of the day passes the one that there is.
+            let passed = decision.name() == "told" && decision.remaining() == 8;
+            wrong += u64::from(told.load(Ordering::Relaxed) != u64::from(passed));
+            limiter.reset("k").unwrap();
+        }
+        done.store(1, Ordering::Relaxed);
+        assert_eq!(wrong, 0);
+    });
+}
+
 /// Threads that hold permits and pay, while the policy goes to and fro between keys alone, plans and conditions, and plans
 /// are assigned: never more permits are out than there are, none is lost, and what was paid is paid once.
 #[test]

@@ -66,11 +66,16 @@ impl Limiter {
         if self.0.engines.engine(&visit).plan().is_watched() {
             return false;
         }
+        let mut watched = false;
         let mut charge = |plan: &Plan, words: &mut [u64]| {
-            plan.charge(words, at, method, units, &mut Notes::default());
+            // Another policy may be in force by now.
+            watched = plan.is_watched();
+            if !watched {
+                plan.charge(words, at, method, units, &mut Notes::default());
+            }
         };
         let tag = self.tag(key);
-        self.0.engines.transact(&visit, tag, at, self.pressure(), &mut charge).is_ok()
+        self.0.engines.transact(&visit, tag, at, self.pressure(), &mut charge).is_ok() && !watched
     }
 
     #[cold]
@@ -98,7 +103,7 @@ impl Limiter {
         units: u64,
         notes: &mut Notes,
     ) -> Result<()> {
-        self.with_records(subject, at, strictness, |asked| {
+        let made = self.with_records(subject, at, strictness, |asked| {
             notes.clear();
             // A record that another plan has, and to which this one charges nothing, stays as it is.
             alter_each(asked, |met, plan, words| {
@@ -106,7 +111,11 @@ impl Limiter {
                     plan.charge(words, at, method, units, notes);
                 }
             })
-        })
+        })?;
+        if !made {
+            notes.clear();
+        }
+        Ok(())
     }
 
     /// Gives units back to the count limits: at most what is in use. Which bucket of a cascade paid is
@@ -244,7 +253,7 @@ impl Limiter {
         receipt: &[Payment],
     ) -> Result<()> {
         let mut notes = Notes::default();
-        self.with_records(subject, at, Strictness::Giving, |asked| {
+        let made = self.with_records(subject, at, Strictness::Giving, |asked| {
             notes.clear();
             alter_each(asked, |met, plan, words| {
                 if met {
@@ -254,7 +263,9 @@ impl Limiter {
             })
         })?;
         self.wake(subject);
-        self.tell(&notes, subject);
+        if made {
+            self.tell(&notes, subject);
+        }
         Ok(())
     }
 
@@ -270,14 +281,16 @@ impl Limiter {
         self.with_records(subject, at, strictness, |asked| {
             alter_each(asked, |_, plan, words| change(plan, words))
         })
+        .map(|_| ())
     }
 }
 
-/// Changes one record after the other; `change` is told whether the request meets its limits. Has anything changed? A
-/// record that another plan has, and in which this one changes nothing, stays as it is.
+/// Changes one record after the other; `change` is told whether the request meets its limits, and the record lasts: else
+/// nothing is charged, nor told of. Has anything changed? A record that another plan has, and in which this one changes
+/// nothing, stays as it is.
 fn alter_each(asked: &mut [Asked<'_>], mut change: impl FnMut(bool, &Plan, &mut [u64])) -> bool {
     asked.iter_mut().fold(false, |changed, asked| {
-        let met = asked.met;
+        let met = asked.met && asked.lasts;
         asked.alter(|plan, words| change(met, plan, words)) || changed
     })
 }

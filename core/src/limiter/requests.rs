@@ -80,8 +80,13 @@ impl Limiter {
         match outcome {
             Outcome::Done => {}
             Outcome::Spared => self.saturated(),
-            Outcome::Decided(decided) => *decision = decided,
+            // An attempt that was undone, perhaps by an update, may have left notes.
+            Outcome::Decided(decided) => {
+                notes.clear();
+                *decision = decided;
+            }
             Outcome::Full => {
+                notes.clear();
                 self.saturated();
                 *decision = self.decide_full(visit, subject, at, cost)?;
             }
@@ -166,21 +171,22 @@ impl Limiter {
         self.0.engines.engine(&self.0.lanes.enter()).is_concurrency(limit)
     }
 
-    /// Runs `change` on all records of a subject; they are kept when it says so.
+    /// Runs `change` on all records of a subject; they are kept when it says so. False: whatever it did was undone, for
+    /// there is no place for them, or none of them is asked.
     pub(super) fn with_records(
         &self,
         subject: &impl Subject,
         at: Moment,
         strictness: Strictness,
         change: impl FnMut(&mut [Asked<'_>]) -> bool,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let visit = self.0.lanes.enter();
         let manner = Manner { strictness, spare: true, units: 0 };
-        match self.among_records(&visit, subject, at, manner, change)? {
-            Outcome::Full | Outcome::Spared => self.saturated(),
-            Outcome::Done | Outcome::Decided(_) => {}
+        let outcome = self.among_records(&visit, subject, at, manner, change)?;
+        if matches!(outcome, Outcome::Full | Outcome::Spared) {
+            self.saturated();
         }
-        Ok(())
+        Ok(matches!(outcome, Outcome::Done | Outcome::Spared))
     }
 
     /// Shows all records of a subject, that of a key never seen where the store has none and no place for one. Nothing
@@ -329,7 +335,7 @@ impl Limiter {
                 let given = rules.read(request, Strictness::Strict)?;
                 let mut parts = Parts::new();
                 self.comes(rules, &given, at, Strictness::Strict, &mut parts)?;
-                Ok(parts.iter().fold(0_u64, |queue, part| queue.rotate_left(7) ^ part.tag))
+                Ok(parts.iter().fold(0, |queue: u64, part| queue.rotate_left(7) ^ part.mark()))
             }),
         }
     }

@@ -6,7 +6,7 @@ use super::{document, json, text, toml};
 use crate::error::{Error, Result};
 
 /// Longest text of a policy. Far beyond any real one, and small enough to read at once.
-const MAX_BYTES: usize = 1 << 20;
+pub(super) const MAX_BYTES: usize = 1 << 20;
 
 /// A rate string, TOML or JSON, told apart by their form: no rate holds `{`, `=`, `[` or `#`.
 pub(super) fn any(text: &str) -> Result<Policy> {

@@ -19,6 +19,9 @@ const ROUTE: &str = "route";
 const IP: &str = "ip";
 /// Most attributes of one `when`.
 const MAX_ATTRIBUTES: usize = 16;
+/// Most segments of a route's path: a request is followed through the tree of routes one call a segment deep, on
+/// whatever stack it comes.
+const MAX_SEGMENTS: usize = 64;
 /// Bits of an address, and those before an IPv4 address that is mapped into IPv6.
 const BITS: u8 = 128;
 const MAPPED: u8 = 96;
@@ -164,6 +167,10 @@ fn route(field: &Field<'_>, text: &str) -> Result<Pattern> {
     };
     let mut segments = vec![method];
     let last = path.split('/').count();
+    if last > MAX_SEGMENTS {
+        let problem = format!("{} has {last} segments", shown(text));
+        return field.fail(problem, format!("write at most {MAX_SEGMENTS}; `/*` takes the rest"));
+    }
     for (number, segment) in path.split('/').enumerate() {
         let is_last = number + 1 == last;
         segments.push(match segment.strip_prefix(':') {

@@ -13,7 +13,7 @@ use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
 use crate::error::{Error, Result};
-use crate::policy::Policy;
+use crate::policy::{Policy, file};
 
 /// Links that are followed before it is believed that they run in a circle; as Linux does.
 const MAX_LINKS: usize = 40;
@@ -54,7 +54,7 @@ impl Follower {
     pub(super) fn look(&mut self) -> Option<Result<Policy>> {
         // First listen, then read: what changes after the reading is heard.
         self.listen();
-        let found = std::fs::read_to_string(&self.path);
+        let found = self.read();
         let seen = found.as_ref().map(String::clone).map_err(io::Error::kind);
         if self.seen.as_ref() == Some(&seen) {
             return None;
@@ -66,9 +66,18 @@ impl Follower {
         })
     }
 
+    fn read(&self) -> io::Result<String> {
+        let kind = std::fs::metadata(&self.path)?.file_type();
+        // Who opens a pipe waits until somebody writes to it, and who stops the watch would wait for that.
+        if !kind.is_file() && !kind.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+        }
+        file::text(&self.path)
+    }
+
     /// Is the file not what it was at the last look?
     pub(super) fn is_changed(&self) -> bool {
-        let found = std::fs::read_to_string(&self.path).map_err(|error| error.kind());
+        let found = self.read().map_err(|error| error.kind());
         self.seen.as_ref() != Some(&found)
     }
 
@@ -241,6 +250,19 @@ mod tests {
             std::fs::write(&path, "5/minute burst").expect("written");
             assert!(matches!(follower(&path).look(), Some(Err(_))), "{name}");
         }
+    }
+
+    /// Opening a pipe would wait for somebody who writes to it; a device is told apart in the same way, and waits for nobody.
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_file_is_not_opened() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("policy.toml");
+        std::os::unix::fs::symlink("/dev/null", &path).expect("linked");
+        let mut follower = follower(&path);
+        let error = follower.look().expect("news").expect_err("no file");
+        assert!(error.is_file() && error.to_string().contains("regular file"), "{error}");
+        assert!(!follower.is_changed());
     }
 
     #[cfg(unix)]
