@@ -222,7 +222,6 @@ impl Engines {
     /// Runs `change` on the words of a key, once for every attempt; what the last attempt leaves in them is kept.
     /// The words of a key without a record are zero, or what it inherits. Under a policy about keys alone; else the
     /// answer is `Moved`.
-    #[inline]
     pub(crate) fn transact(
         &self,
         visit: &Visit<'_>,
@@ -231,14 +230,41 @@ impl Engines {
         pressure: OnPressure,
         change: &mut impl Change,
     ) -> std::result::Result<(), Undone> {
+        self.transact_under(visit, (tag, at, pressure), change, |engine| engine.rules.is_none())
+    }
+
+    /// As [`Engines::transact`], for a change that takes no notes: where somebody wants them the answer is `Moved`, too.
+    #[inline]
+    pub(crate) fn transact_unwatched(
+        &self,
+        visit: &Visit<'_>,
+        tag: u64,
+        at: Moment,
+        pressure: OnPressure,
+        change: &mut impl Change,
+    ) -> std::result::Result<(), Undone> {
+        self.transact_under(visit, (tag, at, pressure), change, |engine| {
+            engine.rules.is_none() && !engine.first.plan.is_watched()
+        })
+    }
+
+    /// Under a policy of which `is_meant` says so; each is asked before anything is changed under it.
+    #[inline(always)]
+    fn transact_under(
+        &self,
+        visit: &Visit<'_>,
+        key: (u64, Moment, OnPressure),
+        change: &mut impl Change,
+        is_meant: impl Fn(&Engine) -> bool,
+    ) -> std::result::Result<(), Undone> {
         let engine = self.engine(visit);
         let Scope { plan, table, .. } = &engine.first;
-        if engine.rules.is_some() {
+        if !is_meant(engine) {
             return Err(Undone::Moved);
         }
-        match table.transact_line(tag, &mut ByPlan { plan, change }) {
+        match table.transact_line(key.0, &mut ByPlan { plan, change }) {
             true => Ok(()),
-            false => self.transact_anywhere(visit, tag, at, pressure, change),
+            false => self.transact_anywhere(visit, key, change, is_meant),
         }
     }
 
@@ -247,14 +273,13 @@ impl Engines {
     fn transact_anywhere(
         &self,
         visit: &Visit<'_>,
-        tag: u64,
-        at: Moment,
-        pressure: OnPressure,
+        (tag, at, pressure): (u64, Moment, OnPressure),
         change: &mut impl Change,
+        is_meant: impl Fn(&Engine) -> bool,
     ) -> std::result::Result<(), Undone> {
         loop {
             let engine = self.engine(visit);
-            if engine.rules.is_some() {
+            if !is_meant(engine) {
                 return Err(Undone::Moved);
             }
             let scope = &engine.first;

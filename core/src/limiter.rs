@@ -269,19 +269,12 @@ impl Limiter {
         at: Moment,
         cost: u64,
     ) -> Result<Reason> {
-        if self.0.blocks.left(tag, at) == 0 && !self.0.engines.engine(&visit).plan().is_watched() {
-            let (mut reason, mut watched) = (Reason::Blocked, false);
-            let mut admit = |plan: &Plan, words: &mut [u64]| {
-                // Another policy may be in force by now.
-                watched = plan.is_watched();
-                if !watched {
-                    reason = plan.admit(words, at, cost);
-                }
-            };
-            let done = self.0.engines.transact(&visit, tag, at, self.pressure(), &mut admit);
-            if done.is_ok() && !watched {
-                visit.count(reason);
-                return Ok(reason);
+        if self.0.blocks.left(tag, at) == 0 {
+            let mut admit = Admit { at, cost, reason: Reason::Blocked };
+            let pressure = self.pressure();
+            if self.0.engines.transact_unwatched(&visit, tag, at, pressure, &mut admit).is_ok() {
+                visit.count(admit.reason);
+                return Ok(admit.reason);
             }
         }
         drop(visit);
@@ -450,18 +443,15 @@ impl Limiter {
         cost: u64,
         decision: &mut Decision,
     ) -> bool {
-        if self.0.engines.engine(visit).plan().is_watched() || self.0.blocks.left(tag, at) > 0 {
+        if self.0.blocks.left(tag, at) > 0 {
             return false;
         }
-        let (mut notes, mut watched) = (Notes::default(), false);
+        let mut notes = Notes::default();
         let mut acquire = |plan: &Plan, words: &mut [u64]| {
-            // Another policy may be in force by now.
-            watched = plan.is_watched();
-            if !watched {
-                plan.acquire_into(words, at, cost, &mut notes, &mut *decision);
-            }
+            plan.acquire_into(words, at, cost, &mut notes, &mut *decision);
         };
-        self.0.engines.transact(visit, tag, at, self.pressure(), &mut acquire).is_ok() && !watched
+        let pressure = self.pressure();
+        self.0.engines.transact_unwatched(visit, tag, at, pressure, &mut acquire).is_ok()
     }
 }
 

@@ -63,19 +63,11 @@ impl Limiter {
     #[inline]
     fn charge_key(&self, key: &[u8], at: Moment, method: Method, units: u64) -> bool {
         let visit = self.0.lanes.enter();
-        if self.0.engines.engine(&visit).plan().is_watched() {
-            return false;
-        }
-        let mut watched = false;
         let mut charge = |plan: &Plan, words: &mut [u64]| {
-            // Another policy may be in force by now.
-            watched = plan.is_watched();
-            if !watched {
-                plan.charge(words, at, method, units, &mut Notes::default());
-            }
+            plan.charge(words, at, method, units, &mut Notes::default());
         };
-        let tag = self.tag(key);
-        self.0.engines.transact(&visit, tag, at, self.pressure(), &mut charge).is_ok() && !watched
+        let (tag, pressure) = (self.tag(key), self.pressure());
+        self.0.engines.transact_unwatched(&visit, tag, at, pressure, &mut charge).is_ok()
     }
 
     #[cold]
