@@ -437,3 +437,50 @@ fn a_record_has_an_end() {
     assert!(error.to_string().contains("the same name"), "{error}");
     Limiter::new(format!(r#"{{"plan": {{{}}}}}"#, plans[..3].join(",")).as_str()).unwrap();
 }
+
+/// A denial says when there is room: from then on time goes on as the plan of that request says, not as the one before.
+#[test]
+fn what_a_denial_advises_after_a_change_of_plan_is_true() {
+    let windows =
+        |rate: &str| format!(r#"{{"name": "one", "rate": "{rate}", "algorithm": "fixed_window"}}"#);
+    let gcra = |rate: &str| format!(r#"{{"name": "one", "rate": "{rate}"}}"#);
+    let strict = |rate: &str| {
+        format!(
+            r#"{{"name": "one", "rate": "{rate}", "algorithm": "sliding_window", "strict": true}}"#
+        )
+    };
+    for (slow, fast) in [
+        (gcra("10/hour"), gcra("100/hour")),
+        (windows("100/day"), windows("60/minute")),
+        (gcra("100/day"), windows("60/minute")),
+        (windows("10/day"), strict("10/hour")),
+    ] {
+        let policy = format!(
+            r#"{{"default_plan": "slow", "plan": {{"slow": {{"limit": [{slow}]}},
+                "fast": {{"limit": [{fast}]}}}}}}"#
+        );
+        let (limiter, clock) = limiter(&policy);
+        let request = Request::new().key("k");
+        while limiter.acquire(&request, 1).unwrap().allowed() {}
+        limiter.assign("k", "fast", None).unwrap();
+        // A look changes nothing; asking twice is asking once.
+        limiter.snapshot(&request).unwrap();
+        let mut first = limiter.peek(&request, 1).unwrap();
+        for _ in 0..2 {
+            let denied = limiter.acquire(&request, 1).unwrap();
+            if denied.allowed() {
+                break;
+            }
+            assert_eq!(denied.retry_after(), first.retry_after(), "{policy}");
+            let snapshot = limiter.snapshot(&request).unwrap();
+            assert!(!limiter.try_acquire(&request, 1));
+            assert_eq!(limiter.snapshot(&request).unwrap(), snapshot, "{policy}");
+            first = denied;
+        }
+        assert!(!first.allowed() && first.retry_after() > Duration::ZERO, "{policy}");
+        clock.advance(first.retry_after() - Duration::from_nanos(1));
+        assert!(!limiter.acquire(&request, 1).unwrap().allowed(), "{policy}");
+        clock.advance(Duration::from_nanos(1));
+        assert!(limiter.acquire(&request, 1).unwrap().allowed(), "{policy}");
+    }
+}

@@ -1,7 +1,7 @@
 //! Several records in one step: all of them change, or none.
 //!
 //! All are copied first, each a consistent copy, and the change is made to the copies. If it changes nothing (a
-//! denial), that is all: nothing shared was written. Otherwise the records are locked one by one in the order of
+//! denial, but for the first one under another plan), that is all: nothing shared was written. Otherwise the records are locked one by one in the order of
 //! their scopes, each only if nothing happened to it since its copy was made, which proves at the last lock that all copies are
 //! the truth at one moment; then all are written and let go. Who meets a record that was changed meanwhile lets
 //! go of those it has and begins again.
@@ -56,6 +56,15 @@ pub(crate) struct Joint<'v> {
     pub(crate) spare: bool,
 }
 
+/// What is to be kept of the copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    All,
+    /// Nothing, but that the records stand under the plan of the request now: time goes on as it says.
+    Plan,
+    Nothing,
+}
+
 /// What has become of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Made {
@@ -66,12 +75,12 @@ pub(crate) struct Made {
 }
 
 impl Joint<'_> {
-    /// Runs `change` on the words of all records, once for every attempt; they are kept when it says so, and so does the
-    /// result.
+    /// Runs `change` on the words of all records, once for every attempt; it says what is kept of them. (Of `Keep::Plan` it
+    /// has left them as they were.)
     pub(crate) fn transact(
         &self,
         visit: &Visit<'_>,
-        mut change: impl FnMut(&mut [Asked<'_>]) -> bool,
+        mut change: impl FnMut(&mut [Asked<'_>]) -> Keep,
     ) -> Result<Made, Undone> {
         let mut records = Records::new();
         let mut length = 0;
@@ -92,15 +101,19 @@ impl Joint<'_> {
         let mut begun = Vec::new();
         loop {
             let complete = self.look(visit, &mut records, words, &mut begun)?;
-            let kept = self.change(&records, words, &mut change);
-            let made = |records: &Records<'_>| Made { kept, spared: !complete && spared(records) };
-            if !kept {
-                return Ok(made(&records));
-            }
-            if (complete || !self.make_records(visit, &records, &begun, words)?)
-                && commit(&records, words)
-            {
-                return Ok(made(&records));
+            let keep = self.change(&records, words, &mut change);
+            let done = match keep {
+                Keep::All => {
+                    (complete || !self.make_records(visit, &records, &begun, words)?)
+                        && commit(&records, words)
+                }
+                // What has no record is under no plan.
+                Keep::Plan => commit(&records, words),
+                Keep::Nothing => true,
+            };
+            if done {
+                let spared = !complete && spared(&records);
+                return Ok(Made { kept: keep == Keep::All, spared });
             }
             spin();
         }
@@ -212,18 +225,23 @@ impl Joint<'_> {
         &self,
         records: &[Record<'_>],
         words: &mut [u64],
-        change: &mut impl FnMut(&mut [Asked<'_>]) -> bool,
-    ) -> bool {
+        change: &mut impl FnMut(&mut [Asked<'_>]) -> Keep,
+    ) -> Keep {
+        let mut turned = false;
         let mut asked: SmallVec<[Asked<'_>; 4]> = SmallVec::new();
         let mut rest = words;
         for Record { scope, sight, .. } in records {
             let (words, others) = rest.split_at_mut(scope.table.words());
             rest = others;
-            let plan = scope.under(self.variant, words, self.at);
+            let (plan, turns) = scope.under(self.variant, words, self.at);
+            turned |= turns;
             let met = self.variant.is_some_and(|variant| scope.has_limits(variant));
             asked.push(Asked { plan, words, met, lasts: *sight != Sight::NoPlace });
         }
-        change(&mut asked)
+        match change(&mut asked) {
+            Keep::Plan if !turned => Keep::Nothing,
+            keep => keep,
+        }
     }
 }
 
@@ -302,7 +320,7 @@ mod models {
                     let mut decision = Decision::NONE;
                     decide(asked, at, 1, &mut Notes::default(), &mut decision);
                     allowed = decision.allowed();
-                    allowed
+                    if allowed { Keep::All } else { Keep::Plan }
                 });
                 if done.is_ok() {
                     return allowed;
@@ -323,7 +341,7 @@ mod models {
             let looked = joint.transact(&visit, |asked| {
                 let limit = &asked[0].plan.limits[0];
                 used = limit.buckets[0].used(asked[0].words, at);
-                false
+                Keep::Nothing
             });
             assert!(looked.is_ok());
             used

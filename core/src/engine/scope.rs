@@ -2,7 +2,7 @@
 //!
 //! All variants (the plans of a policy) have one layout: each bucket has a place of its own in a record (see
 //! `plan/layout`). A request finds the places of its variant under its rates, or takes them over first, as an update would,
-//! and leaves them so when it is admitted. Places that its variant has not stay as they are.
+//! and leaves them so, admitted or denied. Places that its variant has not stay as they are.
 
 use std::sync::Arc;
 
@@ -208,18 +208,24 @@ impl Scope {
     }
 
     /// Converts a copy of a record to a variant (`None`, or one without limits here: that of the last request), and
-    /// returns the plan.
+    /// returns the plan, and whether the record was under another one.
     #[inline]
-    pub(super) fn under(&self, variant: Option<usize>, words: &mut [u64], at: Moment) -> &Plan {
+    pub(super) fn under(
+        &self,
+        variant: Option<usize>,
+        words: &mut [u64],
+        at: Moment,
+    ) -> (&Plan, bool) {
         if self.is_single() {
-            return &self.plan;
+            return (&self.plan, false);
         }
         let variant = variant.filter(|&variant| self.has_limits(variant));
         let variant = variant.unwrap_or_else(|| self.layout.variant(words));
-        if !self.layout.is_under(variant, words) {
+        let turns = !self.layout.is_under(variant, words);
+        if turns {
             self.layout.convert(variant, words, at);
         }
-        self.variant(variant)
+        (self.variant(variant), turns)
     }
 
     /// Fills `words` (zeros) with the use that `before` holds in an older scope.

@@ -4,7 +4,7 @@ use super::Limiter;
 use crate::algorithm::NOMINAL_WAIT;
 use crate::clock::Moment;
 use crate::decision::{Decision, NEVER, Numbers, Reason};
-use crate::engine::{Engine, Joint, Undone};
+use crate::engine::{Engine, Joint, Keep, Undone};
 use crate::error::{Error, Result};
 use crate::lanes::Visit;
 use crate::options::OnFull;
@@ -75,7 +75,7 @@ impl Limiter {
         let manner = Manner { units: cost, ..self.asking() };
         let outcome = self.among_records(visit, subject, at, manner, |asked| {
             decide(asked, at, cost, notes, decision);
-            decision.allowed()
+            if decision.allowed() { Keep::All } else { Keep::Plan }
         })?;
         match outcome {
             Outcome::Done => {}
@@ -144,7 +144,7 @@ impl Limiter {
         let mut decision = Decision::NONE;
         let outcome = self.among_records(&visit, subject, at, self.asking(), |asked| {
             foretell(asked, at, cost, &mut decision);
-            false
+            Keep::Nothing
         })?;
         match outcome {
             Outcome::Done | Outcome::Spared => Ok(decision),
@@ -178,10 +178,14 @@ impl Limiter {
         subject: &impl Subject,
         at: Moment,
         strictness: Strictness,
-        change: impl FnMut(&mut [Asked<'_>]) -> bool,
+        mut change: impl FnMut(&mut [Asked<'_>]) -> bool,
     ) -> Result<bool> {
         let visit = self.0.lanes.enter();
         let manner = Manner { strictness, spare: true, units: 0 };
+        let change = |asked: &mut [Asked<'_>]| match change(asked) {
+            true => Keep::All,
+            false => Keep::Nothing,
+        };
         let outcome = self.among_records(&visit, subject, at, manner, change)?;
         if matches!(outcome, Outcome::Full | Outcome::Spared) {
             self.saturated();
@@ -202,7 +206,7 @@ impl Limiter {
         let manner = Manner { strictness, spare: true, units: 0 };
         let outcome = self.among_records(visit, subject, at, manner, |asked| {
             show(asked);
-            false
+            Keep::Nothing
         })?;
         match outcome {
             Outcome::Done | Outcome::Spared => Ok(None),
@@ -223,7 +227,7 @@ impl Limiter {
         subject: &impl Subject,
         at: Moment,
         manner: Manner,
-        mut change: impl FnMut(&mut [Asked<'_>]) -> bool,
+        mut change: impl FnMut(&mut [Asked<'_>]) -> Keep,
     ) -> Result<Outcome> {
         let Manner { strictness, spare, units } = manner;
         subject.ask(|request| {
@@ -393,12 +397,12 @@ fn foretell(asked: &[Asked<'_>], at: Moment, cost: u64, decision: &mut Decision)
 }
 
 /// A change of one record that is taken back unless it is to be kept.
-fn kept<C: FnMut(&mut [Asked<'_>]) -> bool>(change: &mut C) -> impl FnMut(&Plan, &mut [u64]) {
+fn kept<C: FnMut(&mut [Asked<'_>]) -> Keep>(change: &mut C) -> impl FnMut(&Plan, &mut [u64]) {
     move |plan, words| {
         let mut copy = [0; MAX_WORDS];
         let copy = &mut copy[..words.len()];
         copy.copy_from_slice(words);
-        if change(&mut [Asked::new(plan, copy)]) {
+        if change(&mut [Asked::new(plan, copy)]) == Keep::All {
             words.copy_from_slice(copy);
         }
     }

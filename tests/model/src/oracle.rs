@@ -219,8 +219,9 @@ impl Oracle {
     ) -> Result<Reservation, Refused> {
         let (request, cost) = (subject.request(), Units::from(cost));
         let decide::Decided { answer, parts, paid, alerts } = self.decision(&request, at, cost)?;
+        // A denial pays nothing: the records stand under the request's plan, and say the same.
+        self.keep(parts);
         if answer.reason == "ok" {
-            self.keep(parts);
             self.alerts.extend(alerts);
             self.record_use(&request, at, cost);
         }

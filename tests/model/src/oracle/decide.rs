@@ -16,7 +16,7 @@ pub(super) struct Decided {
 }
 
 impl Decided {
-    /// An answer that changes nothing.
+    /// An answer that the records have no part in.
     pub(super) fn alone(answer: Answer) -> Decided {
         Decided { answer, parts: Vec::new(), paid: Vec::new(), alerts: Vec::new() }
     }
@@ -29,7 +29,8 @@ impl Oracle {
         let denies =
             |(limit, states, _): Asked| !limit.terms.shadow && !limit.passes(states, at, cost);
         if self.all(&parts).any(denies) {
-            return Decided::alone(self.denial(&parts, at, cost));
+            let answer = self.denial(&parts, at, cost);
+            return Decided { parts, ..Decided::alone(answer) };
         }
         let (mut paid, mut alerts, mut shadow) = (Vec::new(), Vec::new(), None);
         self.change_all(&mut parts, |limit, states, plan| {
