@@ -15,7 +15,7 @@ set -euo pipefail
 paths=(
   acquire try_acquire denial try_denial
   six_acquire six_try_acquire six_denial record_latency
-  newcomer flood
+  plan_request newcomer flood
   secret_right secret_wrong
 )
 # The first of the list, the last, one that is wrong at its end, one that is wrong at its beginning.
