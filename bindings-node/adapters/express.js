@@ -73,9 +73,11 @@ function refuse(gate, passage, req, res, next) {
   if (isPromise(answered)) answered.then(undefined, next)
 }
 
-// The path alone, where Express has not parsed it either.
-function pathOf(req) {
-  return req.path ?? new URL(req.url, 'http://localhost').pathname
+// The path alone, where Express has not parsed it: as `URL` reads it, for so do handlers; clients may also send what it refuses.
+function pathOf({ path, url }) {
+  if (path !== undefined) return path
+  const base = 'http://localhost'
+  return URL.canParse(url, base) ? new URL(url, base).pathname : url
 }
 
 // The pattern of the route that the routers will find, asked of them: so it is known before they have looked.
