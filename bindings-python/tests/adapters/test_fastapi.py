@@ -413,6 +413,30 @@ def test_shared_limits_keys_costs_and_exempt_when(clock):
     assert statuses(app, *["/dynamic"] * 3, client=("203.0.113.1", 2)) == [200, 429, 429]
 
 
+def test_methods_and_limits_for_each_method(clock):
+    limiter = Limiter(key_func=get_remote_address, clock=clock, key_prefix="site")
+    app = FastAPI()
+
+    @app.api_route("/each", methods=["GET", "POST"])
+    @limiter.limit("1/minute", per_method=True)
+    async def each(): ...
+
+    @app.api_route("/writes", methods=["GET", "POST"])
+    @limiter.limit("1/minute", methods=["POST"])
+    async def writes(): ...
+
+    @app.api_route("/all", methods=["GET", "POST"])
+    @limiter.limit("1/minute")
+    async def all_methods(): ...
+
+    def asked(path):
+        return [ask_asgi(app, path, method=method).status for method in ("GET", "POST", "GET", "POST")]
+
+    assert asked("/each") == [200, 200, 429, 429]
+    assert asked("/writes") == [200, 200, 200, 429]
+    assert asked("/all") == [200, 429, 429, 429]
+
+
 def test_time_is_a_limit_too_and_the_message_is_told(clock):
     limiter = Limiter(key_func=get_remote_address, clock=clock)
     app = FastAPI()
