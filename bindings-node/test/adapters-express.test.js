@@ -114,6 +114,14 @@ test('without a framework: plain http', async (t) => {
   assert.equal((await get('/a?b')).status, 429)
 })
 
+test('without a framework: a denial that comes too late is told to next', async (t) => {
+  const told = []
+  const limit = rateLimit({ limit: 1, windowMs: 60_000 })
+  const get = await served(t, (req, res) => (res.end('before'), limit(req, res, (error) => told.push(error?.code))))
+  for (let i = 0; i < 2; i++) assert.equal(await (await get('/')).text(), 'before')
+  assert.deepEqual(told, [undefined, 'ERR_HTTP_HEADERS_SENT'])
+})
+
 test('without a framework: what a client asks for need be no URL', async (t) => {
   const limiter = byRoute()
   const limit = rateLimit({ limiter })
