@@ -23,9 +23,10 @@ function addressReader(trustProxy, proxyHeader = 'x-forwarded-for') {
     throw rangeError(`proxyHeader: must be ${Object.keys(HEADERS).map((name) => `'${name}'`).join(' or ')}`)
   }
   return function addressOf(request) {
+    // A proxy on the same machine may have none: it calls through a Unix socket.
     let address = plain(request.socket?.remoteAddress)
     const header = request.headers[proxyHeader]
-    if (address === undefined || header === undefined) return address
+    if (header === undefined) return address
     const hops = hopsOf(header)
     for (let i = hops.length - 1, passed = 0; i >= 0 && trusts(address, passed); i--, passed++) {
       const hop = plain(withoutPort(hops[i]))
@@ -48,7 +49,7 @@ function trusting(trustProxy) {
   if (!Array.isArray(list)) throw wrongType('trustProxy', WANTED, trustProxy)
   const networks = new BlockList()
   for (const network of list.flatMap((name) => NAMED[name] ?? [name])) add(networks, network)
-  return (address) => networks.check(address, familyOf(address))
+  return (address) => address !== undefined && networks.check(address, familyOf(address))
 }
 
 function add(networks, network) {
@@ -68,7 +69,7 @@ const familyOf = (address) => (isIP(address) === 6 ? 'ipv6' : 'ipv4')
 function plain(address) {
   if (typeof address !== 'string') return undefined
   const [bare] = address.split('%')
-  const mapped = bare.startsWith('::ffff:') && isIP(bare.slice(7)) === 4 ? bare.slice(7) : bare
+  const mapped = /^::ffff:/i.test(bare) && isIP(bare.slice(7)) === 4 ? bare.slice(7) : bare
   return isIP(mapped) ? mapped : undefined
 }
 
@@ -83,13 +84,26 @@ function fromList(header) {
   return header.split(',').map((hop) => hop.trim())
 }
 
-// RFC 7239: elements with commas between, of pairs with semicolons between; values may be quoted.
+// RFC 7239: elements with commas between, of pairs with semicolons between; values may be quoted. An element in another form
+// says nothing: a quote that a client leaves open makes text of what a proxy writes behind it, and the client's would be believed.
+const PAIR = /\s*([!#$%&'*+.^`|~\w-]+)=(?:"((?:[^"\\]|\\.)*)"|([^;,"\s]*))\s*/y
+
 function fromForwarded(header) {
-  const elements = header.match(/(?:"(?:[^"\\]|\\.)*"|[^,"])+/g) ?? []
-  return elements.map((element) => {
-    const found = /(?:^|;)\s*for=(?:"((?:[^"\\]|\\.)*)"|([^;,\s"]*))/i.exec(element)
-    return found?.[1]?.replace(/\\(.)/g, '$1') ?? found?.[2] ?? ''
-  })
+  const hops = ['']
+  for (let at = 0; at < header.length; at++) {
+    PAIR.lastIndex = at
+    const [pair, name, quoted, token] = PAIR.exec(header) ?? ['']
+    if (name?.toLowerCase() === 'for') hops[hops.length - 1] = quoted?.replace(/\\(.)/g, '$1') ?? token
+    at += pair.length
+    if (at < header.length && !',;'.includes(header[at])) {
+      hops[hops.length - 1] = ''
+      // To the next element at once: looking at each character would take long for long nonsense.
+      at = header.indexOf(',', at)
+      if (at < 0) break
+    }
+    if (header[at] === ',') hops.push('')
+  }
+  return hops
 }
 
 function rangeError(message) {

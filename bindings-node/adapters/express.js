@@ -61,21 +61,29 @@ function tell(passage, res) {
   }
 }
 
+// Where nothing can be answered any more (the headers were sent), `next` is told: plain http catches nothing.
 function refuse(gate, passage, req, res, next) {
   const { handler } = gate.options
-  const answered = then(gate.refusal(passage, [req, res]), (refusal) => {
+  const answer = (refusal) => {
     for (const name in refusal.headers) res.setHeader(name, refusal.headers[name])
     if (handler) return handler(req, res, next, { ...refusal, statusCode: refusal.status, decision: passage.decision })
     res.statusCode = refusal.status
     res.setHeader('Content-Type', refusal.contentType)
     res.end(refusal.text)
-  })
-  if (isPromise(answered)) answered.then(undefined, next)
+  }
+  try {
+    const answered = then(gate.refusal(passage, [req, res]), answer)
+    if (isPromise(answered)) answered.then(undefined, next)
+  } catch (error) {
+    next(error)
+  }
 }
 
-// The path alone, where Express has not parsed it either.
-function pathOf(req) {
-  return req.path ?? new URL(req.url, 'http://localhost').pathname
+// The path alone, where Express has not parsed it: as `URL` reads it, for so do handlers; clients may also send what it refuses.
+function pathOf({ path, url }) {
+  if (path !== undefined) return path
+  const base = 'http://localhost'
+  return URL.canParse(url, base) ? new URL(url, base).pathname : url
 }
 
 // The pattern of the route that the routers will find, asked of them: so it is known before they have looked.

@@ -11,7 +11,6 @@
 // `args` is what its framework gives to a handler, and what the functions among the options are called with.
 
 const { OutgoingMessage } = require('node:http')
-const { performance } = require('node:perf_hooks')
 
 const { Limiter, ENTER } = require('../lib/limiter.js')
 const { checked, wrongType } = require('../lib/options.js')
@@ -174,7 +173,6 @@ class Estimate {
   #subject
   #args
   #style
-  #since
   #over = false
 
   constructor(gate, reservation, subject, args, style) {
@@ -183,7 +181,6 @@ class Estimate {
     this.#subject = subject
     this.#args = args
     this.#style = style
-    this.#since = performance.now()
     this.decision = reservation.decision
   }
 
@@ -200,7 +197,9 @@ class Estimate {
     if (this.#over || !this.decision.allowed) return
     this.#over = true
     try {
-      this.#gate.limiter.recordLatency(this.#subject, performance.now() - this.#since)
+      // The limiter's own clock says how long it took.
+      const { madeAtMs: ended } = this.#gate.limiter.peek(this.#subject, 0)
+      this.#gate.limiter.recordLatency(this.#subject, Math.max(0, ended - this.decision.madeAtMs))
       const settled = then(this.#gate.actualCost(this.#args, completed), (units) => this.#settle(units))
       settled?.catch?.((error) => this.#fail(error))
     } catch (error) {
@@ -231,6 +230,25 @@ function whenOver(response, passage) {
   response.on('close', end)
   // Node's own responses over HTTP/1 close as soon as they have finished; others may do only one of them.
   if (!(response instanceof OutgoingMessage)) response.on('finish', end)
+  else if (response.socket === null) endWithConnection(response, end)
+}
+
+// What is to be called when a connection is over, for the responses that wait there.
+const waiting = new WeakMap()
+
+// A response that waits for others on its connection (the requests were pipelined) has no socket yet, and hears nothing when the
+// client goes.
+function endWithConnection(response, end) {
+  const socket = response.req?.socket
+  if (!socket) return
+  const known = waiting.get(socket)
+  const ends = known ?? new Set()
+  if (known === undefined) {
+    waiting.set(socket, ends)
+    socket.once('close', () => ends.forEach((each) => each()))
+  }
+  ends.add(end)
+  response.once('close', () => ends.delete(end))
 }
 
 // The limiter that `rate`, or `limit` and `windowMs`, make, and the attribute that it limits by.

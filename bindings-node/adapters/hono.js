@@ -33,7 +33,8 @@ function rateLimit(options) {
     try {
       await next()
       // After the handler: a response that it has made itself knows nothing of headers that were set before.
-      passage.eachHeader((name, value) => c.header(name, value))
+      // What is there already, of a limit further inside, stays.
+      passage.eachHeader((name, value) => c.res.headers.has(name) || c.header(name, value))
     } finally {
       if (!outgoing) passage.end(true)
     }

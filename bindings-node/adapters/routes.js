@@ -16,7 +16,8 @@ function routeResolver(route, port) {
   return (args) => {
     const path = port.path(...args)
     const method = methodOf(port.method(...args))
-    return patterns.find((pattern) => pattern.matches(method, path))?.text ?? `${method} ${path}`
+    const plain = decoded(path)
+    return patterns.find((pattern) => pattern.matches(method, plain))?.text ?? `${method} ${path}`
   }
 }
 
@@ -26,6 +27,15 @@ function matcher(text) {
   const parts = path.split('/').map((part) => (/^[:*]/.test(part) ? (part[0] === '*' ? '.+' : '[^/]+') : escaped(part)))
   const expression = new RegExp(`^${parts.join('/')}/?$`, 'i')
   return { text, matches: (asked, path) => (method === '*' || method === asked) && expression.test(path) }
+}
+
+// `/%61` is `/a` to frameworks that decode before they match.
+function decoded(path) {
+  try {
+    return decodeURI(path)
+  } catch {
+    return path
+  }
 }
 
 const escaped = (part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')

@@ -114,6 +114,29 @@ test('without a framework: plain http', async (t) => {
   assert.equal((await get('/a?b')).status, 429)
 })
 
+test('without a framework: a denial that comes too late is told to next', async (t) => {
+  const told = []
+  const limit = rateLimit({ limit: 1, windowMs: 60_000 })
+  const get = await served(t, (req, res) => (res.end('before'), limit(req, res, (error) => told.push(error?.code))))
+  for (let i = 0; i < 2; i++) assert.equal(await (await get('/')).text(), 'before')
+  assert.deepEqual(told, [undefined, 'ERR_HTTP_HEADERS_SENT'])
+})
+
+test('without a framework: what a client asks for need be no URL', async (t) => {
+  const limiter = byRoute()
+  const limit = rateLimit({ limiter })
+  const server = http.createServer((req, res) => limit(req, res, (error) => res.end(error ? 'failed' : 'ok'))).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => (server.closeAllConnections(), server.close()))
+  const paths = { '//': '//', '/a/../b?c': '/b', 'http://host/a?b': '/a', 'http://host?b': '/' }
+  for (const [path, known] of Object.entries(paths)) {
+    const asked = http.get({ port: server.address().port, path })
+    const [response] = await once(asked, 'response')
+    assert.equal((await response.toArray()).join(''), 'ok', path)
+    assert.equal(limiter.snapshot({ route: `GET ${known}` }).buckets[0].used, 1, path)
+  }
+})
+
 test('the shorthands: rate, limit and windowMs; by address, or by keyGenerator', async (t) => {
   const express = require('express')
   const app = express()

@@ -24,3 +24,14 @@ test('hono: without Node\'s server; handler', async () => {
   assert.deepEqual([denied.status, denied.headers.get('retry-after')], [503, '60'])
   assert.equal((await denied.json()).error.code, 'RATE_LIMIT_EXCEEDED')
 })
+
+test('hono: of two limits the inner one is told, as of every framework', async () => {
+  const limit = (policy) => rateLimit({ limiter: new Limiter(policy, { clock: new ManualClock(START) }), keyGenerator: () => 'k' })
+  const app = new Hono()
+  app.use(limit('9/minute'))
+  app.use(limit('1/minute'))
+  app.get('/', (c) => c.text('ok'))
+  const told = ({ status, headers }) => [status, headers.get('x-ratelimit-limit'), headers.get('x-ratelimit-remaining')]
+  assert.deepEqual(told(await app.request('/')), [200, '1', '0'])
+  assert.deepEqual(told(await app.request('/')), [429, '1', '0'])
+})

@@ -67,6 +67,39 @@ for (const [title, options] of Object.entries(EXAMPLES)) {
   })
 }
 
+// What only its own middleware has: the store must serve that, too.
+const WITH_STORE = {
+  'a function for the limit': { limit: async (req) => (req.query.apiKey === 'a' ? 3 : 1) },
+  'draft 6': { limit: 2, standardHeaders: 'draft-6' },
+  'draft 7, a name': { limit: 2, standardHeaders: 'draft-7', legacyHeaders: false, identifier: 'mine' },
+  'a network of IPv6': { limit: 2, keyGenerator: (req) => peer.ipKeyGenerator(`2001:db8::${req.query.apiKey}`, 64) },
+}
+
+for (const [title, options] of Object.entries(WITH_STORE)) {
+  test(`express-rate-limit: ${title}: the same with this store`, async (t) => {
+    const answers = []
+    for (const store of [undefined, new TidegateStore()]) {
+      const app = express()
+      const limit = peer.rateLimit({ windowMs: 60_000, validate: false, ...options, ...(store && { store }) })
+      app.get('/', limit, (req, res) => res.json([req.rateLimit.used, req.rateLimit.remaining]))
+      app.delete('/:key', (req, res) => (limit.resetKey(req.params.key), res.end()))
+      const get = await served(t, app)
+      const seen = []
+      const ask = async (path, init) => {
+        const response = await get(path, init)
+        const headers = [...response.headers].filter(([name]) => /ratelimit-(limit|remaining|policy)/.test(name))
+        seen.push([response.status, headers, await response.text()])
+      }
+      for (const key of ['a', 'b', 'a', 'b', 'a']) await ask(`/?apiKey=${key}`)
+      await ask('/127.0.0.1', { method: 'DELETE' })
+      await ask('/?apiKey=a')
+      answers.push(seen)
+    }
+    assert.deepEqual(answers[1], answers[0])
+    assert.ok(answers[0].some(([status]) => status === 429))
+  })
+}
+
 test('express-rate-limit: the store counts as its contract says', () => {
   const clock = new ManualClock(Date.UTC(2026, 0, 1))
   const store = new TidegateStore({ prefix: 'login:', clock })

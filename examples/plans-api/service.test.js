@@ -2,6 +2,7 @@
 
 const assert = require('node:assert/strict')
 const { once } = require('node:events')
+const net = require('node:net')
 const { test } = require('node:test')
 
 const { ManualClock } = require('tidegate')
@@ -122,6 +123,15 @@ test('P6: connections by plan; an attempt costs as a GET, messages are free', as
   assert.equal(bad.status, 404)
   for (const socket of [...open, again]) socket.terminate()
   while (used(WEB, 'connections') > 0) await new Promise(setImmediate)
+})
+
+test('a WebSocket to what is no URL is told so, and the service goes on', async (t) => {
+  const { host, ask } = await started(t)
+  const socket = net.connect(Number(host.split(':')[1]), '127.0.0.1')
+  socket.write('GET // HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+  const [answer] = await once(socket, 'data')
+  assert.match(String(answer), /^HTTP\/1.1 404 /)
+  assert.equal((await ask('/v3/configs')).status, 200)
 })
 
 test('P11: the report of 24 hours', async (t) => {

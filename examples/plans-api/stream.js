@@ -15,7 +15,8 @@ function streaming(server, limiter, identityOf, dashboard) {
 
   server.on('upgrade', (req, socket, head) => {
     socket.on('error', () => socket.destroy())
-    const { pathname } = new URL(req.url, 'http://localhost')
+    // What a client writes there need not be a URL.
+    const [pathname] = req.url.split('?', 1)
     if (pathname !== '/v3/stream') return answer(socket, 404, {}, '')
     const identity = identityOf(req)
     if (identity === null) return answer(socket, 401, {}, '')

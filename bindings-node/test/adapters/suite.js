@@ -118,6 +118,38 @@ function suite(name, { more } = {}) {
     assert.equal(limiter.stats().allowed, 500)
   })
 
+  titled('a client that goes away with requests in its pipeline leaves nothing taken', async (t) => {
+    const limiter = new Limiter({ limit: [{ ...permits, quota: 5 }, time] })
+    const came = new Set()
+    const service = await serve({ limiter, identify }, { tick() {}, arrived: (key) => came.add(key) })
+    t.after(() => service.close())
+    const socket = net.connect(service.port, '127.0.0.1')
+    const asked = (path, key) => `GET ${path} HTTP/1.1\r\nHost: a\r\nx-key: ${key}\r\n\r\n`
+    // The second is answered, and its response waits for the first one's, as does that which never comes.
+    socket.write(asked('/silent', 'first') + asked('/work', 'second') + asked('/silent', 'third'))
+    await settled(() => came.size === 3)
+    socket.destroy()
+    for (const key of came) {
+      await settled(() => used(limiter, 'permits', key) === 0 && used(limiter, 'time', key) > 0)
+      assert.equal(used(limiter, 'permits', key), 0, key)
+      assert.ok(used(limiter, 'time', key) > 0, key)
+    }
+  })
+
+  titled('requests in a pipeline that are answered give back their permits, once', async (t) => {
+    const { limiter, port } = await started(t, { limit: [{ ...permits, quota: 15 }] })
+    limiter.acquire('k')
+    const socket = net.connect(port, '127.0.0.1')
+    socket.write('GET /tick?ms=0 HTTP/1.1\r\nHost: a\r\nx-key: k\r\n\r\n'.repeat(14))
+    let text = ''
+    socket.on('data', (data) => (text += data))
+    await settled(() => text.split('HTTP/1.1 200').length === 15)
+    socket.destroy()
+    await settled(() => used(limiter, 'permits') === 1)
+    assert.equal(text.split('HTTP/1.1 200').length, 15)
+    assert.equal(used(limiter, 'permits'), 1)
+  })
+
   titled('time is that until the response has ended, of answers, errors and streams', async (t) => {
     const { limiter, get } = await started(t, { limit: [time, permits] })
     for (const [path, status, ms] of [['/tick?ms=20', 200, 20], ['/fail', 500, 30], ['/stream', 200, 100]]) {
@@ -253,6 +285,22 @@ function suite(name, { more } = {}) {
     assert.equal((await get('/v1/Items/3?x=1')).status, 429)
     assert.equal((await get('/v1/Items/4', { method: 'DELETE' })).status, 200)
     assert.equal(used(limiter, 'items', { route: 'GET /v1/Items/:id' }), 2)
+  })
+
+  titled('time is the limiter\'s own, also where the response says what it cost', async (t) => {
+    const { limiter, get } = await started(t, { limit: [time, permits] }, { actualCost: () => 1 })
+    await (await get('/tick?ms=20')).text()
+    await settled(() => used(limiter, 'permits') === 0)
+    assert.ok(Math.abs(used(limiter, 'time') - 20e6) <= 1e4, String(used(limiter, 'time')))
+  })
+
+  titled('patterns of one\'s own match a path however it is encoded', async (t) => {
+    const policy = { limit: [{ ...count, name: 'items', by: ['route'] }] }
+    const { get, limiter } = await started(t, policy, { identify: () => ({}), route: ['GET /v1/items/:id', 'GET /v1/straße'] })
+    await get('/v1/%49tems/1')
+    assert.equal(used(limiter, 'items', { route: 'GET /v1/items/:id' }), 1)
+    await get('/v1/stra%C3%9Fe')
+    assert.equal(used(limiter, 'items', { route: 'GET /v1/straße' }), 1)
   })
 
   titled('patterns of one\'s own', async (t) => {

@@ -44,6 +44,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("tidegate")
 
+# What the caller got wrong, and no failure of the limiter: letting it pass would make a request free whose key, or cost,
+# its client has spoiled.
+MISTAKES = (TypeError, ValueError, OverflowError)
+
 # What is answered when the limiter itself failed, with on_error="closed".
 UNCHECKED_STATUS = 503
 UNCHECKED_TYPE = "application/problem+json"
@@ -254,8 +258,8 @@ class Guard:
     forwarded_header : str, optional
         Where those proxies write addresses: `X-Forwarded-For`, `Forwarded` (RFC 7239), or a header of one address.
     on_error : {"closed", "open"}, optional
-        When the limiter cannot decide: the request is refused with 503, or passes. Both are logged (logger
-        `tidegate`) and counted.
+        When the limiter fails: the request is refused with 503, or passes. Both are logged (logger `tidegate`) and
+        counted. A request that cannot be judged (without a key, or with a cost that is none) never passes.
     """
 
     __slots__ = (
@@ -280,8 +284,10 @@ class Guard:
         for name, function in (("identify", identify), ("settle", settle), ("skip", skip)):
             if function is not None and not callable(function):
                 raise TypeError(f"{name}: expected a function, got {type(function).__name__}")
-        if not callable(cost) and not isinstance(cost, int):
+        if not callable(cost) and (not isinstance(cost, int) or isinstance(cost, bool)):
             raise TypeError(f"cost: expected an int or a function, got {type(cost).__name__}")
+        if not callable(cost) and cost < 0:
+            raise ArgumentError(f"cost: {cost} is negative; give 0 or more", "cost", "give 0 or more")
         _one_of("on_error", on_error, ("open", "closed"))
         _one_of("headers", headers, ("legacy", "draft", "both"))
         _one_of("body", body, ("error", "message", "problem"))
@@ -359,7 +365,7 @@ class Guard:
 
     def _undecided(self, error: Exception) -> None:
         self.failed(error)
-        if self.on_error == "closed":
+        if self.on_error == "closed" or isinstance(error, MISTAKES):
             raise Unchecked from error
 
 

@@ -2,7 +2,8 @@
 
 Each rate that routes ask for is a limit of that policy, by an attribute of its own; which route, and whose request, is
 in the attribute's value. So a hundred routes with the same rate share one limit, and all limits of a request decide
-together: all are charged, or none.
+together: all are charged, or none. A policy speaks of so many attributes and no more: an application with more rates has
+further limiters.
 """
 
 from __future__ import annotations
@@ -96,30 +97,55 @@ class Breach:
         return -(-(self.decision.made_at_ns + (self.decision.reset_after_ns or 0)) // 10**9)
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A limit that one request meets, as a limiter is shown it."""
+
+    asked: Asked
+    limiter: Limiter
+    attribute: str
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        return {self.attribute: self.asked.key}
+
+
+class Together:
+    """What one request takes from several limiters, or at several costs: as an `Admission`."""
+
+    __slots__ = ("_taken", "decision")
+
+    def __init__(self, taken: list[tuple[Limiter, dict[str, str], Reservation]]) -> None:
+        self._taken = taken
+        decisions = (reservation.decision for _, _, reservation in taken)
+        # Told is what is nearest to its end.
+        self.decision = min(decisions, key=lambda one: one.remaining / max(one.limit, 1))
+
+    def finish(self) -> None:
+        for limiter, attributes, reservation in self._taken:
+            elapsed = limiter.peek(attributes, 0).made_at_ns - reservation.decision.made_at_ns
+            limiter.record_latency(attributes, duration_ns=max(0, elapsed))
+
+
 class Pass:
     """A request that was asked about; `finish` it when its response has ended, once."""
 
-    __slots__ = ("_admission", "_conditional", "_limiter", "decision")
+    __slots__ = ("_admission", "_conditional", "decision")
 
-    _admission: Admission | None
+    _admission: Admission | Together | None
 
-    def __init__(
-        self,
-        limiter: Limiter,
-        admission: Admission,
-        conditional: list[tuple[Asked, dict[str, str]]],
-    ) -> None:
-        self._limiter = limiter
+    def __init__(self, admission: Admission | Together, shown: list[Shown]) -> None:
         self._admission = admission
-        self._conditional = conditional
+        self._conditional = [one for one in shown if one.asked.rule.deduct_when is not None]
         self.decision = admission.decision
 
     def deduct(self, response: Any) -> None:
         """Give back what `deduct_when` says was not to be counted."""
         conditional, self._conditional = self._conditional, []
-        for asked, attributes in conditional:
-            if asked.rule.deduct_when is not None and not asked.rule.deduct_when(response):
-                self._limiter.refund(attributes, asked.cost)
+        for one in conditional:
+            deduct_when = one.asked.rule.deduct_when
+            if deduct_when is not None and not deduct_when(response):
+                one.limiter.refund(one.attributes, one.asked.cost)
 
     def finish(self, status: int | None = None) -> None:
         admission, self._admission = self._admission, None
@@ -139,8 +165,12 @@ class Denied(Exception):
         self.rule = rule
 
 
+# Attributes of one policy, besides those that every policy may speak of.
+MOST_ATTRIBUTES = 12
+
+
 class Rates:
-    """The limiter behind the decorators of one `Limiter` object."""
+    """The limiters behind the decorators of one `Limiter` object."""
 
     def __init__(self, strategy: str | None, clock: ManualClock | None, max_keys: int) -> None:
         chosen = "fixed-window" if strategy is None else strategy
@@ -150,10 +180,17 @@ class Rates:
         self._terms = STRATEGIES[chosen]
         self._options: dict[str, Any] = {"clock": clock, "max_keys": max_keys}
         self._lock = threading.Lock()
+        # Each limiter has so many of the rates, in the order in which they were met.
         self._limits: list[dict[str, Any]] = []
-        self._attributes: dict[tuple[str, str | None, int], str] = {}
+        self._limiters: list[Limiter] = []
+        # The number of a rate.
+        self._numbers: dict[tuple[str, str | None, int], int] = {}
         self._names: dict[str, str] = {}
-        self.limiter: Limiter | None = None
+
+    @property
+    def limiter(self) -> Limiter | None:
+        """The first limiter, which most applications have alone."""
+        return self._limiters[0] if self._limiters else None
 
     def check(self, provider: _Provider) -> None:
         """Refuse a wrong rate where it is written, not at the first request."""
@@ -166,8 +203,8 @@ class Rates:
     def reset(self) -> None:
         """Forget all that was used."""
         with self._lock:
-            if self._limits:
-                self.limiter = self._made()
+            parts = range(len(self._limiters))
+            self._limiters = [Limiter({"limit": self._part(part)}, **self._options) for part in parts]
 
     def enter(self, asked: list[Asked]) -> Pass | None:
         """Ask for all of them; None when there is nothing to ask.
@@ -180,79 +217,81 @@ class Rates:
         if not asked:
             return None
         shown = self._show(asked)
-        limiter = self.limiter
-        assert limiter is not None
-        costs = {one.cost for one in asked}
-        if len(costs) == 1:
-            request = {name: value for _, attributes in shown for name, value in attributes.items()}
-            admission = limiter._admit(request, costs.pop())
-        else:
-            admission = self._apart(limiter, shown)
+        groups: dict[tuple[Limiter, int], dict[str, str]] = {}
+        for one in shown:
+            groups.setdefault((one.limiter, one.asked.cost), {})[one.attribute] = one.asked.key
+        if len(groups) > 1:
+            return Pass(self._apart(groups, shown), shown)
+        [((limiter, cost), request)] = groups.items()
+        admission = limiter._admit(request, cost)
         if not admission.decision:
             raise self._denied(admission.decision, shown)
-        conditional = [pair for pair in shown if pair[0].rule.deduct_when is not None]
-        return Pass(limiter, admission, conditional)
+        return Pass(admission, shown)
 
-    def _apart(self, limiter: Limiter, shown: list[tuple[Asked, dict[str, str]]]) -> Admission:
-        """Limits of different costs: a decision for each cost; what was taken comes back when one denies."""
-        groups: dict[int, dict[str, str]] = {}
-        for asked, attributes in shown:
-            groups.setdefault(asked.cost, {}).update(attributes)
-        *first, (last_cost, last) = groups.items()
-        taken: list[Reservation] = []
-        for cost, request in first:
-            reservation = limiter.reserve(request, cost)
-            if not reservation:
-                for other in taken:
-                    other.cancel()
-                raise self._denied(reservation.decision, shown)
-            taken.append(reservation)
-        admission = limiter._admit(last, last_cost)
-        if not admission.decision:
-            for reservation in taken:
-                reservation.cancel()
-        return admission
+    def _apart(
+        self, groups: dict[tuple[Limiter, int], dict[str, str]], shown: list[Shown]
+    ) -> Together:
+        """A decision for each limiter and cost; what was taken comes back when one denies, or fails."""
+        taken: list[tuple[Limiter, dict[str, str], Reservation]] = []
+        try:
+            for (limiter, cost), request in groups.items():
+                reservation = limiter.reserve(request, cost)
+                if not reservation:
+                    raise self._denied(reservation.decision, shown)
+                taken.append((limiter, request, reservation))
+        except BaseException:
+            for _, _, other in taken:
+                other.cancel()
+            raise
+        return Together(taken)
 
-    def _denied(self, decision: Decision, shown: list[tuple[Asked, dict[str, str]]]) -> Denied:
+    def _denied(self, decision: Decision, shown: list[Shown]) -> Denied:
         attribute = self._names.get(decision.name)
-        for asked, attributes in shown:
-            if attribute in attributes:
+        for one in shown:
+            if attribute == one.attribute:
+                asked = one.asked
                 message = asked.rule.error_message
                 said = message() if callable(message) else message
                 return Denied(Breach(asked.rate, asked.key, decision, said), asked.rule)
         return Denied(Breach(decision.name, "", decision, None), None)
 
-    def _show(self, asked: list[Asked]) -> list[tuple[Asked, dict[str, str]]]:
+    def _show(self, asked: list[Asked]) -> list[Shown]:
         seen: dict[tuple[str, str | None], int] = {}
         shown = []
         for one in asked:
             message = one.rule.error_message
             said = message if isinstance(message, str) else None
             turn = seen[one.rate, said] = seen.get((one.rate, said), 0) + 1
-            shown.append((one, {self._attribute(one.rate, said, turn): one.key}))
+            number = self._numbers.get((one.rate, said, turn))
+            if number is None:
+                number = self._add(one.rate, said, turn)
+            shown.append(Shown(one, self._limiters[number // MOST_ATTRIBUTES], f"l{number}"))
         return shown
 
-    def _attribute(self, rate: str, message: str | None, turn: int) -> str:
-        found = self._attributes.get((rate, message, turn))
-        return self._add(rate, message, turn) if found is None else found
-
-    def _add(self, rate: str, message: str | None, turn: int) -> str:
+    def _add(self, rate: str, message: str | None, turn: int) -> int:
         with self._lock:
-            found = self._attributes.get((rate, message, turn))
-            if found is not None:
-                return found
-            attribute = f"l{len(self._limits)}"
-            alike = sum(known[0] == rate for known in self._attributes)
+            number = self._numbers.get((rate, message, turn))
+            if number is not None:
+                return number
+            number = len(self._limits)
+            attribute = f"l{number}"
+            alike = sum(known[0] == rate for known in self._numbers)
             name = f"{rate} #{alike + 1}" if alike else rate
-            limits = [*self._limits, self._limit(rate, attribute, name, message)]
-            if self.limiter is None:
-                self.limiter = Limiter({"limit": limits}, **self._options)
+            limit = self._limit(rate, attribute, name, message)
+            part = number // MOST_ATTRIBUTES
+            policy = {"limit": [*self._part(part), limit]}
+            if part == len(self._limiters):
+                self._limiters = [*self._limiters, Limiter(policy, **self._options)]
             else:
-                self.limiter.update({"limit": limits})
-            self._limits = limits
+                self._limiters[part].update(policy)
+            self._limits = [*self._limits, limit]
             self._names[name] = attribute
-            self._attributes[rate, message, turn] = attribute
-            return attribute
+            self._numbers[rate, message, turn] = number
+            return number
+
+    def _part(self, part: int) -> list[dict[str, Any]]:
+        """The limits of a limiter."""
+        return self._limits[part * MOST_ATTRIBUTES : (part + 1) * MOST_ATTRIBUTES]
 
     def _limit(
         self, rate: str, attribute: str, name: str, message: str | None
@@ -261,9 +300,6 @@ class Rates:
         if message:
             limit["message"] = message
         return limit
-
-    def _made(self) -> Limiter:
-        return Limiter({"limit": self._limits}, **self._options)
 
 
 class Decorations:

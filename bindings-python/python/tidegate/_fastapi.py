@@ -14,10 +14,10 @@ from tidegate._decorated import Denied, Pass
 from tidegate._route_limits import RouteLimits
 from tidegate._starlette import (
     RateLimitExceeded,
-    ResponseHeaders,
     leave_to_end,
     rate_limit_exceeded_handler,
     refusal,
+    surround,
 )
 from tidegate.asgi import matching
 
@@ -119,7 +119,7 @@ class Limiter(RouteLimits):
         """
         app.state.limiter = self
         app.add_middleware(_Defaults, limiter=self, routes=app)
-        app.add_middleware(ResponseHeaders)
+        surround(app)
 
     def limit(
         self,

@@ -129,6 +129,11 @@ def _forwarded(text: str) -> list[str]:
             elements.append("")
         elif position < len(text) and text[position] != ";":
             elements[-1] = ""  # not in the form of the RFC: this hop says nothing
+            # To the next element at once: looking at each character would take seconds for long nonsense.
+            position = text.find(",", position)
+            if position < 0:
+                break
+            continue
         position += 1
     return elements
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from tidegate._adapter import logger
 from tidegate._decorated import Decorations, Denied, Rates, Rule, check_store, rule
+from tidegate._errors import ArgumentError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from tidegate._adapter import _BodyStyle, _HeaderStyle
     from tidegate._decorated import Pass, _Provider
     from tidegate._native import ManualClock
+
+
+# A key or a cost that is none: swallowed, it would make a request free, and clients may have written it.
+_MISTAKES = (ArgumentError, UnicodeError, OverflowError)
 
 
 class RouteLimits:
@@ -80,6 +85,6 @@ class RouteLimits:
         except Exception as error:
             self.errors += 1
             logger.error("the limiter failed: %s", error, exc_info=error)
-            if not self._swallow:
+            if not self._swallow or isinstance(error, _MISTAKES):
                 raise
             return None

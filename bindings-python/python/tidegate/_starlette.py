@@ -7,11 +7,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from tidegate.asgi import POLICY_VIOLATION, ends, raw_headers, with_headers
+from tidegate.asgi import PENDING, POLICY_VIOLATION, ends, raw_headers, with_headers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias
+
+    from starlette.applications import Starlette
 
     from tidegate._adapter import Connection, SettledVisit, Visit, _BodyStyle, _HeaderStyle
     from tidegate._decorated import Pass
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
 
     _AnyVisit: TypeAlias = Visit | SettledVisit | Connection | Pass
 
-# In the scope: what decides about headers and ends, where `ResponseHeaders` is installed.
-_PENDING = "tidegate.pending"
 
 
 class RateLimitExceeded(HTTPException):
@@ -68,17 +68,17 @@ class ResponseHeaders:
     """ASGI middleware: headers on every response of a limited route, and the time up to its last byte.
 
     Without it FastAPI adds a dependency's headers only where a handler returns a value, not a `Response`, and not to
-    errors. `install(app)` and `Limiter.init_app(app)` add it.
+    errors. `install(app)` and `Limiter.init_app(app)` put it around the application.
     """
 
     def __init__(self, app: _App) -> None:
         self.app = app
 
     async def __call__(self, scope: _Scope, receive: _Receive, send: _Send) -> None:
-        if scope["type"] != "http" or _PENDING in scope:
+        if scope["type"] != "http" or PENDING in scope:
             return await self.app(scope, receive, send)
         pending: list[tuple[_AnyVisit, _HeaderStyle | None]] = []
-        scope[_PENDING] = pending
+        scope[PENDING] = pending
         status: int | None = None
 
         async def sending(message: _Message) -> None:
@@ -88,7 +88,8 @@ class ResponseHeaders:
                 for visit, style in reversed(pending):
                     if style is not None:
                         added = raw_headers(visit.decision.headers(style))
-                        message = {**message, "headers": with_headers(message["headers"], added)}
+                        present = message.get("headers", ())
+                        message = {**message, "headers": with_headers(present, added)}
             await send(message)
             if ends(message["type"], message):
                 for visit, _ in pending:
@@ -101,9 +102,20 @@ class ResponseHeaders:
                 visit.finish(status)
 
 
+def surround(app: Starlette) -> None:
+    """Put `ResponseHeaders` around an application, outside of what answers to errors that nobody has handled.
+
+    What `add_middleware` adds is inside of it, and never sees that answer.
+    """
+    if app.middleware_stack is not None:
+        raise RuntimeError("install: the application has started; call it before")
+    build = app.build_middleware_stack
+    app.build_middleware_stack = lambda: ResponseHeaders(build())  # type: ignore[method-assign]
+
+
 def leave_to_end(scope: _Scope, visit: _AnyVisit, style: _HeaderStyle | None) -> bool:
     """Have `ResponseHeaders` add the headers and end the visit; false: it is not installed."""
-    pending = scope.get(_PENDING)
+    pending = scope.get(PENDING)
     if pending is None:
         return False
     pending.append((visit, style))

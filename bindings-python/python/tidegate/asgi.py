@@ -46,6 +46,8 @@ __all__ = ["Request", "RateLimitMiddleware", "current"]
 
 # Where a request's `Request` is in its scope, for those who come later.
 KEY = "tidegate"
+# In the scope: who adds headers and ends visits at the response's end, where `tidegate.fastapi.install` was called.
+PENDING = "tidegate.pending"
 # The close code of RFC 6455 for who breaks a rule: a policy of this server.
 POLICY_VIOLATION = 1008
 
@@ -99,6 +101,9 @@ class RateLimitMiddleware:
     Notes
     -----
     A handler finds the decision in `tidegate.asgi.current(scope).decision`.
+
+    What Starlette's `add_middleware` adds does not see the answer to an error that nobody has handled. Put it around the
+    application (`app = RateLimitMiddleware(app, limiter)`), or call `tidegate.fastapi.install(app)` as well.
 
     A server that itself rewrites `scope["client"]` from headers (`uvicorn --proxy-headers`, its default for proxies on
     the same machine) has done what `trusted_proxies` does: let one of the two do it.
@@ -167,6 +172,11 @@ class RateLimitMiddleware:
 
         try:
             await self.app(scope, receive, sending)
+        except Exception:
+            # Something further out answers; it gets headers where somebody stands outside of that as well.
+            if status is None and PENDING in scope:
+                scope[PENDING].append((visit, self.guard.header_style))
+            raise
         finally:
             visit.finish(status)
 

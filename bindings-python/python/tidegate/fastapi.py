@@ -36,6 +36,7 @@ from tidegate._starlette import (
     leave_to_end,
     rate_limit_exceeded_handler,
     refusal,
+    surround,
 )
 from tidegate.asgi import KEY, RateLimitMiddleware, current
 from tidegate.asgi import Request as Incoming
@@ -71,7 +72,7 @@ def install(app: Starlette) -> None:
     app : fastapi.FastAPI or starlette.applications.Starlette
         The application, before it has started.
     """
-    app.add_middleware(ResponseHeaders)
+    surround(app)
 
 
 class RateLimit:

@@ -6,7 +6,7 @@ import pytest
 import tidegate
 from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, HTTPException, Request, Response, WebSocket
 from fastapi.responses import JSONResponse, PlainTextResponse
-from kit import NOON, ask_asgi, ask_asgi_async
+from kit import NOON, ask_asgi, ask_asgi_async, scope_of
 from starlette.applications import Starlette
 from starlette.responses import StreamingResponse
 from starlette.routing import Mount, Route
@@ -120,6 +120,54 @@ def test_the_dependency_needs_no_request_in_the_handler(clock):
 def test_with_headers_installed_every_response_has_them(clock, path):
     app, _, _ = dependent(clock, True)
     assert ask_asgi(app, path).headers["x-ratelimit-remaining"] == "3"
+
+
+async def ask_what_fails(app):
+    """What a server sends of a request whose error goes on to it."""
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    with pytest.raises(ZeroDivisionError):
+        await app(scope_of("GET", "/fail", (), (ADDRESS, 1)), None, send)
+    return sent[0]["status"], dict(sent[0]["headers"])
+
+
+@pytest.mark.parametrize("way", ["dependency", "default limits", "middleware", "around"])
+def test_errors_that_nobody_handles_have_headers(clock, way):
+    app = FastAPI()
+    limiter = tidegate.Limiter("4/minute", clock=clock)
+    dependencies = []
+    if way == "dependency":
+        install(app)
+        dependencies = [Depends(RateLimit(limiter))]
+    elif way == "default limits":
+        Limiter(key_func=get_remote_address, default_limits=["4/minute"], clock=clock).init_app(app)
+    elif way == "middleware":
+        install(app)
+        app.add_middleware(RateLimitMiddleware, limiter=limiter)
+
+    @app.get("/fail", dependencies=dependencies)
+    async def fail():
+        raise ZeroDivisionError
+
+    around = RateLimitMiddleware(app, limiter) if way == "around" else app
+    status, headers = asyncio.run(ask_what_fails(around))
+    assert (status, headers[b"x-ratelimit-remaining"]) == (500, b"3")
+    with pytest.raises(RuntimeError, match="^install: the application has started"):
+        install(app)
+
+
+def test_what_is_mounted_may_have_no_headers(clock):
+    async def bare(scope, receive, send):
+        await send({"type": "http.response.start", "status": 204})
+        await send({"type": "http.response.body"})
+
+    app = Starlette(routes=[Mount("/bare", bare)])
+    Limiter(key_func=get_remote_address, default_limits=["4/minute"], clock=clock).init_app(app)
+    answer = ask_asgi(app, "/bare/x")
+    assert (answer.status, answer.headers["x-ratelimit-remaining"]) == (204, "3")
 
 
 def test_a_handler_of_the_application_goes_before(clock):
@@ -365,6 +413,30 @@ def test_shared_limits_keys_costs_and_exempt_when(clock):
     assert statuses(app, *["/dynamic"] * 3, client=("203.0.113.1", 2)) == [200, 429, 429]
 
 
+def test_methods_and_limits_for_each_method(clock):
+    limiter = Limiter(key_func=get_remote_address, clock=clock, key_prefix="site")
+    app = FastAPI()
+
+    @app.api_route("/each", methods=["GET", "POST"])
+    @limiter.limit("1/minute", per_method=True)
+    async def each(): ...
+
+    @app.api_route("/writes", methods=["GET", "POST"])
+    @limiter.limit("1/minute", methods=["POST"])
+    async def writes(): ...
+
+    @app.api_route("/all", methods=["GET", "POST"])
+    @limiter.limit("1/minute")
+    async def all_methods(): ...
+
+    def asked(path):
+        return [ask_asgi(app, path, method=method).status for method in ("GET", "POST", "GET", "POST")]
+
+    assert asked("/each") == [200, 200, 429, 429]
+    assert asked("/writes") == [200, 200, 200, 429]
+    assert asked("/all") == [200, 429, 429, 429]
+
+
 def test_time_is_a_limit_too_and_the_message_is_told(clock):
     limiter = Limiter(key_func=get_remote_address, clock=clock)
     app = FastAPI()
@@ -401,4 +473,16 @@ def test_a_limiter_that_fails(monkeypatch, swallow, status):
     else:
         with pytest.raises(ZeroDivisionError):
             ask_asgi(app, "/own")
+    assert limiter.errors == 1
+
+
+def test_a_cost_that_is_none_is_not_swallowed(clock):
+    app, limiter = FastAPI(), Limiter(key_func=get_remote_address, clock=clock, swallow_errors=True)
+
+    @app.get("/")
+    @limiter.limit("5/minute", cost=lambda request: int(request.headers["n"]))
+    async def handler(): ...
+
+    with pytest.raises(tidegate.ArgumentError, match="^cost: "):
+        ask_asgi(app, "/", headers=[("n", "-1")])
     assert limiter.errors == 1

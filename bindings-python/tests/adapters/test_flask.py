@@ -170,6 +170,58 @@ def test_all_limits_of_a_request_are_charged_or_none(app, clock):
     assert client.get("/").headers["X-RateLimit-Limit"] == "3"
 
 
+def test_as_many_rates_as_an_application_has(app, clock):
+    limiter = Limiter(lambda: "k", app=app, clock=clock, application_limits=["1000/day"])
+    for number in range(1, 41):
+        app.add_url_rule(f"/{number}", f"view{number}", limiter.limit(f"{number}/minute")(lambda: ""))
+    client = app.test_client()
+    for number in range(1, 41):
+        assert statuses(client, *[f"/{number}"] * (number + 1)) == [200] * number + [429]
+    clock.advance(60)
+    assert statuses(client, "/1", "/1", "/40") == [200, 429, 200]
+    limiter.reset()
+    assert statuses(client, "/1", "/40") == [200, 200]
+
+
+@pytest.mark.parametrize("other", [0, 20])
+def test_nor_are_some_charged_where_there_are_many(app, clock, other):
+    """With so many others between that the two are of different limiters."""
+    limiter = Limiter(lambda: "k", app=app, clock=clock)
+    app.add_url_rule("/day", "day", limiter.shared_limit("3/day", scope="day")(lambda: ""))
+    for number in range(1, other):
+        app.add_url_rule(f"/{number}", f"view{number}", limiter.limit(f"{number}/hour")(lambda: ""))
+
+    @app.get("/")
+    @limiter.shared_limit("3/day", scope="day")
+    @limiter.limit("1/minute", error_message="Not so fast.")
+    def view():
+        return ""
+
+    before = ["/day", *(f"/{number}" for number in range(1, other))]
+    assert set(statuses(app.test_client(), *before)) == {200}
+    client = app.test_client()
+    assert statuses(client, *"////") == [200, 429, 429, 429]
+    assert client.get("/").json["error"]["message"] == "Not so fast."
+    clock.advance(60)
+    assert client.get("/").headers["X-RateLimit-Remaining"] == "0"
+    assert statuses(client, "/day") == [429]
+
+
+@pytest.mark.parametrize("rates", [("3s/minute", "9/minute"), ("9/minute", "3s/minute")])
+def test_time_is_charged_to_limits_of_every_cost(app, clock, rates):
+    limiter = Limiter(lambda: "k", app=app, clock=clock)
+
+    @app.get("/")
+    @limiter.limit(rates[0], cost=2)
+    @limiter.limit(rates[1])
+    def view():
+        clock.advance(2)
+        return ""
+
+    client = app.test_client()
+    assert [client.get("/", buffered=True).status_code for _ in range(3)] == [200, 200, 429]
+
+
 def test_several_rates_in_one_string(app, clock):
     limiter = Limiter(get_remote_address, app=app, clock=clock)
 

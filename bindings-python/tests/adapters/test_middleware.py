@@ -254,6 +254,23 @@ def test_a_request_that_the_policy_cannot_judge_is_refused(site, limiter):
     assert (site.ask(app, client=None).status, app.errors) == (503, 1)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"identify": lambda request: "\ud800"},  # as JSON may hold it
+        {"identify": lambda request: 5},
+        {"identify": lambda request: {"ip": "nowhere"}},
+        {"cost": lambda request: -1},
+        {"cost": lambda request: 2**70},
+        {"cost": lambda request: "1"},
+    ],
+)
+def test_nor_does_it_pass_when_failures_do(site, limiter, options):
+    app = site.limited(limiter, on_error="open", **options)
+    site.during = lambda raw: pytest.fail("it was called")
+    assert (site.ask(app).status, app.errors) == (503, 1)
+
+
 def test_a_policy_is_enough(site):
     app = site.limited("1/hour")
     assert [site.ask(app).status for _ in range(2)] == [201, 429]
@@ -267,6 +284,8 @@ def test_a_policy_is_enough(site):
         ({"body": "html"}, ValueError, "^body: unknown 'html'"),
         ({"identify": "user"}, TypeError, "^identify: expected a function, got str"),
         ({"cost": "1"}, TypeError, "^cost: expected an int or a function, got str"),
+        ({"cost": True}, TypeError, "^cost: expected an int or a function, got bool"),
+        ({"cost": -1}, ValueError, "^cost: -1 is negative; give 0 or more"),
         ({"identity": None}, TypeError, "identity"),
     ],
 )

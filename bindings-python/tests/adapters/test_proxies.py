@@ -41,6 +41,10 @@ CASES = [
     (1, "forwarded", "10.0.0.1", 'for=203.0.113.9;host="a, for=6.6.6.6"', "203.0.113.9"),
     # What is not in the form of the RFC says nothing.
     (1, "forwarded", "10.0.0.1", "for=203.0.113.9 by 6.6.6.6", "10.0.0.1"),
+    (1, "forwarded", "10.0.0.1", "nonsense, for=203.0.113.9", "203.0.113.9"),
+    # A quote that the client has left open, and what the proxy wrote behind it.
+    (1, "forwarded", "10.0.0.1", 'for=6.6.6.6;x=", for="[2001:db8::1]:4711"', "10.0.0.1"),
+    (1, "forwarded", "10.0.0.1", 'for=6.6.6.6;x=", for=203.0.113.9', "203.0.113.9"),
     (1, "cf-connecting-ip", "10.0.0.1", "203.0.113.9", "203.0.113.9"),
 ]
 
@@ -49,6 +53,25 @@ CASES = [
 def test_the_client_is_who_the_last_trusted_hop_saw(trusted, name, peer, said, client):
     headers = {"x-forwarded-for": "6.6.6.6", "forwarded": "for=6.6.6.6", name: said}
     assert Proxies(trusted, name.title()).client(peer, headers.get) == client
+
+
+class Counted(str):
+    """A text that counts how often one looks at it."""
+
+    looked = 0
+
+    def __getitem__(self, index):
+        Counted.looked += 1
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize("nonsense", ["a", " ", 'x="\\'])
+def test_long_nonsense_is_passed_over_at_once(nonsense):
+    """Servers take 60,000 characters of it: tried one by one they would be seconds."""
+    Counted.looked = 0
+    text = Counted(nonsense * 500 + ", for=203.0.113.9")
+    assert Proxies(1, "forwarded").client("10.0.0.1", {"forwarded": text}.get) == "203.0.113.9"
+    assert Counted.looked < 20
 
 
 @pytest.mark.parametrize("wrong", [-1, ["10.0.0.1/8"], ["proxy.example"]])
