@@ -1,10 +1,12 @@
 /* A data API in C, on libmicrohttpd, that limits each application's requests and their time.
  *
  *     service [--port PORT] [--policy FILE] [--sandbox-policy FILE] [--body error|message|problem]
+ *             [--on-error deny|allow]
  *
  * Who asks is told by the header X-Application ("acme", or "sandbox:acme" for its sandbox). Each application, and each
  * sandbox, has its own buckets; sandboxes have a policy of their own. Both files are followed: a changed one is in
- * force at once, use so far is kept, a broken one is refused and reported.
+ * force at once, use so far is kept, a broken one is refused and reported. A request that the engine cannot decide about
+ * is answered with 503, or served without a limit (`--on-error allow`); both are counted and reported.
  *
  *     GET /limits        what is left in every bucket of the application; costs nothing
  *     anything else      the data: takes as many milliseconds as `?ms=` says
@@ -18,6 +20,7 @@
 #include <microhttpd.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +40,9 @@ struct service {
     tidegate_limiter *applications;
     tidegate_limiter *sandboxes;
     int32_t body_style;
+    int allows_on_error;
+    /* Requests that the engine could not decide about. */
+    atomic_ulong failures;
 };
 
 /* One request, from its first header to the end of its response. */
@@ -188,7 +194,7 @@ static answer handle(void *context, struct MHD_Connection *connection, const cha
                      const char *method, const char *version, const char *body, size_t *body_len,
                      void **state)
 {
-    const struct service *service = context;
+    struct service *service = context;
     (void)version;
     (void)body;
     (void)method;
@@ -209,14 +215,19 @@ static answer handle(void *context, struct MHD_Connection *connection, const cha
     if (tidegate_measure_begin(request->limiter, request->application,
                                strlen(request->application), 1, &request->decision,
                                &request->measure) != TIDEGATE_OK) {
-        report("acquire");
-        return respond(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, text_response("\n"), "text/plain");
+        fprintf(stderr, "failures=%lu %s\n", atomic_fetch_add(&service->failures, 1) + 1,
+                tidegate_last_error());
+        if (!service->allows_on_error)
+            return respond(connection, MHD_HTTP_SERVICE_UNAVAILABLE, text_response("\n"),
+                           "text/plain");
+    } else {
+        log_what_is_left(request);
+        if (!request->decision.allowed)
+            return send_denial(connection, service, &request->decision);
     }
-    log_what_is_left(request);
-    if (!request->decision.allowed)
-        return send_denial(connection, service, &request->decision);
     work(connection);
     struct MHD_Response *response = text_response("{\"data\":[]}\n");
+    /* Of no decision there are none. */
     add_headers(response, &request->decision);
     return respond(connection, MHD_HTTP_OK, response, "application/json");
 }
@@ -269,14 +280,16 @@ static const char *option(int argc, char **argv, const char *name, const char *o
 
 int main(int argc, char **argv)
 {
-    struct service service = {NULL, NULL, 0};
+    struct service service = {0};
+    const char *on_error = option(argc, argv, "--on-error", "deny");
     tidegate_watcher *watchers[2] = {NULL, NULL};
     long port = strtol(option(argc, argv, "--port", "8080"), NULL, 10);
-    if (port < 0 || port > 65535 ||
+    service.allows_on_error = strcmp(on_error, "allow") == 0;
+    if (port < 0 || port > 65535 || (!service.allows_on_error && strcmp(on_error, "deny") != 0) ||
         tidegate_body_style(option(argc, argv, "--body", "error"), &service.body_style) !=
             TIDEGATE_OK) {
         fputs("usage: service [--port PORT] [--policy FILE] [--sandbox-policy FILE] "
-              "[--body error|message|problem]\n", stderr);
+              "[--body error|message|problem] [--on-error deny|allow]\n", stderr);
         return 2;
     }
 

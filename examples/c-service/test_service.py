@@ -226,5 +226,26 @@ class Alone(unittest.TestCase):
         self.assertIn("/nowhere.toml", done.stderr)
 
 
+class Undecided(unittest.TestCase):
+    """The policy counts by what this service does not tell."""
+
+    POLICY = '[[limit]]\nrate = "1/day"\nby = ["account"]\n'
+
+    def test_it_is_denied_and_counted(self) -> None:
+        with Service(self.POLICY) as service:
+            for failure in (1, 2):
+                response, _ = service.get("/data")
+                self.assertEqual(response.status, 503)
+                service.wait_for(f"failures={failure} account: ")
+
+    def test_it_is_let_through_and_counted(self) -> None:
+        with Service(self.POLICY, "--on-error", "allow") as service:
+            for failure in (1, 2):
+                response, body = service.get("/data")
+                self.assertEqual((response.status, json.loads(body)), (200, {"data": []}))
+                self.assertIsNone(response.getheader("RateLimit"))
+                service.wait_for(f"failures={failure} account: ")
+
+
 if __name__ == "__main__":
     unittest.main()
