@@ -82,6 +82,9 @@ impl Joint<'_> {
         visit: &Visit<'_>,
         mut change: impl FnMut(&mut [Asked<'_>]) -> Keep,
     ) -> Result<Made, Undone> {
+        if let Some(made) = self.transact_alone(&mut change) {
+            return Ok(made);
+        }
         let mut records = Records::new();
         let mut length = 0;
         for part in self.parts {
@@ -117,6 +120,27 @@ impl Joint<'_> {
             }
             spin();
         }
+    }
+
+    /// A record that is alone in the request, the only one of its plans, and found at once, needs none of this: it is one
+    /// exchange, as under a policy about keys. `None`: nothing happened.
+    #[inline(always)]
+    fn transact_alone(&self, change: &mut impl FnMut(&mut [Asked<'_>]) -> Keep) -> Option<Made> {
+        let &[Part { scope, tag }] = self.parts else { return None };
+        let scope = self.engine.scope(scope);
+        let plan = scope.only_plan()?;
+        let met = self.variant.is_some_and(|variant| scope.has_limits(variant));
+        let mut kept = false;
+        let mut make = |words: &mut [u64]| {
+            let before: SmallVec<[u64; 8]> = SmallVec::from_slice(words);
+            let asked = Asked { plan, words: &mut *words, met, lasts: true };
+            kept = change(&mut [asked]) == Keep::All;
+            if !kept {
+                words.copy_from_slice(&before);
+            }
+        };
+        let done = scope.table.transact_line(tag, &mut make);
+        done.then_some(Made { kept, spared: false })
     }
 
     /// Copies all records, one after the other; of a key without a record, what it would begin with. Says whether all

@@ -183,6 +183,12 @@ impl Scope {
         }
     }
 
+    /// The plan, where it is one alone.
+    #[inline]
+    pub(super) fn only_plan(&self) -> Option<&Plan> {
+        self.is_single().then_some(&self.plan)
+    }
+
     /// Is there one plan alone?
     #[inline]
     fn is_single(&self) -> bool {
