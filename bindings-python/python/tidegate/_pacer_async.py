@@ -161,11 +161,18 @@ def _not_awaitable(made: object) -> TypeError:
 
 
 async def _release(response: Any) -> None:
-    """Lets go of a response that nobody will read, so that its connection is free."""
-    for name in ("aclose", "release", "close"):
-        release = getattr(response, name, None)
-        if release is not None:
-            released = release()
-            if inspect.isawaitable(released):
-                await released
-            return
+    """Lets go of a response that nobody will read, so that its connection is free.
+
+    What goes wrong is not what the call came to: the loop's handler hears of it.
+    """
+    try:
+        for name in ("aclose", "release", "close"):
+            release = getattr(response, name, None)
+            if release is not None:
+                released = release()
+                if inspect.isawaitable(released):
+                    await released
+                return
+    except Exception as error:
+        context = {"message": "a refused response could not be closed", "exception": error}
+        asyncio.get_running_loop().call_exception_handler(context)
