@@ -5,7 +5,8 @@
 
 const { test } = require('node:test')
 const assert = require('node:assert/strict')
-const { Pacer } = require('tidegate')
+const { getEventListeners, getMaxListeners, setMaxListeners } = require('node:events')
+const { Limiter, ManualClock, Pacer } = require('tidegate')
 
 const trouble = () => {
   throw new Error('a getter')
@@ -52,5 +53,35 @@ test('a map reads items whose length says nothing', async () => {
   for (const length of [() => 2, '2', -1, NaN]) {
     const items = { length, *[Symbol.iterator]() { yield* [1, 2] } }
     assert.deepEqual(await new Pacer().map(items, (item) => item * 10), [10, 20])
+  }
+})
+
+test('one signal ends the waiting of many, and is no leak', async (t) => {
+  const warnings = []
+  const onWarning = (warning) => warnings.push(warning.name)
+  process.on('warning', onWarning)
+  t.after(() => process.off('warning', onWarning))
+  const clock = new ManualClock(0)
+  const pacer = new Pacer('1/hour', { clock, headroom: 0 })
+  const limiter = new Limiter('1/hour', { clock })
+  await pacer.run(() => {})
+  limiter.acquire('k')
+  const many = (work) => Array.from({ length: 50 }, () => work().catch((error) => error.name))
+  const controller = new AbortController()
+  const { signal } = controller
+  const waiting = [...many(() => pacer.run(() => {}, { signal })), ...many(() => limiter.wait('k', { signal }))]
+  await new Promise(setImmediate)
+  assert.equal(getEventListeners(signal, 'abort').length, 100)
+  controller.abort()
+  assert.deepEqual(new Set(await Promise.all(waiting)), new Set(['AbortError']))
+  assert.deepEqual([getEventListeners(signal, 'abort').length, warnings], [0, []])
+
+  for (const most of [7, 0]) {
+    const own = new AbortController()
+    setMaxListeners(most, own.signal)
+    const waits = pacer.run(() => {}, { signal: own.signal }).catch((error) => error.name)
+    if (most > 0) assert.equal(getMaxListeners(own.signal), most)
+    own.abort()
+    assert.equal(await waits, 'AbortError')
   }
 })
