@@ -82,6 +82,23 @@ def test_a_map_that_is_left_has_failed_nowhere():
     asyncio.run(main())
 
 
+def test_a_loop_that_is_closed_with_its_tasks_left_keeps_no_place(clock):
+    pacer = tidegate.Pacer("1/hour", clock=clock, headroom=0, concurrency=1)
+    pacer.call(lambda: None)
+    loop = asyncio.new_event_loop()
+    left = loop.create_task(pacer.call_async(script_async("never")))
+    loop.run_until_complete(settle())
+    loop.close()
+    assert pacer.stats().waiting == 1
+    clock.advance(3600)
+    call = pacer._begin()
+    call.poll(lambda: None)  # lets the first go, which is nowhere
+    assert call.poll(lambda: None) is True
+    call.close()
+    assert holds_nothing(pacer) and not left.done()
+    left._log_destroy_pending = False
+
+
 @pytest.mark.parametrize("broken", ["__init__", "update", "close"])
 def test_results_outlive_a_progress_bar(broken, monkeypatch, caplog):
     def fail(*_: Any, **__: Any) -> None:
