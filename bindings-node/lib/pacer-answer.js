@@ -22,8 +22,17 @@ function responseOf(result) {
 
 // The response that an error carries, or that it is itself: `response` of axios, got, ky, superagent and octokit,
 // `$response` of the AWS SDK; `status` and `headers` of OpenAI's and Anthropic's clients.
+// What cannot be read of it is as if it were not there: the error itself is what counts.
 function responseOfError(error) {
   if (!isObject(error)) return undefined
+  try {
+    return carriedBy(error)
+  } catch {
+    return undefined
+  }
+}
+
+function carriedBy(error) {
   for (const response of [error.response, error.$response]) {
     if (isObject(response) && statusOf(response) !== undefined) return response
   }
@@ -42,6 +51,15 @@ function pairsOf(headers) {
   else if (typeof headers.forEach === 'function') headers.forEach((value, name) => add(pairs, name, value))
   else for (const name of Object.keys(headers)) add(pairs, name, headers[name])
   return pairs
+}
+
+// Those of a response that an error carries.
+function pairsOfError(response) {
+  try {
+    return pairsOf(response.headers)
+  } catch {
+    return []
+  }
 }
 
 function addEach(pairs, entries) {
@@ -80,6 +98,14 @@ const MOST_DRAINED = 1 << 16
 // goes wrong there is nobody's business any more.
 function discard(response) {
   if (!isObject(response)) return
+  try {
+    letGo(response)
+  } catch {
+    // It is odd, and stays as it is.
+  }
+}
+
+function letGo(response) {
   const bodies = [response.body, response.data, response]
   for (const body of bodies) {
     if (!isObject(body)) continue
@@ -114,4 +140,4 @@ function drainStream(stream) {
   stream.resume()
 }
 
-module.exports = { isObject, statusOf, responseOf, responseOfError, pairsOf, headersIn, discard }
+module.exports = { isObject, statusOf, responseOf, responseOfError, pairsOf, pairsOfError, headersIn, discard }

@@ -2,7 +2,7 @@
 
 // The calls of one pacer: their places in the native layer, those who wait, and the one timer of all of them.
 
-const { wakes, waiters } = require('./waiting.js')
+const { listen, wakes, waiters } = require('./waiting.js')
 const { pacerErrorOf } = require('./pacer-errors.js')
 
 // The longest delay of a timer; a longer wait ticks in between.
@@ -110,7 +110,7 @@ class Calls {
         this.#free.push(place)
         reject(error)
       }
-      signal?.addEventListener('abort', onAbort, { once: true })
+      if (signal !== undefined) listen(signal, onAbort)
       // The first one who waits: from now on, whatever wakes the pacer ticks.
       if (this.#waiting.size === 0) waiters.set(this.#id, this)
       this.#waiting.set(number, { place, settle })

@@ -23,7 +23,7 @@ class Job {
     this.concurrency = concurrency
     this.onProgress = onProgress
     this.call = call
-    this.total = items.length ?? items.size ?? null
+    this.total = countOf(items)
     this.items = items[Symbol.iterator]()
     this.results = []
     this.done = 0
@@ -99,6 +99,12 @@ class Job {
     }
     return Object.defineProperties(error, hidden)
   }
+}
+
+// How many they are, where that is known before they are read; else `null`.
+function countOf(items) {
+  const count = items.length ?? items.size
+  return Number.isSafeInteger(count) && count >= 0 ? count : null
 }
 
 async function mapWith(pacer, items, work, options) {

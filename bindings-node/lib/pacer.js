@@ -194,7 +194,7 @@ class Pacer {
     try {
       const response = failed ? answers.responseOfError(result) : answers.responseOf(result)
       status = response === undefined ? 0 : answers.statusOf(response)
-      pairs = response === undefined ? undefined : answers.pairsOf(response.headers)
+      if (response !== undefined) pairs = failed ? answers.pairsOfError(response) : answers.pairsOf(response.headers)
       if (this.#classify !== undefined) kind = this.#ask(status, response, result, failed)
       if (kind === undefined && failed && response === undefined) kind = 'error'
     } catch (error) {

@@ -5,6 +5,8 @@
 // The engine puts the number of a waiter on a list when it should ask again; that happens
 // inside calls (a release, a clock that is moved), so each such call ends with `askAgain`.
 
+const events = require('node:events')
+
 const { native } = require('./native.js')
 const { plain } = require('./decision.js')
 const { wrongType } = require('./options.js')
@@ -32,7 +34,7 @@ class Waiter {
       askAgain()
     }
     waiters.set(this.id, this)
-    signal?.addEventListener('abort', this.onAbort, { once: true })
+    if (signal !== undefined) listen(signal, this.onAbort)
   }
 
   // Is it decided? If not, asks again later.
@@ -65,6 +67,22 @@ class Waiter {
   }
 }
 
+// One signal may end the waiting of many. Node takes more than ten listeners for a leak, and warns; these leave when the
+// waiting is over. Whoever has set a number of their own keeps it.
+function listen(signal, onAbort) {
+  if (mostListeners(signal) === events.defaultMaxListeners) events.setMaxListeners(Infinity, signal)
+  signal.addEventListener('abort', onAbort, { once: true })
+}
+
+function mostListeners(signal) {
+  try {
+    return events.getMaxListeners(signal)
+  } catch {
+    // Node up to 20 knows no signal whose number is 0, which is without end.
+    return 0
+  }
+}
+
 function freeId() {
   do lastId = (lastId + 1) >>> 0
   while (waiters.has(lastId))
@@ -92,4 +110,4 @@ function wait(limiter, key, cost, timeoutMs, signal, tell) {
   })
 }
 
-module.exports = { wait, askAgain, wakes, waiters }
+module.exports = { wait, listen, askAgain, wakes, waiters }

@@ -404,6 +404,40 @@ fn a_late_success_closes_no_breaker() {
 }
 
 #[test]
+fn late_answers_change_nothing_when_the_breaker_is_half_open() {
+    let clock = clock();
+    let pacer = pacer(&clock, |builder| builder);
+    let (mut bad, mut late, mut later) = (begin(&pacer), begin(&pacer), begin(&pacer));
+    [&mut bad, &mut late, &mut later].into_iter().for_each(goes);
+    done(&mut bad, 401);
+    clock.advance(30 * SECOND);
+    // Sent with the old credential, before it opened: no news.
+    done(&mut late, 401);
+    let mut probe = begin(&pacer);
+    goes(&mut probe);
+    done(&mut later, 401);
+    done(&mut probe, 200);
+    goes(&mut begin(&pacer));
+    assert_eq!(pacer.stats().breaker_opened, 1);
+}
+
+#[test]
+fn who_went_first_after_a_pause_closes_no_breaker_that_opened_since() {
+    let clock = clock();
+    let pacer = pacer(&clock, |builder| builder.base(Duration::ZERO));
+    let (mut refused, mut bad) = (begin(&pacer), begin(&pacer));
+    goes(&mut refused);
+    goes(&mut bad);
+    let limits = read_headers([("Retry-After", "1")], clock.now());
+    assert!(matches!(refused.finish(429, &limits), Finish::Retry { .. }));
+    clock.advance(SECOND);
+    goes(&mut refused);
+    done(&mut bad, 401);
+    done(&mut refused, 200);
+    assert!(fails(&mut begin(&pacer)).is_breaker_open());
+}
+
+#[test]
 fn forbidden_answers_open_the_breaker_when_they_follow_each_other() {
     let clock = clock();
     let pacer = pacer(&clock, |builder| builder);

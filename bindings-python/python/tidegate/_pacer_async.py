@@ -91,26 +91,31 @@ def _timers() -> _Timers:
 class _Waiter:
     """Wakes one coroutine from any thread; remembers a wake-up that comes before the sleep."""
 
-    __slots__ = ("_future", "_timers")
+    __slots__ = ("_call", "_future", "_timers")
 
-    def __init__(self, timers: _Timers) -> None:
+    def __init__(self, timers: _Timers, call: _PacerCall) -> None:
         self._timers = timers
+        self._call = call
         self._future: asyncio.Future[None] = timers.loop.create_future()
 
     def notify(self) -> None:
         loop = self._timers.loop
         if asyncio._get_running_loop() is loop:
             self._wake()
-        else:
+            return
+        try:
             loop.call_soon_threadsafe(self._wake)
+        except RuntimeError:
+            # The loop was closed, with its task left: what the call was given is for others.
+            self._call.close()
 
     def _wake(self) -> None:
         if not self._future.done():
             self._future.set_result(None)
 
-    async def turn(self, call: _PacerCall) -> None:
+    async def turn(self) -> None:
         """Returns when the call may go; raises when it is given up."""
-        timers = self._timers
+        timers, call = self._timers, self._call
         notify = self.notify
         while True:
             future = self._future = timers.loop.create_future()  # before asking
@@ -132,7 +137,7 @@ async def run(
     try:
         while True:
             if not call.may_go():
-                await _Waiter(_timers()).turn(call)
+                await _Waiter(_timers(), call).turn()
             try:
                 made = function(*args, **kwargs)
                 # (The first look is the quick one.)
@@ -161,11 +166,18 @@ def _not_awaitable(made: object) -> TypeError:
 
 
 async def _release(response: Any) -> None:
-    """Lets go of a response that nobody will read, so that its connection is free."""
-    for name in ("aclose", "release", "close"):
-        release = getattr(response, name, None)
-        if release is not None:
-            released = release()
-            if inspect.isawaitable(released):
-                await released
-            return
+    """Lets go of a response that nobody will read, so that its connection is free.
+
+    What goes wrong is not what the call came to: the loop's handler hears of it.
+    """
+    try:
+        for name in ("aclose", "release", "close"):
+            release = getattr(response, name, None)
+            if release is not None:
+                released = release()
+                if inspect.isawaitable(released):
+                    await released
+                return
+    except Exception as error:
+        context = {"message": "a refused response could not be closed", "exception": error}
+        asyncio.get_running_loop().call_exception_handler(context)

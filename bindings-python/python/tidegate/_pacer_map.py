@@ -79,15 +79,44 @@ class _Results(Generic[_T]):
         self._failed = {}
         return deque(self.pending)
 
-    def _bar(self) -> Any:
-        """A progress bar, where tqdm is installed."""
-        if not self._progress:
-            return None
+    def _bar(self) -> _Bar:
+        return _Bar(self._progress, len(self._items), len(self._finished))
+
+
+class _Bar:
+    """A progress bar, where tqdm is installed. One that fails is no reason to lose results."""
+
+    def __init__(self, is_wanted: bool, total: int, initial: int) -> None:
+        self._bar: Any = None
+        if not is_wanted:
+            return
         try:
             tqdm = import_module("tqdm").tqdm
         except ImportError:
-            return None
-        return tqdm(total=len(self._items), initial=len(self._finished))
+            return
+        try:
+            self._bar = tqdm(total=total, initial=initial)
+        except Exception:
+            self._give_up()
+
+    def update(self) -> None:
+        try:
+            if self._bar is not None:
+                self._bar.update()
+        except Exception:
+            self._give_up()
+
+    def close(self) -> None:
+        try:
+            if self._bar is not None:
+                self._bar.close()
+        except Exception:
+            self._give_up()
+        self._bar = None
+
+    def _give_up(self) -> None:
+        self._bar = None
+        import_module("logging").getLogger("tidegate").warning("no progress bar", exc_info=True)
 
 
 class PacedMap(_Results[_T]):
@@ -101,10 +130,13 @@ class PacedMap(_Results[_T]):
     def __iter__(self) -> Iterator[_T]:
         run = _Run(self, self._begin())
         try:
+            run.begin()
             yield from run.results()
         finally:
-            run.end()
-            self._running = False
+            try:
+                run.end()
+            finally:
+                self._running = False
 
 
 class _Run(Generic[_T]):
@@ -117,13 +149,18 @@ class _Run(Generic[_T]):
         self._changed = threading.Condition()
         self._failed = owner._failed
         self._bar = owner._bar()
-        count = min(owner._concurrency, len(places))
-        self._threads = [
-            threading.Thread(target=self._work, name=f"tidegate-map-{i}", daemon=True)
-            for i in range(count)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._threads: list[threading.Thread] = []
+
+    def begin(self) -> None:
+        for i in range(min(self._owner._concurrency, len(self._places))):
+            thread = threading.Thread(target=self._work, name=f"tidegate-map-{i}", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                if not self._threads:
+                    raise
+                return  # the system has no more: those that there are do it
+            self._threads.append(thread)
 
     def results(self) -> Iterator[_T]:
         finished = self._owner._finished
@@ -142,9 +179,7 @@ class _Run(Generic[_T]):
         self._stop.set()
         for thread in self._threads:
             thread.join()
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+        self._bar.close()
 
     def _work(self) -> None:
         owner = self._owner
@@ -169,8 +204,7 @@ class _Run(Generic[_T]):
                 return
             with self._changed:
                 owner._finished[place] = result
-                if self._bar is not None:
-                    self._bar.update()
+                self._bar.update()
                 self._changed.notify()
 
     def _fail(self, place: int, error: BaseException) -> None:
@@ -200,6 +234,7 @@ class PacedAsyncMap(_Results[_T]):
         failed = self._failed
         bar = self._bar()
         changed = asyncio.Event()
+        is_over = False
 
         async def work() -> None:
             while places and not failed:
@@ -213,9 +248,14 @@ class PacedAsyncMap(_Results[_T]):
                         changed.set()
                         return
                     result = error
+                except BaseException as error:
+                    # Of the function's own, which awaited what was cancelled: else nobody would come for its result.
+                    if not is_over:
+                        failed[place] = error
+                        changed.set()
+                    raise
                 self._finished[place] = result
-                if bar is not None:
-                    bar.update()
+                bar.update()
                 changed.set()
 
         count = min(self._concurrency, len(places))
@@ -229,9 +269,9 @@ class PacedAsyncMap(_Results[_T]):
                     raise failed[min(failed)]
                 yield self._finished[place]
         finally:
+            is_over = True
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            if bar is not None:
-                bar.close()
+            bar.close()
             self._running = False

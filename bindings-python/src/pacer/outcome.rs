@@ -74,7 +74,9 @@ impl Shared {
         let Some(hook) = cloned(py, &self.hooks.classify) else { return Ok(None) };
         let named = match attempt {
             Attempt::Returned(result) => hook.bind(py).call1((*result,))?,
-            Attempt::Raised(error) => hook.bind(py).call1((error.value(py),))?,
+            Attempt::Raised(error) => {
+                hook.bind(py).call1((error.value(py),)).map_err(|own| during(py, own, error))?
+            }
         };
         if named.is_none() {
             return Ok(None);
@@ -84,6 +86,16 @@ impl Shared {
         };
         Class::from_name(&name.to_string_lossy()).map(Some).map_err(crate::error::raise)
     }
+}
+
+/// An error while another was looked at, which is not lost, as in an `except` clause.
+fn during(py: Python<'_>, own: PyErr, looked_at: &PyErr) -> PyErr {
+    let value = own.value(py);
+    if !value.is(looked_at.value(py)) {
+        // (It is an exception: the attribute can be set.)
+        let _ = value.setattr(intern!(py, "__context__"), looked_at.value(py));
+    }
+    own
 }
 
 /// Something with the looks of a response.
@@ -199,13 +211,28 @@ fn pairs<'py>(headers: &Bound<'py, PyAny>) -> PyResult<Pairs<'py>> {
     if let Some(raw) = attribute(headers, intern!(headers.py(), "raw"))?
         && let Ok(raw) = raw.cast_into::<PyList>()
     {
-        return raw.iter().map(|pair| pair.extract()).collect();
+        return raw.iter().map(|pair| split(&pair)).collect();
     }
     let items = match attribute(headers, intern!(headers.py(), "items"))? {
         Some(items) => items.call0()?,
         None => headers.clone(),
     };
-    items.try_iter()?.map(|pair| pair?.extract()).collect()
+    items.try_iter()?.map(|pair| split(&pair?)).collect()
+}
+
+/// A tuple or a list of two.
+fn split<'py>(pair: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    if let Ok(pair) = pair.cast::<PyTuple>() {
+        return pair.extract().map_err(|_| no_pair());
+    }
+    match pair.cast::<PyList>() {
+        Ok(pair) if pair.len() == 2 => Ok((pair.get_item(0)?, pair.get_item(1)?)),
+        _ => Err(no_pair()),
+    }
+}
+
+fn no_pair() -> PyErr {
+    PyTypeError::new_err("a pair was expected")
 }
 
 fn with_bytes(value: &Bound<'_, PyAny>, then: impl FnOnce(&[u8])) {

@@ -126,7 +126,7 @@ impl Breaker {
         };
         *count = count.saturating_add(1);
         let failures = *count;
-        // Half open: whoever was let through to see has seen. Late answers of those sent before open nothing again.
+        // Half open: whoever was let through to see has seen.
         let opens = match &self.open {
             Some(open) => threshold != 0 && now >= open.until,
             None => threshold != 0 && failures >= threshold,

@@ -103,30 +103,44 @@ impl Shared {
                 Finish::Done
             }
             Class::Unauthorized => {
-                self.fail(state, now, Failure::Unauthorized, answer.status, after);
+                self.fail(state, now, Failure::Unauthorized, answer.status, is_probe, after);
                 Finish::Done
             }
             Class::Forbidden => {
-                self.fail(state, now, Failure::Forbidden, answer.status, after);
+                self.fail(state, now, Failure::Forbidden, answer.status, is_probe, after);
                 Finish::Done
             }
             Class::Failed => {
-                self.fail(state, now, Failure::Failed, answer.status, after);
+                self.fail(state, now, Failure::Failed, answer.status, is_probe, after);
                 Finish::Done
             }
             Class::Error => Finish::Done,
             Class::Limited => {
                 state.counts.limited += 1;
-                self.again(state, now, answer, after)
+                self.again(state, now, answer, is_probe, after)
             }
-            Class::Retry => self.again(state, now, answer, after),
+            Class::Retry => self.again(state, now, answer, is_probe, after),
         }
     }
 
-    /// A failure that may open the breaker: then everybody who waits hears why.
-    fn fail(&self, state: &mut State, now: u64, failure: Failure, status: u16, after: &mut After) {
+    /// A failure that may open the breaker: then everybody who waits hears why. One that has opened hears only of the
+    /// call that was let through to see: answers to those sent before are no news.
+    fn fail(
+        &self,
+        state: &mut State,
+        now: u64,
+        failure: Failure,
+        status: u16,
+        is_probe: bool,
+        after: &mut After,
+    ) {
+        if state.breaker.is_tripped() && !is_probe {
+            return;
+        }
         let Some(reason) = state.breaker.fail(failure, status, now) else { return };
         let left = self.settings.breaker_cooldown;
+        // Whoever went first after a pause was sent before it opened, too.
+        state.probe = Probe::None;
         state.counts.breaker_opened += 1;
         state.events.tell(|| Event::BreakerOpened {
             reason: reason.clone(),
@@ -136,7 +150,14 @@ impl Shared {
     }
 
     /// The call is tried again, or given up.
-    fn again(&self, state: &mut State, now: u64, answer: &Answer<'_>, after: &mut After) -> Finish {
+    fn again(
+        &self,
+        state: &mut State,
+        now: u64,
+        answer: &Answer<'_>,
+        is_probe: bool,
+        after: &mut After,
+    ) -> Finish {
         let Answer { attempts, status, label, .. } = *answer;
         let server = answer.limits.delay().map(nanos);
         let delay = state.backoff.delay_ns(attempts.saturating_sub(1), server);
@@ -151,7 +172,7 @@ impl Shared {
             state.counts.exhausted += 1;
             let named = || label.to_owned();
             state.events.tell(|| Event::Exhausted { label: named(), attempts, status });
-            self.fail(state, now, Failure::Failed, status, after);
+            self.fail(state, now, Failure::Failed, status, is_probe, after);
             return Finish::Raise(PacerError::RetriesExhausted {
                 attempts,
                 label: named(),
