@@ -14,7 +14,7 @@
 //! A reader looks at the tag, the state, and the tag again: the state belongs to the tag. A replacement passes through
 //! `GONE` and changes the tag in between.
 
-use super::{Attempt, EMPTY};
+use super::{Attempt, Change, EMPTY};
 use crate::sync::{AtomicU64, Ordering};
 
 /// Words of a slot.
@@ -25,12 +25,9 @@ pub(super) type Slot = [AtomicU64; STRIDE];
 const GONE: u64 = u64::MAX;
 
 /// Runs `change` on the record of `tag` and writes it if it changed.
-#[inline]
-pub(super) fn transact(
-    slot: &Slot,
-    tag: u64,
-    change: impl FnOnce(&mut [u64]),
-) -> Result<(), Attempt> {
+// Always: as a call of its own it costs an `acquire` a fifth of its time.
+#[inline(always)]
+pub(super) fn transact(slot: &Slot, tag: u64, change: &mut impl Change) -> Result<(), Attempt> {
     // Acquire, three times: each load is not older than the one before.
     let first = slot[0].load(Ordering::Acquire);
     let before = slot[1].load(Ordering::Acquire);
@@ -41,7 +38,7 @@ pub(super) fn transact(
         return Err(Attempt::Gone);
     }
     let mut words = [before ^ tag];
-    change(&mut words);
+    change.make(&mut words);
     let after = words[0] ^ tag;
     if after == before {
         return Ok(());

@@ -256,7 +256,9 @@ fn replacement_against_charge_one_word() {
         compact::put(two(&slot), 7, &[1]);
         let other = {
             let slot = Arc::clone(&slot);
-            thread::spawn(move || compact::transact(two(&slot), 7, |words| words[0] += 1).is_ok())
+            thread::spawn(move || {
+                compact::transact(two(&slot), 7, &mut |words: &mut [u64]| words[0] += 1).is_ok()
+            })
         };
         let mut old = [0];
         assert!(compact::take(two(&slot), &mut old));

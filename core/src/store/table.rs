@@ -164,7 +164,7 @@ impl Table {
     #[inline(always)]
     pub(crate) fn transact_compact(&self, tag: u64, change: &mut impl Change) -> bool {
         let slot = || self.slot(self.home(tag));
-        self.words == 1 && compact::transact(slot(), tag, |words| change.make(words)).is_ok()
+        self.words == 1 && compact::transact(slot(), tag, change).is_ok()
     }
 
     /// The same for a record of one cache line.
@@ -242,9 +242,11 @@ impl Table {
     }
 
     fn attempt(&self, index: usize, tag: u64, change: &mut impl Change) -> Result<(), Attempt> {
+        if self.words == 1 {
+            return compact::transact(self.slot(index), tag, change);
+        }
         let change = |words: &mut [u64]| change.make(words);
         match self.words {
-            1 => compact::transact(self.slot(index), tag, change),
             2..=line::WORDS => {
                 line::transact::<{ line::WORDS }>(self.lines(index), tag, self.words, change)
             }
