@@ -51,6 +51,26 @@ async def ask(session, url, user):
         return time.perf_counter() - start, response.status, response.headers, body
 
 
+def check_all(answers, said, requests):
+    """As many as there is room for, each told and charged as it is."""
+    admitted = [answer for answer in answers if answer[1] == 200]
+    denied = [answer for answer in answers if answer[1] == 429]
+    assert len(answers) == requests == len(admitted) + len(denied)
+    # Each unit was given out once: an independent count, besides the handlers' own.
+    remaining = sorted(int(headers["X-RateLimit-Remaining"]) for _, _, headers, _ in admitted)
+    assert remaining == list(range(served.QUOTA))
+    assert said["begun"] == said["ended"] == said["allowed"] == said["used"]["count"] == served.QUOTA
+    for _, _, headers, body in denied:
+        check_denied(headers, body)
+    for _, _, headers, _ in admitted:
+        assert headers["X-RateLimit-Limit"] == str(served.QUOTA) and "Retry-After" not in headers
+        assert int(headers["X-RateLimit-Reset"]) > time.time()
+    # The time that was charged holds the handlers' own, and lies within what the clients saw.
+    charged = said["used"]["latency"] / 1e9
+    seen = sum(answer[0] for answer in admitted)
+    assert said["seconds"] * 0.999 <= charged <= seen * 1.001
+
+
 def check_denied(headers, body):
     said = json.loads(body)["error"]
     assert said["code"] == "RATE_LIMIT_EXCEEDED"

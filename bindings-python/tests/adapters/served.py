@@ -1,7 +1,8 @@
-"""What the applications of served_asgi.py and served_wsgi.py share: the policy, an independent count of the work done,
+"""What the applications of served_asgi.py, served_servers.py and served_wsgi.py share: the policy, an independent count of the work done,
 and what their limiters say.
 """
 
+import asyncio
 import threading
 import time
 from contextlib import contextmanager
@@ -38,6 +39,24 @@ class Work:
             with self._lock:
                 self.ended[name] = self.ended.get(name, 0) + 1
                 self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+class AsyncWork(Work):
+    """As handlers on an event loop do it."""
+
+    async def slow(self, seconds, name):
+        with self.running(name):
+            await asyncio.sleep(seconds)
+
+    async def chunks(self, seconds, name):
+        with self.running(name):
+            for _ in range(4):
+                await asyncio.sleep(seconds / 4)
+                yield b"chunk"
+
+
+def by_user(request):
+    return request.header("x-user")
 
 
 def report(limiter, work, name, user):

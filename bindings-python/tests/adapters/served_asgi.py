@@ -1,6 +1,5 @@
 """The ASGI applications of test_load.py, behind one server: each under its name, `/NAME/...`, and `/NAME/report`."""
 
-import asyncio
 import json
 
 import served
@@ -17,23 +16,8 @@ from tidegate.asgi import RateLimitMiddleware
 from tidegate.fastapi import Limiter as FastAPILimiter
 from tidegate.fastapi import RateLimit, install
 
-work = served.Work()
-
-
-def by_user(request):
-    return request.header("x-user")
-
-
-async def slow(seconds, name):
-    with work.running(name):
-        await asyncio.sleep(seconds)
-
-
-async def chunks(seconds, name):
-    with work.running(name):
-        for _ in range(4):
-            await asyncio.sleep(seconds / 4)
-            yield b"chunk"
+work = served.AsyncWork()
+slow, chunks, by_user = work.slow, work.chunks, served.by_user
 
 
 def starlette_app():

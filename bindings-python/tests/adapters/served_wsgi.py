@@ -12,10 +12,7 @@ from tidegate.flask import RateLimit
 from tidegate.wsgi import RateLimitMiddleware
 
 work = served.Work()
-
-
-def by_user(request):
-    return request.header("x-user")
+by_user = served.by_user
 
 
 def slow(seconds, name):

@@ -6,7 +6,7 @@ import socket
 import aiohttp
 import pytest
 import served
-from load import Server, ask, check_denied, report
+from load import Server, ask, check_all, report
 
 CLIENTS, REQUESTS, GONE = 50, 400, 20
 # (Litestar behind uvicorn: test_load.py.)
@@ -67,18 +67,7 @@ async def denied_websocket(session, server, name, user):
 @pytest.mark.parametrize(("server", "name"), EVERY)
 def test_fifty_clients_are_admitted_to_the_last_unit(servers, server, name):
     answers, said = asyncio.run(hammer(servers[server], name))
-    admitted = [answer for answer in answers if answer[1] == 200]
-    denied = [answer for answer in answers if answer[1] == 429]
-    assert len(answers) == REQUESTS == len(admitted) + len(denied)
-    remaining = sorted(int(headers["X-RateLimit-Remaining"]) for _, _, headers, _ in admitted)
-    assert remaining == list(range(served.QUOTA))
-    assert said["begun"] == said["ended"] == said["allowed"] == said["used"]["count"] == served.QUOTA
-    for _, _, headers, body in denied:
-        check_denied(headers, body)
-    for _, _, headers, _ in admitted:
-        assert headers["X-RateLimit-Limit"] == str(served.QUOTA) and "Retry-After" not in headers
-    charged = said["used"]["latency"] / 1e9
-    assert said["seconds"] * 0.999 <= charged <= sum(answer[0] for answer in admitted) * 1.001
+    check_all(answers, said, REQUESTS)
     assert said["used"]["concurrency"] == 0
 
 
