@@ -22,7 +22,7 @@ use crate::store::{Found, Inserted, OnPressure};
 use crate::sync::{AtomicPtr, AtomicU64, Mutex, Ordering, spin};
 use crate::time::Timestamp;
 use crate::usage::Usage;
-pub(crate) use jointly::{Joint, Keep};
+pub(crate) use jointly::{Joint, Keep, change_alone};
 use scope::{ByPlan, Frame, Scope};
 
 pub(crate) struct Engine {

@@ -19,7 +19,7 @@ use super::scope::Scope;
 use super::{Engine, Engines, Undone};
 use crate::clock::Moment;
 use crate::lanes::Visit;
-use crate::plan::Asked;
+use crate::plan::{Asked, Plan};
 use crate::rules::Part;
 use crate::store::{Found, Inserted, Look, OnPressure};
 use crate::sync::spin;
@@ -131,14 +131,7 @@ impl Joint<'_> {
         let plan = scope.only_plan()?;
         let met = self.variant.is_some_and(|variant| scope.has_limits(variant));
         let mut kept = false;
-        let mut make = |words: &mut [u64]| {
-            let before: SmallVec<[u64; 8]> = SmallVec::from_slice(words);
-            let asked = Asked { plan, words: &mut *words, met, lasts: true };
-            kept = change(&mut [asked]) == Keep::All;
-            if !kept {
-                words.copy_from_slice(&before);
-            }
-        };
+        let mut make = |words: &mut [u64]| kept = change_alone(plan, words, met, change);
         let done = scope.table.transact_line(tag, &mut make);
         done.then_some(Made { kept, spared: false })
     }
@@ -267,6 +260,23 @@ impl Joint<'_> {
             keep => keep,
         }
     }
+}
+
+/// A change of one record that is taken back unless all of it is to be kept. Is it?
+#[inline(always)]
+pub(crate) fn change_alone(
+    plan: &Plan,
+    words: &mut [u64],
+    met: bool,
+    change: &mut impl FnMut(&mut [Asked<'_>]) -> Keep,
+) -> bool {
+    let before: SmallVec<[u64; 8]> = SmallVec::from_slice(words);
+    let asked = Asked { plan, words: &mut *words, met, lasts: true };
+    let kept = change(&mut [asked]) == Keep::All;
+    if !kept {
+        words.copy_from_slice(&before);
+    }
+    kept
 }
 
 #[cold]

@@ -4,7 +4,7 @@ use super::Limiter;
 use crate::algorithm::NOMINAL_WAIT;
 use crate::clock::Moment;
 use crate::decision::{Decision, NEVER, Numbers, Reason};
-use crate::engine::{Engine, Joint, Keep, Undone};
+use crate::engine::{Engine, Joint, Keep, Undone, change_alone};
 use crate::error::{Error, Result};
 use crate::lanes::Visit;
 use crate::options::OnFull;
@@ -241,7 +241,9 @@ impl Limiter {
                             tag => tag?,
                         };
                         let pressure = self.pressure();
-                        let mut change = kept(&mut change);
+                        let mut change = |plan: &Plan, words: &mut [u64]| {
+                            change_alone(plan, words, true, &mut change);
+                        };
                         let done = self.0.engines.transact(visit, tag, at, pressure, &mut change);
                         done.map(|()| Outcome::Done)
                     }
@@ -394,16 +396,4 @@ fn foretell(asked: &[Asked<'_>], at: Moment, cost: u64, decision: &mut Decision)
     let mut asked: Vec<Asked<'_>> =
         asked.iter().zip(&mut copies).map(|(asked, words)| Asked::new(asked.plan, words)).collect();
     decide(&mut asked, at, cost, &mut Notes::default(), decision);
-}
-
-/// A change of one record that is taken back unless it is to be kept.
-fn kept<C: FnMut(&mut [Asked<'_>]) -> Keep>(change: &mut C) -> impl FnMut(&Plan, &mut [u64]) {
-    move |plan, words| {
-        let mut copy = [0; MAX_WORDS];
-        let copy = &mut copy[..words.len()];
-        copy.copy_from_slice(words);
-        if change(&mut [Asked::new(plan, copy)]) == Keep::All {
-            words.copy_from_slice(copy);
-        }
-    }
 }
