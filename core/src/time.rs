@@ -41,6 +41,12 @@ impl Timestamp {
         self.0
     }
 
+    /// Of a number that is known to be no later than [`Timestamp::MAX`].
+    #[inline(always)]
+    pub(crate) fn in_range(nanos: u64) -> Timestamp {
+        Timestamp(nanos)
+    }
+
     pub(crate) const fn clamped(nanos: u64) -> Timestamp {
         if nanos > Timestamp::MAX.0 { Timestamp::MAX } else { Timestamp(nanos) }
     }

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::clock::Moment;
 use crate::clock::counter;
-use crate::clock::course::{Course, Line, Reading};
+use crate::clock::course::{Course, LATEST, Line, Reading};
 use crate::clock::published::Published;
 use crate::clock::system::{WALL_NOISE, wall_nanos, wall_offset};
 use crate::sync::{Mutex, spin};
@@ -52,7 +52,10 @@ impl AnchoredClock {
     #[inline]
     pub(super) fn moment(&self) -> Moment {
         match self.published.moment(counter::read) {
-            Some(moment) => moment,
+            Some(moment) => {
+                debug_assert!(moment.now.max(moment.wall) <= Timestamp::MAX);
+                moment
+            }
             None => self.without_line(),
         }
     }
@@ -97,7 +100,7 @@ impl AnchoredClock {
         keeper.wall_offset = offset;
         keeper.course = keeper.course.next(reading);
         let line = &mut keeper.course.line;
-        line.wall = Timestamp::clamped(line.nanos.saturating_add_signed(offset)).as_nanos();
+        line.wall = line.nanos.saturating_add_signed(offset).min(LATEST);
         self.published.publish(line);
         line.beginning()
     }

@@ -20,6 +20,8 @@ use crate::time::Timestamp;
 
 /// How long a line is, in ns, and how long it takes to measure a slope.
 pub(super) const INTERVAL: u64 = 10_000_000;
+/// No line begins later, so that all that are told by one lie within [`Timestamp::MAX`].
+pub(super) const LATEST: u64 = Timestamp::MAX.as_nanos() - 2 * INTERVAL;
 /// A slope measured over less time than this is not exact enough.
 const SHORTEST: u64 = INTERVAL / 2;
 /// The widest look at both clocks, in ns: its error is half of it.
@@ -68,7 +70,12 @@ impl Line {
         // Before the beginning is far behind the end, too.
         let ticks = counter.wrapping_sub(self.counter);
         // Two compares in one: `lasts` is 0 where there is no line.
-        (ticks < self.lasts).then(|| self.after(self.span(ticks)))
+        (ticks < self.lasts).then(|| {
+            let span = self.span(ticks);
+            // In range: see `LATEST`. (Words of two lines make any number, which nobody is told.)
+            let time = |beginning: u64| Timestamp::in_range(beginning.wrapping_add(span));
+            Moment { now: time(self.nanos), wall: time(self.wall) }
+        })
     }
 
     /// The time while the system's clock is asked and shows `system`; `None` when a look is due.
@@ -123,7 +130,8 @@ impl Course {
     /// The course from a look at the clocks on.
     pub(super) fn next(&self, reading: Reading) -> Course {
         let begin = reading.nanos.max(self.line.not_before_end(0).now.as_nanos());
-        match self.measured(reading).filter(|_| self.stumbles < GIVEN_UP) {
+        let trusted = self.stumbles < GIVEN_UP && begin <= LATEST;
+        match self.measured(reading).filter(|_| trusted) {
             Some(slope) => self.along(slope, begin, reading),
             None => self.stumbled(begin, reading),
         }
@@ -474,6 +482,22 @@ mod tests {
             assert_eq!(end, last);
         }
         assert_eq!(course.line.asking(last).map(|it| it.now), Some(Timestamp::MAX));
+    }
+
+    #[test]
+    fn no_line_leads_beyond_the_end_of_time() {
+        let begin = Timestamp::MAX.as_nanos() - 6 * INTERVAL;
+        let mut course = Course::start(Reading { counter: 0, nanos: begin, width: 0 });
+        let mut lines = 0;
+        for turn in 1..=6 {
+            let (counter, nanos) = (turn * 3 * INTERVAL, begin + turn * INTERVAL);
+            course = course.next(Reading { counter, nanos, width: 0 });
+            if let Some(end) = course.line.at(counter + course.line.lasts.saturating_sub(1)) {
+                assert!(end.now.max(end.wall) <= Timestamp::MAX, "{end:?}");
+                lines += 1;
+            }
+        }
+        assert_eq!(lines, 4, "those that begin two lines before the end at the latest");
     }
 
     proptest! {
