@@ -1,8 +1,9 @@
 //! What several threads do at once, for us and for the peer.
 
 use governor::DefaultKeyedRateLimiter;
-use tidegate::Limiter;
+use tidegate::{Clock, Limiter};
 
+use crate::floor::Floor;
 use crate::keys::{HOT, key};
 use crate::measure::{Side, side_by_threads};
 use crate::peers;
@@ -153,6 +154,37 @@ impl Governors {
     }
 }
 
+/// Threads each of which works on a [`Floor`] of its own: what the machine's cores have to share, nothing else.
+#[derive(Debug)]
+pub struct Floors {
+    floors: Vec<Floor>,
+    keys: Vec<Vec<String>>,
+}
+
+impl Floors {
+    /// As much memory for each thread as its keys take.
+    #[must_use]
+    pub fn new() -> Floors {
+        let clock = Clock::default();
+        let floor = |_| Floor::new(OWN as u64, clock.clone());
+        Floors { floors: (0..MOST_THREADS).map(floor).collect(), keys: own_keys() }
+    }
+
+    /// A side on which `threads` threads make `calls` calls each.
+    #[must_use]
+    pub fn side(&self, threads: usize, calls: u64) -> Side<'_> {
+        side_by_threads(threads, calls, |thread, calls| {
+            over_and_over(&self.keys[thread], calls, |keys| self.floors[thread].touch_each(keys));
+        })
+    }
+}
+
+impl Default for Floors {
+    fn default() -> Floors {
+        Floors::new()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,5 +197,6 @@ mod tests {
             ours.check(MOST_THREADS as u64 * 2_345);
             Governors::new(scene).side(2, 345)();
         }
+        Floors::new().side(2, 345)();
     }
 }

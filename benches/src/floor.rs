@@ -9,7 +9,7 @@ use tidegate::Clock;
 /// What our table takes a key, in bytes: how much memory the floor spreads over.
 const BYTES_A_KEY: u64 = 26;
 
-/// Reads the clock, hashes the key, and makes one compare-exchange on a slot of 16 bytes that the hash picks from as
+/// Hashes the key, reads the clock, and makes one compare-exchange on a slot of 16 bytes that the hash picks from as
 /// much memory as our table takes. It compares no tags, knows no rates, counts nothing.
 #[derive(Debug)]
 pub struct Floor {
@@ -32,8 +32,9 @@ impl Floor {
     #[inline]
     #[must_use]
     pub fn touch(&self, key: &[u8]) -> bool {
-        let now = self.clock.now().as_nanos();
         let hash = self.hasher.hash_one(key);
+        // Not before the hash, which would have to wait for it.
+        let now = self.clock.now().as_nanos();
         let slot = (u128::from(hash) * self.slots.len() as u128) >> 64;
         let word = &self.slots[slot as usize][1];
         // Acquire and AcqRel, as a table needs them.

@@ -1,7 +1,7 @@
 //! Two threads. Means something only where two cores are free.
 
 use super::Size;
-use crate::crews::{Governors, Ours, Scene};
+use crate::crews::{Floors, Governors, Ours, Scene};
 use crate::measure::compare;
 use crate::table::{Bar, Row};
 
@@ -11,6 +11,7 @@ pub(super) fn rows(size: Size) -> Vec<Row> {
     vec![
         itself(size, Scene::Denial, "denial, two threads on one key"),
         itself(size, Scene::Distinct, "acquire, two threads, distinct keys"),
+        floor(size),
         governor(size, Scene::OneHotKey, "acquire, two threads, one hot key", Bar::Faster(1.7)),
         governor(size, Scene::Distinct, "acquire, two threads, distinct keys", Bar::None),
         governor(size, Scene::FullAgain, "the same, keys that are full again", Bar::None),
@@ -25,6 +26,14 @@ fn itself(size: Size, scene: Scene, what: &str) -> Row {
     let compared = compare(size.rounds, &mut two, &mut one);
     ours.check(3 * (size.rounds as u64 + 1) * size.calls);
     Row::throughput(what, "one thread", compared, Bar::Throughput(1.8))
+}
+
+/// What two threads can be beside one on this machine now, where they share nothing but its cores.
+fn floor(size: Size) -> Row {
+    let floors = Floors::new();
+    let (mut two, mut one) = (floors.side(2, size.calls), floors.side(1, size.calls));
+    let compared = compare(size.rounds, &mut two, &mut one);
+    Row::throughput("the floor of both, two threads", "one thread", compared, Bar::None)
 }
 
 /// Two threads of ours beside two of governor's.
