@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::lanes::{Lanes, Seen, Visit};
-use crate::plan::{Ancestry, Plan};
+use crate::plan::{Ancestry, Lone, Plan};
 use crate::policy::Policy;
 use crate::rules::{self, Networks, Rules, ScopeLimits};
 use crate::store::{Found, Inserted, OnPressure};
@@ -200,17 +200,19 @@ impl Engines {
         })
     }
 
-    /// As [`Engines::transact`] in a hurry: provided that the record is of one word, where most are, and that nobody
-    /// interferes. Returns the plan that was used; else nothing happened.
+    /// As [`Engines::transact`] in a hurry: provided that one bucket decides alone, that the record is where it likes best
+    /// to be, and that nobody interferes. Returns the bucket; else nothing happened.
     #[inline(always)]
     pub(crate) fn transact_quickly<'v>(
         &self,
         visit: &'v Visit<'_>,
         tag: u64,
-        change: &mut impl Change,
-    ) -> Option<&'v Plan> {
+        mut change: impl FnMut(&Lone, &mut [u64]),
+    ) -> Option<&'v Lone> {
         let Scope { plan, table, .. } = &self.engine(visit).first;
-        table.transact_compact(tag, &mut ByPlan { plan, change }).then_some(plan)
+        let lone = plan.lone()?;
+        let mut change = |words: &mut [u64]| change(lone, words);
+        table.transact_compact(tag, &mut change).then_some(lone)
     }
 
     /// Has the memory of these keys' records fetched, all at once.
@@ -262,7 +264,8 @@ impl Engines {
         if !is_meant(engine) {
             return Err(Undone::Moved);
         }
-        match table.transact_line(key.0, &mut ByPlan { plan, change }) {
+        let by_plan = &mut ByPlan { plan, change };
+        match table.transact_line(key.0, by_plan) || table.transact_compact(key.0, by_plan) {
             true => Ok(()),
             false => self.transact_anywhere(visit, key, change, is_meant),
         }

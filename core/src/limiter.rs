@@ -13,6 +13,7 @@ mod quietly;
 mod requests;
 mod under_way;
 
+use std::mem::MaybeUninit;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,11 +25,11 @@ use crate::assignments::Assignments;
 use crate::blocks::Blocks;
 use crate::clock::{Clock, Moment};
 use crate::decision::{Decision, Reason};
-use crate::engine::{Change, Engines};
+use crate::engine::Engines;
 use crate::error::{Error, Result};
 use crate::lanes::{Lanes, Visit};
 use crate::options::{Builder, OnFull};
-use crate::plan::{Notes, Outcome, Plan};
+use crate::plan::{Lone, Notes, Outcome, Plan};
 use crate::policy::Policy;
 use crate::request::Subject;
 use crate::rules::{self, Strictness};
@@ -60,34 +61,6 @@ struct Inner {
     alerts: Alerts,
     waiters: Waiters,
     name: String,
-}
-
-/// A request asks for the full answer.
-struct Acquire {
-    at: Moment,
-    cost: u64,
-    outcome: Outcome,
-}
-
-impl Change for Acquire {
-    #[inline(always)]
-    fn make(&mut self, plan: &Plan, words: &mut [u64]) {
-        self.outcome = plan.take(words, self.at, self.cost);
-    }
-}
-
-/// A request asks yes or no.
-struct Admit {
-    at: Moment,
-    cost: u64,
-    reason: Reason,
-}
-
-impl Change for Admit {
-    #[inline(always)]
-    fn make(&mut self, plan: &Plan, words: &mut [u64]) {
-        self.reason = plan.admit(words, self.at, self.cost);
-    }
 }
 
 /// What [`Limiter::measure`] came to.
@@ -162,11 +135,32 @@ impl Limiter {
     pub fn acquire(&self, subject: impl Subject, cost: u64) -> Result<Decision> {
         match subject.as_key() {
             Some(key) => {
-                let mut decision = Decision::NONE;
-                self.acquire_now(key, cost, &mut decision)?;
-                Ok(decision.moved())
+                let mut place = MaybeUninit::uninit();
+                Ok(self.acquire_now(key, cost, &mut place)?.moved())
             }
             None => self.acquire_at_moment(&subject, self.moment(), cost),
+        }
+    }
+
+    /// As [`acquire`](Limiter::acquire), with the answer where it is wanted. For hosts that give it on as it is.
+    ///
+    /// # Errors
+    /// As [`acquire`](Limiter::acquire).
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn acquire_into<'p>(
+        &self,
+        subject: impl Subject,
+        cost: u64,
+        place: &'p mut MaybeUninit<Decision>,
+    ) -> Result<&'p Decision> {
+        match subject.as_key() {
+            Some(key) => self.acquire_now(key, cost, place),
+            None => {
+                let decision = place.write(Decision::NONE);
+                self.acquire_any(&subject, self.moment(), cost, decision)?;
+                Ok(decision)
+            }
         }
     }
 
@@ -180,15 +174,39 @@ impl Limiter {
 
     /// The answer is written where it is wanted, here and below: it is too large to be moved often.
     #[inline(never)]
-    fn acquire_now(&self, key: &[u8], cost: u64, decision: &mut Decision) -> Result<()> {
-        let at = self.moment();
+    fn acquire_now<'p>(
+        &self,
+        key: &[u8],
+        cost: u64,
+        place: &'p mut MaybeUninit<Decision>,
+    ) -> Result<&'p Decision> {
+        let tag = self.tag(key);
         let visit = self.0.lanes.enter();
-        if self.decide_key(&visit, self.tag(key), at, cost, decision) {
+        let at = self.moment_at_last();
+        if let Some((lone, outcome)) = self.take_quickly(&visit, tag, at, cost) {
+            let decision = lone.answer(outcome, at, cost, place);
             visit.count(decision.reason());
-            return Ok(());
+            return Ok(decision);
         }
-        drop(visit);
-        self.acquire_any(&key, at, cost, decision)
+        self.acquire_further(visit, key, (tag, at), cost, place.write(Decision::NONE))
+    }
+
+    #[inline(never)]
+    fn acquire_further<'p>(
+        &self,
+        visit: Visit<'_>,
+        key: &[u8],
+        (tag, at): (u64, Moment),
+        cost: u64,
+        decision: &'p mut Decision,
+    ) -> Result<&'p Decision> {
+        if self.decide_further(&visit, tag, at, cost, decision) {
+            visit.count(decision.reason());
+        } else {
+            drop(visit);
+            self.acquire_any(&key, at, cost, decision)?;
+        }
+        Ok(decision)
     }
 
     #[inline(always)]
@@ -229,7 +247,7 @@ impl Limiter {
 
     fn try_acquire_at_moment(&self, subject: &impl Subject, at: Moment, cost: u64) -> bool {
         match subject.as_key() {
-            Some(key) => self.try_acquire_key(key, at, cost),
+            Some(key) => self.try_acquire_key(key, || at, cost),
             None => {
                 self.acquire_at_moment(subject, at, cost).is_ok_and(|decision| decision.allowed())
             }
@@ -238,25 +256,32 @@ impl Limiter {
 
     #[inline(never)]
     fn try_acquire_now(&self, key: &[u8], cost: u64) -> bool {
-        self.try_acquire_key(key, self.moment(), cost)
+        self.try_acquire_key(key, || self.moment_at_last(), cost)
     }
 
     #[inline]
-    fn try_acquire_key(&self, key: &[u8], at: Moment, cost: u64) -> bool {
+    fn try_acquire_key(&self, key: &[u8], when: impl Fn() -> Moment, cost: u64) -> bool {
         let tag = self.tag(key);
         let visit = self.0.lanes.enter();
-        let mut admit = Admit { at, cost, reason: Reason::Blocked };
-        let reason = match self.0.blocks.left(tag, at) == 0
-            && self.0.engines.transact_quickly(&visit, tag, &mut admit).is_some()
-        {
-            true => admit.reason,
-            false => match self.admit_further(visit, key, tag, at, cost) {
-                Ok(reason) => return reason.admits(),
-                Err(_) => return false,
-            },
-        };
-        visit.count(reason);
-        reason.admits()
+        let (mut at, mut reason) = (None, None);
+        let done = self.0.engines.transact_quickly(&visit, tag, |lone, words| {
+            // Later still than in `acquire_now`: there is less to do meanwhile.
+            let now = when();
+            at = Some(now);
+            if self.0.blocks.left(tag, now) == 0 {
+                reason = Some(lone.admit(words, now, cost));
+            }
+        });
+        match reason.filter(|_| done.is_some()) {
+            Some(reason) => {
+                visit.count(reason);
+                reason.admits()
+            }
+            None => {
+                let at = at.unwrap_or_else(when);
+                self.admit_further(visit, key, tag, at, cost).is_ok_and(Reason::admits)
+            }
+        }
     }
 
     /// Decides and counts.
@@ -270,11 +295,12 @@ impl Limiter {
         cost: u64,
     ) -> Result<Reason> {
         if self.0.blocks.left(tag, at) == 0 {
-            let mut admit = Admit { at, cost, reason: Reason::Blocked };
+            let mut reason = Reason::Blocked;
+            let mut admit = |plan: &Plan, words: &mut [u64]| reason = plan.admit(words, at, cost);
             let pressure = self.pressure();
             if self.0.engines.transact_unwatched(&visit, tag, at, pressure, &mut admit).is_ok() {
-                visit.count(admit.reason);
-                return Ok(admit.reason);
+                visit.count(reason);
+                return Ok(reason);
             }
         }
         drop(visit);
@@ -392,6 +418,13 @@ impl Limiter {
         self.0.clock.moment()
     }
 
+    /// For the shortest ways, when all is done that need not wait for the time: the processor's counter takes as long to
+    /// read as all of the rest, and what comes after it in the program waits for it.
+    #[inline(always)]
+    fn moment_at_last(&self) -> Moment {
+        self.0.clock.moment()
+    }
+
     #[inline]
     fn pressure(&self) -> OnPressure {
         match self.0.on_full {
@@ -413,25 +446,42 @@ impl Limiter {
         &self.0.waiters
     }
 
-    /// Decides about a key without counting; false: there is more to it than this key's record.
+    /// What the bucket that decides alone says of a key; `None`: it does not, or not now.
     #[inline(always)]
-    fn decide_key(
+    fn take_quickly<'v>(
+        &self,
+        visit: &'v Visit<'_>,
+        tag: u64,
+        at: Moment,
+        cost: u64,
+    ) -> Option<(&'v Lone, Outcome)> {
+        if self.0.blocks.left(tag, at) > 0 {
+            return None;
+        }
+        let mut outcome = None;
+        let lone = self.0.engines.transact_quickly(visit, tag, |lone, words| {
+            outcome = Some(lone.take(words, at, cost));
+        });
+        lone.zip(outcome)
+    }
+
+    /// Decides about a key without counting; `None`: there is more to it than this key's record.
+    #[inline(always)]
+    fn decide_key<'p>(
         &self,
         visit: &Visit<'_>,
         tag: u64,
         at: Moment,
         cost: u64,
-        decision: &mut Decision,
-    ) -> bool {
-        if self.0.blocks.left(tag, at) == 0 {
-            let mut acquire = Acquire { at, cost, outcome: Outcome::Unknown };
-            if let Some(plan) = self.0.engines.transact_quickly(visit, tag, &mut acquire) {
-                // Nothing that can wait is between a look at the words and their exchange.
-                plan.tell(acquire.outcome, at, cost, decision);
-                return true;
+        place: &'p mut MaybeUninit<Decision>,
+    ) -> Option<&'p Decision> {
+        match self.take_quickly(visit, tag, at, cost) {
+            Some((lone, outcome)) => Some(lone.answer(outcome, at, cost, place)),
+            None => {
+                let decision = place.write(Decision::NONE);
+                self.decide_further(visit, tag, at, cost, decision).then_some(decision)
             }
         }
-        self.decide_further(visit, tag, at, cost, decision)
     }
 
     #[inline(never)]

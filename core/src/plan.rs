@@ -6,6 +6,7 @@ mod limit;
 mod lineage;
 mod tally;
 
+use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 use crate::algorithm::{Bucket, Gcra, Mark, Standing, Taken, Units, wide};
@@ -40,7 +41,7 @@ pub(crate) struct Plan {
 
 /// The one bucket of the commonest policy, a count limit by gcra, at hand: decided in one go.
 #[derive(Debug)]
-struct Lone {
+pub(crate) struct Lone {
     gcra: Gcra,
     quota: Units,
     terms: &'static Terms,
@@ -63,11 +64,38 @@ impl Lone {
         }
     }
 
+    /// Charges the request if there is room. What it comes to, in few words: the answer is made of them later.
     #[inline(always)]
-    fn take(&self, words: &mut [u64], at: Moment, cost: Units) -> Outcome {
+    pub(crate) fn take(&self, words: &mut [u64], at: Moment, cost: Units) -> Outcome {
         match self.gcra.take(words, at, cost) {
-            Ok(left) => Outcome::Taken(left.taken()),
-            Err(standing) => Outcome::Denied(standing.taken()),
+            Ok(left) => Ok(left.taken()),
+            Err(standing) => Err(standing.taken()),
+        }
+    }
+
+    /// The answer, written where it is wanted.
+    // A store for each case: one store of what they come to would be a copy of what was just written.
+    #[inline(always)]
+    pub(crate) fn answer<'p>(
+        &self,
+        outcome: Outcome,
+        at: Moment,
+        cost: Units,
+        place: &'p mut MaybeUninit<Decision>,
+    ) -> &'p mut Decision {
+        match outcome {
+            Ok(taken) => place.write(self.admission(taken, at)),
+            Err(standing) => self.deny(standing, at, cost, place),
+        }
+    }
+
+    /// As [`Lone::take`], only yes or why not.
+    #[inline(always)]
+    pub(crate) fn admit(&self, words: &mut [u64], at: Moment, cost: Units) -> Reason {
+        match self.gcra.take(words, at, cost) {
+            Ok(_) => Reason::Ok,
+            Err(_) if cost > self.gcra.capacity() => Reason::Impossible,
+            Err(_) => Reason::Limited,
         }
     }
 
@@ -79,24 +107,22 @@ impl Lone {
 
     #[cold]
     #[inline(never)]
-    fn deny(&self, taken: Taken, at: Moment, cost: Units, decision: &mut Decision) {
-        let standing = self.gcra.account(taken, at);
+    fn deny<'p>(
+        &self,
+        standing: Taken,
+        at: Moment,
+        cost: Units,
+        place: &'p mut MaybeUninit<Decision>,
+    ) -> &'p mut Decision {
+        let standing = self.gcra.account(standing, at);
         let wait = if cost > self.gcra.capacity() { NEVER } else { standing.wait_for(cost) };
         let full_after = standing.full_after();
-        *decision = denial(self.terms, self.quota, standing.room(), wait, full_after, at);
+        place.write(denial(self.terms, self.quota, standing.room(), wait, full_after, at))
     }
 }
 
-/// What a request came to, in few words when they are enough: the answer is made of them later.
-pub(crate) enum Outcome {
-    /// Not decided yet.
-    Unknown,
-    /// Admitted by the lone bucket, which stands like this now.
-    Taken(Taken),
-    /// Denied by the lone bucket, which stands like this.
-    Denied(Taken),
-    Told(Decision),
-}
+/// How a lone bucket stands: admitted by it, or denied.
+pub(crate) type Outcome = std::result::Result<Taken, Taken>;
 
 /// One payment of a reservation: which bucket paid how much, in which window.
 #[derive(Clone, Copy, Debug)]
@@ -187,11 +213,10 @@ impl Plan {
     /// May the request pass? If so, `words` are those after it; if not, they are untouched.
     #[inline(always)]
     pub(crate) fn admit(&self, words: &mut [u64], at: Moment, cost: Units) -> Reason {
-        let admitted = match &self.lone {
-            Some(lone) => lone.gcra.take(words, at, cost).is_ok(),
+        match &self.lone {
+            Some(lone) => lone.admit(words, at, cost),
             None => self.admit_all(words, at, cost),
-        };
-        if admitted { Reason::Ok } else { self.reason(words, at, cost) }
+        }
     }
 
     /// Each limit is asked only until it has shown enough room.
@@ -201,16 +226,16 @@ impl Plan {
     }
 
     #[inline(never)]
-    fn admit_all(&self, words: &mut [u64], at: Moment, cost: Units) -> bool {
-        let admitted = self.all_admit(words, at, cost);
-        if admitted {
-            for limit in &self.limits {
-                if !limit.shadow || limit.admits(words, at, cost) {
-                    limit.spend(words, at, limit.due(cost));
-                }
+    fn admit_all(&self, words: &mut [u64], at: Moment, cost: Units) -> Reason {
+        if !self.all_admit(words, at, cost) {
+            return self.reason(words, at, cost);
+        }
+        for limit in &self.limits {
+            if !limit.shadow || limit.admits(words, at, cost) {
+                limit.spend(words, at, limit.due(cost));
             }
         }
-        admitted
+        Reason::Ok
     }
 
     /// Why a request of this cost is denied.
@@ -223,15 +248,7 @@ impl Plan {
         }
     }
 
-    /// As [`Plan::admit`], with the answer in full.
-    pub(crate) fn acquire(&self, words: &mut [u64], at: Moment, cost: Units) -> Decision {
-        let mut decision = Decision::NONE;
-        self.acquire_into(words, at, cost, &mut Notes::default(), &mut decision);
-        decision
-    }
-
-    /// As [`Plan::acquire`], with notes; the answer is written where it is wanted, for it is too large to be moved
-    /// often.
+    /// As [`Plan::admit`], with the answer in full, written where it is wanted: it is too large to be moved often.
     #[inline]
     pub(crate) fn acquire_into(
         &self,
@@ -244,32 +261,18 @@ impl Plan {
         match &self.lone {
             Some(lone) if notes.ignores(self) => {
                 notes.clear();
-                self.tell(lone.take(words, at, cost), at, cost, decision);
+                let taken = lone.take(words, at, cost);
+                let mut place = MaybeUninit::uninit();
+                *decision = *lone.answer(taken, at, cost, &mut place);
             }
             _ => self.acquire_all(words, at, cost, notes, decision),
         }
     }
 
-    /// The first half of [`Plan::acquire`]: the words.
+    /// The bucket that decides alone, if there is no other.
     #[inline(always)]
-    pub(crate) fn take(&self, words: &mut [u64], at: Moment, cost: Units) -> Outcome {
-        match &self.lone {
-            Some(lone) => lone.take(words, at, cost),
-            None => Outcome::Told(self.acquire(words, at, cost)),
-        }
-    }
-
-    /// The second half of [`Plan::acquire`]: the answer, written where it is wanted.
-    // A store for each case: one store of what they come to would be a copy of what was just written.
-    #[inline(always)]
-    pub(crate) fn tell(&self, outcome: Outcome, at: Moment, cost: Units, decision: &mut Decision) {
-        match (outcome, &self.lone) {
-            (Outcome::Taken(taken), Some(lone)) => *decision = lone.admission(taken, at),
-            (Outcome::Denied(taken), Some(lone)) => lone.deny(taken, at, cost, decision),
-            (Outcome::Told(told), _) => *decision = told,
-            // Only a lone bucket takes, and who tells has taken.
-            (Outcome::Taken(_) | Outcome::Denied(_) | Outcome::Unknown, _) => {}
-        }
+    pub(crate) fn lone(&self) -> Option<&Lone> {
+        self.lone.as_ref()
     }
 
     #[inline(never)]
@@ -461,7 +464,9 @@ mod tests {
     }
 
     fn acquire(plan: &Plan, words: &mut [u64], at: Moment, cost: Units) -> Decision {
-        plan.acquire(words, at, cost)
+        let mut decision = Decision::NONE;
+        plan.acquire_into(words, at, cost, &mut Notes::default(), &mut decision);
+        decision
     }
 
     fn plan(limit: &str) -> Plan {

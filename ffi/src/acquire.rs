@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 
 use crate::attribute::tidegate_attribute;
-use crate::call::{admit, at, decide};
+use crate::call::{admit, at, decide, decide_in_place};
 use crate::decision::tidegate_decision;
 use crate::handle;
 use crate::limiter::tidegate_limiter;
@@ -26,11 +26,7 @@ pub unsafe extern "C" fn tidegate_acquire(
     decision: *mut tidegate_decision,
 ) -> tidegate_status {
     // SAFETY: the header's contract.
-    unsafe {
-        decide(limiter, handle::key(key, key_len), decision, |limiter, key| {
-            limiter.acquire(key, cost)
-        })
-    }
+    unsafe { decide_in_place(limiter, handle::key(key, key_len), decision, cost) }
 }
 
 /// As tidegate_acquire, at a given time.

@@ -38,6 +38,31 @@ pub(crate) unsafe fn decide<S, E: Into<Failure>>(
     })
 }
 
+/// As [`decide`], of the commonest call: the engine writes the answer where C wants it, if that is of this version.
+///
+/// # Safety
+/// The header's contract.
+#[inline(always)]
+pub(crate) unsafe fn decide_in_place(
+    limiter: *const tidegate_limiter,
+    key: Checked<&[u8]>,
+    decision: *mut tidegate_decision,
+    cost: u64,
+) -> tidegate_status {
+    guard(|| {
+        // SAFETY: the caller's promise.
+        let (limiter, key, mut place) =
+            unsafe { (lend_limiter(limiter)?, key?, OutStruct::new(decision, "decision")?) };
+        match place.for_engine() {
+            Some(place) => {
+                limiter.acquire_into(key, cost, place)?;
+            }
+            None => place.write(limiter.acquire(key, cost)?.into()),
+        }
+        Ok(())
+    })
+}
+
 /// A call that answers yes or no by itself.
 ///
 /// # Safety

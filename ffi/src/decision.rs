@@ -231,8 +231,15 @@ pub unsafe extern "C" fn tidegate_decision_window_ns(decision: *const tidegate_d
 #[cfg(test)]
 mod tests {
     use std::ffi::CStr;
+    use std::mem::MaybeUninit;
+    use std::time::Duration;
+
+    use engine::{Limiter, ManualClock, Timestamp};
 
     use super::*;
+    use crate::acquire::tidegate_acquire;
+    use crate::limiter::tidegate_limiter;
+    use crate::status::TIDEGATE_OK;
 
     #[test]
     fn reasons_have_the_engines_numbers_and_words() {
@@ -247,6 +254,38 @@ mod tests {
             // SAFETY: a literal.
             let word = unsafe { CStr::from_ptr(tidegate_reason_name(number)) };
             assert_eq!(word.to_str(), Ok(reason.as_str()));
+        }
+    }
+
+    fn bytes(decision: tidegate_decision) -> [u8; size_of::<tidegate_decision>()] {
+        // SAFETY: as large, and it has no padding: see `the_layout_is_pinned`.
+        unsafe { std::mem::transmute(decision) }
+    }
+
+    /// [`tidegate_acquire`] lets the engine write; here the fields are translated one by one.
+    #[test]
+    fn the_engine_writes_what_c_reads() {
+        let shadow = r#"{"limit": [{"rate": "1/hour", "shadow": true}, {"rate": "2/day"}]}"#;
+        for policy in ["1/hour", "1/hour; 3/day", shadow] {
+            let clock = ManualClock::new(Timestamp::from_secs(1_700_000_000));
+            let limiter = || Limiter::builder(policy).clock(clock.clone()).build().unwrap();
+            let (twin, limiter) = (limiter(), tidegate_limiter::new(limiter()));
+            for limiter in [&twin, limiter.engine()] {
+                limiter.block("blocked", Duration::from_secs(9)).unwrap();
+            }
+            for key in ["a", "a", "a", "blocked"] {
+                let expected = tidegate_decision::from(twin.acquire(key, 1).unwrap());
+                let mut place = MaybeUninit::<tidegate_decision>::uninit();
+                // SAFETY: live places and values of their types; the struct begins with its size.
+                let written = unsafe {
+                    place.as_mut_ptr().cast::<u32>().write(expected.struct_size);
+                    let key = (key.as_ptr().cast(), key.len());
+                    let status = tidegate_acquire(&limiter, key.0, key.1, 1, place.as_mut_ptr());
+                    assert_eq!(status, TIDEGATE_OK);
+                    place.assume_init()
+                };
+                assert_eq!(bytes(written), bytes(expected), "{key} under {policy}");
+            }
         }
     }
 

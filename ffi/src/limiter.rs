@@ -19,7 +19,7 @@ pub struct tidegate_limiter {
 }
 
 impl tidegate_limiter {
-    fn new(limiter: Limiter) -> tidegate_limiter {
+    pub(crate) fn new(limiter: Limiter) -> tidegate_limiter {
         let name = c_text(limiter.name());
         tidegate_limiter { limiter, name, listening: Listening::default() }
     }

@@ -2,8 +2,12 @@
 //! head of `handle`.
 
 use std::ffi::c_char;
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
+use engine::Decision;
+
+use crate::decision::tidegate_decision;
 use crate::error::Failure;
 use crate::handle::{Checked, PairNames, null, too_many};
 
@@ -154,6 +158,21 @@ impl<T: Growing> OutStruct<T> {
     #[inline(never)]
     fn write_other_size(self, value: T) {
         self.write(value);
+    }
+}
+
+impl OutStruct<tidegate_decision> {
+    /// The same place for the engine's decision, which it writes with its size in it; `None`: C's struct is of another
+    /// version.
+    #[inline(always)]
+    pub(crate) fn for_engine(&mut self) -> Option<&mut MaybeUninit<Decision>> {
+        const {
+            assert!(size_of::<Decision>() == size_of::<tidegate_decision>());
+            assert!(align_of::<Decision>() == align_of::<tidegate_decision>());
+        }
+        // SAFETY: the promise of `new`, and the place is of exactly this size. (That C finds there what it expects is
+        // what `Decision` promises, and a test.)
+        (self.size == size_of::<Decision>()).then(|| unsafe { self.place.cast().as_mut() })
     }
 }
 

@@ -18,7 +18,7 @@ impl Limiter {
     /// As [`acquire`](Limiter::acquire).
     #[inline]
     pub fn record_latency(&self, subject: impl Subject, latency: Duration) -> Result<()> {
-        self.charge(&subject, self.moment(), Method::Latency, nanos(latency))
+        self.charge(&subject, || self.moment_at_last(), Method::Latency, nanos(latency))
     }
 
     /// As [`record_latency`](Limiter::record_latency), at an explicit time.
@@ -32,7 +32,7 @@ impl Limiter {
         latency: Duration,
         now: Timestamp,
     ) -> Result<()> {
-        self.charge(&subject, now.into(), Method::Latency, nanos(latency))
+        self.charge(&subject, || now.into(), Method::Latency, nanos(latency))
     }
 
     /// Charges units to the count limits, whatever is left: the operator's hand.
@@ -40,7 +40,7 @@ impl Limiter {
     /// # Errors
     /// As [`acquire`](Limiter::acquire).
     pub fn penalize(&self, subject: impl Subject, units: u64) -> Result<()> {
-        self.charge(&subject, self.moment(), Method::Count, units)
+        self.charge(&subject, || self.moment_at_last(), Method::Count, units)
     }
 
     /// As [`penalize`](Limiter::penalize), at an explicit time.
@@ -48,26 +48,44 @@ impl Limiter {
     /// # Errors
     /// As [`acquire`](Limiter::acquire).
     pub fn penalize_at(&self, subject: impl Subject, units: u64, now: Timestamp) -> Result<()> {
-        self.charge(&subject, now.into(), Method::Count, units)
+        self.charge(&subject, || now.into(), Method::Count, units)
     }
 
     #[inline]
-    fn charge(&self, subject: &impl Subject, at: Moment, method: Method, units: u64) -> Result<()> {
-        match subject.as_key() {
-            Some(key) if self.charge_key(key, at, method, units) => Ok(()),
-            _ => self.charge_any(subject, at, Strictness::Strict, method, units),
-        }
+    fn charge(
+        &self,
+        subject: &impl Subject,
+        when: impl Fn() -> Moment,
+        method: Method,
+        units: u64,
+    ) -> Result<()> {
+        let at = match subject.as_key() {
+            Some(key) => match self.charge_key(key, when, method, units) {
+                Ok(()) => return Ok(()),
+                Err(at) => at,
+            },
+            None => when(),
+        };
+        self.charge_any(subject, at, Strictness::Strict, method, units)
     }
 
-    /// False: there is more to it than this key's record.
+    /// Not done, but asked at this time: there is more to it than this key's record.
     #[inline]
-    fn charge_key(&self, key: &[u8], at: Moment, method: Method, units: u64) -> bool {
+    fn charge_key(
+        &self,
+        key: &[u8],
+        when: impl Fn() -> Moment,
+        method: Method,
+        units: u64,
+    ) -> std::result::Result<(), Moment> {
+        let (tag, pressure) = (self.tag(key), self.pressure());
         let visit = self.0.lanes.enter();
+        let at = when();
         let mut charge = |plan: &Plan, words: &mut [u64]| {
             plan.charge(words, at, method, units, &mut Notes::default());
         };
-        let (tag, pressure) = (self.tag(key), self.pressure());
-        self.0.engines.transact_unwatched(&visit, tag, at, pressure, &mut charge).is_ok()
+        let made = self.0.engines.transact_unwatched(&visit, tag, at, pressure, &mut charge);
+        made.map_err(|_| at)
     }
 
     #[cold]

@@ -1,5 +1,7 @@
 //! Many keys in one call.
 
+use std::mem::MaybeUninit;
+
 use smallvec::SmallVec;
 
 use super::Limiter;
@@ -85,10 +87,9 @@ impl Limiter {
             let visit = self.0.lanes.enter();
             self.0.engines.prefetch(&visit, &tags);
             for &tag in &tags {
-                let mut decision = Decision::NONE;
-                if !self.decide_key(&visit, tag, at, cost, &mut decision) {
-                    break;
-                }
+                let mut place = MaybeUninit::uninit();
+                let decision = self.decide_key(&visit, tag, at, cost, &mut place);
+                let Some(decision) = decision else { break };
                 visit.count(decision.reason());
                 decisions.push(decision.moved());
             }

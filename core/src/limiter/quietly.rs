@@ -1,6 +1,8 @@
 //! For whoever decides under a lock of its own: what there is to tell is noted, and told when the lock is free again.
 //! `by`: its number as one who watches (`Waiters::watch`); it is not told of what it gives back itself.
 
+use std::mem::MaybeUninit;
+
 use super::Limiter;
 use crate::clock::Moment;
 use crate::decision::Decision;
@@ -20,13 +22,18 @@ impl Limiter {
         notes: &mut Notes,
     ) -> Result<Decision> {
         let visit = self.0.lanes.enter();
-        let mut decision = Decision::NONE;
-        let quick = subject
+        let mut place = MaybeUninit::uninit();
+        let known = subject
             .as_key()
-            .is_some_and(|key| self.decide_key(&visit, self.tag(key), at, cost, &mut decision));
-        if !quick {
-            self.decide_inside(&visit, subject, at, cost, notes, &mut decision)?;
-        }
+            .and_then(|key| self.decide_key(&visit, self.tag(key), at, cost, &mut place));
+        let decision = match known {
+            Some(decision) => decision.moved(),
+            None => {
+                let mut decision = Decision::NONE;
+                self.decide_inside(&visit, subject, at, cost, notes, &mut decision)?;
+                decision
+            }
+        };
         visit.count(decision.reason());
         Ok(decision)
     }
