@@ -120,23 +120,32 @@ pub(crate) fn timestamp(name: &str, nanos: u64) -> PyResult<Timestamp> {
 }
 
 pub(crate) fn whole(name: &str, value: &Bound<'_, PyAny>) -> PyResult<u64> {
+    whole_up_to(name, value, u64::MAX, "give a whole number from 0 to 18446744073709551615")
+}
+
+/// As `whole`, where fewer numbers are right: `remedy` says which.
+#[inline]
+pub(crate) fn whole_up_to(
+    name: &str,
+    value: &Bound<'_, PyAny>,
+    most: u64,
+    remedy: &str,
+) -> PyResult<u64> {
     // True is 1 to Python, but as an amount it is a slip: acquire(key, block=True) gone wrong.
     if !value.is_exact_instance_of::<PyInt>() && value.is_instance_of::<PyBool>() {
         return Err(wrong_type(name, "an int", value));
     }
     if !value.is_instance_of::<PyInt>() {
-        return whole(name, &index(name, value)?);
+        return whole_up_to(name, &index(name, value)?, most, remedy);
     }
-    value.extract::<u64>().map_err(|error| {
-        if !error.is_instance_of::<PyOverflowError>(value.py()) {
-            return error;
-        }
-        let problem = match value.lt(0) {
-            Ok(true) => "the number is negative",
-            _ => "the number is more than 64 bits hold",
-        };
-        argument(name, problem, "give a whole number from 0 to 18446744073709551615")
-    })
+    let problem = match value.extract::<u64>() {
+        Ok(number) if number <= most => return Ok(number),
+        Ok(_) => "the number is too large",
+        Err(error) if !error.is_instance_of::<PyOverflowError>(value.py()) => return Err(error),
+        Err(_) if matches!(value.lt(0), Ok(true)) => "the number is negative",
+        Err(_) => "the number is more than 64 bits hold",
+    };
+    Err(argument(name, problem, remedy))
 }
 
 /// The int that another type (numpy's, say) gives itself out for. What its `__index__` raises is

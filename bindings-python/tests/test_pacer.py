@@ -456,6 +456,18 @@ def test_bad_options_are_told_by_name(options, error, field):
         tidegate.Pacer(**options)
 
 
+def test_a_number_out_of_range_is_told_the_range_of_its_option():
+    ranges = {"concurrency": ("1 to 1000000", [-1, 0, 1_000_001, 2**32, 2**64])}
+    for name in ("max_retries", "max_unauthorized", "max_forbidden", "max_failures"):
+        ranges[name] = ("a whole number from 0 to 4294967295", [-1, 2**32, 2**64])
+    ranges["headroom"] = ("a whole number from 0 to 18446744073709551615", [-1, 2**64])
+    for name, (right, numbers) in ranges.items():
+        for number in numbers:
+            with pytest.raises(tidegate.ArgumentError) as caught:
+                tidegate.Pacer(**{name: number})
+            assert (caught.value.field, caught.value.remedy) == (name, f"give {right}"), number
+
+
 def test_bad_options_of_calls_are_told_by_name(pacer):
     for options, error in [
         ({"cost": -1}, tidegate.ArgumentError),

@@ -162,6 +162,15 @@ def test_what_classify_raises_does_not_hide_what_it_looked_at():
     assert raised.value is lost and holds_nothing(pacer)
 
 
+@pytest.mark.parametrize("seconds", [90, 90.0, "90", b"90"])
+def test_headers_of_a_stand_in_may_be_numbers(seconds):
+    refusal = Answer(429)
+    refusal.headers = {"Retry-After": seconds}
+    with pytest.raises(tidegate.RetryAfterTooLong) as caught:
+        tidegate.Pacer().call(lambda: refusal)
+    assert caught.value.retry_after == 90
+
+
 def test_pairs_of_headers_may_be_lists():
     pairs = [["Retry-After", "7"], ("X", "y")]
     assert tidegate.read_headers(pairs).retry_after == 7

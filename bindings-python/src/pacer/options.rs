@@ -9,7 +9,7 @@ use tidegate::Clock;
 use tidegate::client::{self, CallOptions, PacerBuilder};
 
 use crate::clock::ManualClock;
-use crate::convert::{seconds, text, whole, wrong_type};
+use crate::convert::{seconds, text, whole, whole_up_to, wrong_type};
 use crate::error::{argument, raise};
 use crate::limiter::Limiter;
 use crate::policy::read;
@@ -78,9 +78,11 @@ fn clock(value: &Bound<'_, PyAny>) -> PyResult<Clock> {
 }
 
 fn small(name: &str, value: &Bound<'_, PyAny>) -> PyResult<u32> {
-    u32::try_from(whole(name, value)?).map_err(|_| {
-        argument(name, "the number is too large", "give a whole number from 0 to 4294967295")
-    })
+    let remedy = match name {
+        "concurrency" => "give 1 to 1000000", // as the engine says of numbers that fit
+        _ => "give a whole number from 0 to 4294967295",
+    };
+    whole_up_to(name, value, u32::MAX.into(), remedy).map(|number| number as u32)
 }
 
 /// A part of the whole, in thousandths.

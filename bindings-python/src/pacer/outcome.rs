@@ -242,7 +242,18 @@ fn with_bytes(value: &Bound<'_, PyAny>, then: impl FnOnce(&[u8])) {
         }
     } else if let Ok(bytes) = value.cast::<PyBytes>() {
         then(bytes.as_bytes());
+    } else if is_number(value)
+        && let Ok(text) = value.str()
+        && let Ok(text) = text.to_str()
+    {
+        then(text.as_bytes());
     }
+}
+
+/// What stand-ins for responses have as values: `{"Retry-After": 5}`.
+fn is_number(value: &Bound<'_, PyAny>) -> bool {
+    let is_number = value.is_instance_of::<PyInt>() || value.is_instance_of::<PyFloat>();
+    is_number && !value.is_instance_of::<PyBool>()
 }
 
 /// Headers that the user hands over: here a wrong type is a mistake.
