@@ -1,4 +1,4 @@
-"""Limits that are written at routes (`@limiter.limit("5/minute")`), as one policy of one limiter.
+"""Limits that are written at routes (`_rules.py`), as one policy of one limiter.
 
 Each rate that routes ask for is a limit of that policy, by an attribute of its own; which route, and whose request, is
 in the attribute's value. So a hundred routes with the same rate share one limit, and all limits of a request decide
@@ -8,23 +8,20 @@ further limiters.
 
 from __future__ import annotations
 
-import re
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tidegate._adapter import logger
 from tidegate._errors import ArgumentError
 from tidegate._limiter import Limiter
+from tidegate._rules import Breach, rates_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
-    from typing import Any, TypeAlias
+    from typing import Any
 
     from tidegate._native import Admission, Decision, ManualClock, Reservation
-
-    # What decorators take: a rate string, or a function that returns one for the request at hand.
-    _Provider: TypeAlias = str | Callable[..., str]
+    from tidegate._rules import Asked, Rule, _Provider
 
 # The names that flask-limiter and slowapi have for algorithms, and what is ours alone.
 STRATEGIES: dict[str, dict[str, Any]] = {
@@ -35,66 +32,6 @@ STRATEGIES: dict[str, dict[str, Any]] = {
 }
 # The stores that may be named; all are the memory of this process.
 STORES = (None, "memory://", "tidegate://", "memory:")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """One decoration: rates, for whom, and when."""
-
-    provider: _Provider
-    key_func: Callable[..., Any] | None = None
-    scope: str | Callable[..., str] | None = None
-    shared: bool = False
-    per_method: bool = False
-    methods: tuple[str, ...] | None = None
-    error_message: str | Callable[[], str] | None = None
-    exempt_when: Callable[..., bool] | None = None
-    override_defaults: bool = True
-    deduct_when: Callable[[Any], bool] | None = None
-    on_breach: Callable[[Breach], Any] | None = None
-    cost: int | Callable[..., int] = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A limit that one request meets."""
-
-    rule: Rule
-    rate: str
-    key: str
-    cost: int
-
-
-@dataclass(frozen=True, slots=True)
-class Breach:
-    """A limit that denied a request, as `on_breach` is told.
-
-    Attributes
-    ----------
-    limit : str
-        The rate, as it was written.
-    key : str
-        Whose request it was.
-    decision : Decision
-        The denial.
-    error_message : str or None
-        What the decoration says of it.
-    """
-
-    limit: str
-    key: str
-    decision: Decision
-    error_message: str | None
-
-    @property
-    def remaining(self) -> int:
-        """int: What is left."""
-        return self.decision.remaining
-
-    @property
-    def reset_at(self) -> int:
-        """int: When it is full again, in Unix seconds, rounded up."""
-        return -(-(self.decision.made_at_ns + (self.decision.reset_after_ns or 0)) // 10**9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,106 +239,8 @@ class Rates:
         return limit
 
 
-class Decorations:
-    """Which rules a view has: those at it, those of every view, those of the application."""
-
-    def __init__(
-        self,
-        key_func: Callable[..., Any],
-        call: Callable[[Callable[..., Any], Any], Any],
-        rates: Rates,
-        prefix: str,
-    ) -> None:
-        self.rates = rates
-        self._key_func = key_func
-        # How functions that users write are called: with the request or without.
-        self._call = call
-        self._prefix = prefix
-        self.defaults: list[Rule] = []
-        self.application: list[Rule] = []
-        # By the function itself: names need not be unique.
-        self._at: dict[Hashable, list[Rule]] = {}
-        self._exempt: set[Hashable] = set()
-
-    def add(self, view: Hashable, rule: Rule) -> None:
-        self._at.setdefault(view, []).append(rule)
-
-    def exempt(self, view: Hashable) -> None:
-        self._exempt.add(view)
-
-    def at(self, view: Hashable) -> list[Rule]:
-        return self._at.get(view, [])
-
-    def asked(
-        self, views: Sequence[Hashable], endpoint: str, method: str, request: Any
-    ) -> list[Asked]:
-        """The limits that a request meets; `views` are its view, and what contains it."""
-        if any(view in self._exempt for view in views):
-            return []
-        rules = [rule for view in views for rule in self.at(view)]
-        if all(not rule.override_defaults for rule in rules):
-            rules = [*rules, *self.defaults]
-        found: list[Asked] = []
-        for rule in [*self.application, *rules]:
-            found.extend(self.asked_by(rule, endpoint, method, request))
-        return found
-
-    def asked_by(self, rule: Rule, endpoint: str, method: str, request: Any) -> list[Asked]:
-        if rule.methods is not None and method.lower() not in rule.methods:
-            return []
-        if rule.exempt_when is not None and self._call(rule.exempt_when, request):
-            return []
-        who = self._call(rule.key_func or self._key_func, request)
-        key = f"{self._prefix}\x1f{_scope(rule, endpoint, method)}\x1f{who}"
-        text = rule.provider
-        if not isinstance(text, str):
-            text = text(who) if _takes(text, "key") else self._call(text, request)
-        cost = rule.cost if isinstance(rule.cost, int) else self._call(rule.cost, request)
-        return [Asked(rule, rate, key, cost) for rate in rates_of(text)]
-
-
-def rates_of(text: str) -> list[str]:
-    """The rates of a string: separated by `;`, `,` or `|`."""
-    found = _RATES.get(text)
-    if found is None:
-        found = [rate for part in re.split("[;,|]", text) if (rate := part.strip())]
-        if len(_RATES) < 1000:  # texts are few, unless a function makes them up
-            _RATES[text] = found
-    return found
-
-
-_RATES: dict[str, list[str]] = {}
-
-
-def rule(arguments: Mapping[str, Any], shared: bool) -> Rule:
-    """A rule from the arguments of a decorator: what `locals()` has where its body begins."""
-    given = {name: value for name, value in arguments.items() if name not in _NO_TERMS}
-    made = Rule(provider=arguments["limit_value"], shared=shared, **given)
-    if made.methods is None:
-        return made
-    return replace(made, methods=tuple(method.lower() for method in made.methods))
-
-
-_NO_TERMS = ("self", "limit_value")
-
-
 def check_store(storage_uri: str | None) -> None:
     if storage_uri not in STORES:
         remedy = 'leave it out, or give "memory://": state is kept in the memory of this process'
         problem = f"storage_uri: {storage_uri!r} is no store of Tidegate; {remedy}"
         raise ArgumentError(problem, "storage_uri", remedy)
-
-
-def _scope(rule: Rule, endpoint: str, method: str) -> str:
-    scope = rule.scope(endpoint) if callable(rule.scope) else rule.scope
-    if rule.shared:
-        text = f"shared:{scope}"
-    else:
-        text = f"{endpoint}:{scope}" if scope else endpoint
-    return f"{text}:{method.upper()}" if rule.per_method else text
-
-
-def _takes(function: Callable[..., Any], name: str) -> bool:
-    import inspect
-
-    return name in inspect.signature(function).parameters

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from tidegate._adapter import _BodyStyle, _HeaderStyle
-    from tidegate._decorated import Rule, _Provider
     from tidegate._native import ManualClock
+    from tidegate._rules import Rule, _Provider
     from tidegate.asgi import _App, _Receive, _Scope, _Send
 
     _Handler = TypeVar("_Handler", bound=Callable[..., Any])

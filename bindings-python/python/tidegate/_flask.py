@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tidegate._adapter import SettledVisit, Visit, _HeaderStyle
-    from tidegate._decorated import Rule
     from tidegate._native import Decision
+    from tidegate._rules import Rule
     from tidegate.flask import Limiter
 
 # In the environ: who was let in and has not ended, with the style of its headers; and who was not let in.

@@ -5,8 +5,9 @@ asking fails.
 from __future__ import annotations
 
 from tidegate._adapter import logger
-from tidegate._decorated import Decorations, Denied, Rates, Rule, check_store, rule
+from tidegate._decorated import Denied, Rates, check_store
 from tidegate._errors import ArgumentError
+from tidegate._rules import Decorations, Rule, rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,9 +15,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tidegate._adapter import _BodyStyle, _HeaderStyle
-    from tidegate._decorated import Pass, _Provider
+    from tidegate._decorated import Pass
     from tidegate._native import ManualClock
-
+    from tidegate._rules import _Provider
 
 # A key or a cost that is none: swallowed, it would make a request free, and clients may have written it.
 _MISTAKES = (ArgumentError, UnicodeError, OverflowError)
@@ -47,7 +48,7 @@ class RouteLimits:
         self._body = body
         self._swallow = swallow_errors
         self._rates = Rates(strategy, clock, max_keys)
-        self._decorated = Decorations(key_func, call, self._rates, key_prefix)
+        self._decorated = Decorations(key_func, call, key_prefix)
 
     def reset(self) -> None:
         """Forget all that was used."""

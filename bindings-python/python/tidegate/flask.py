@@ -23,9 +23,10 @@ from tidegate._adapter import (
     Guard,
     Unchecked,
 )
-from tidegate._decorated import Breach, Denied
+from tidegate._decorated import Denied
 from tidegate._flask import FlaskRequest, Mark, RateLimitExceeded, admit, hook, marked, refuse
 from tidegate._route_limits import RouteLimits
+from tidegate._rules import Breach
 from tidegate.wsgi import KEY, current, shut
 
 TYPE_CHECKING = False
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from tidegate._adapter import _BodyStyle, _HeaderStyle, _Options, _Policy
-    from tidegate._decorated import Asked, Rule, _Provider
     from tidegate._native import Decision, ManualClock
+    from tidegate._rules import Asked, Rule, _Provider
 
     _View = TypeVar("_View", bound=Callable[..., Any])
 
