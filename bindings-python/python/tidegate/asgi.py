@@ -4,6 +4,9 @@
 >>> app = RateLimitMiddleware(app, "100/minute")
 
 >>> app.add_middleware(RateLimitMiddleware, limiter=limiter, identify=by_user)
+
+In Litestar `app.asgi_handler = RateLimitMiddleware(app.asgi_handler, limiter)`, in Quart the same with `app.asgi_app`:
+all requests, those without a route too, and the application stays what it is for its own tools.
 """
 
 from __future__ import annotations
@@ -76,8 +79,12 @@ class Request(Incoming):
         route = scope.get("route")  # so has Starlette, inside of a route
         if route is not None and "fastapi" not in scope:
             return getattr(route, "path", None)
-        routes = getattr(scope.get("app") or self._app, "routes", None)
-        return None if routes is None else _pattern(routes, scope)
+        app = scope.get("app") or self._app
+        routes = getattr(app, "routes", None)
+        if routes is None:
+            return None
+        litestar = getattr(app, "asgi_router", None)
+        return _pattern(routes, scope) if litestar is None else _template(litestar, scope)
 
 
 class RateLimitMiddleware:
@@ -334,6 +341,21 @@ def _each(routes: Iterable[Any]) -> Iterator[Any]:
         for context in contexts():
             inner = context.starlette_route
             yield context if inner is None else inner
+
+
+def _template(router: Any, scope: _Scope) -> str | None:
+    """Litestar's pattern, before Litestar itself looks for it. (It remembers what it finds, for both.)"""
+    from litestar.utils import normalize_path
+
+    path, root = scope["path"], scope.get("root_path", "")
+    if root:
+        path = path.split(root, maxsplit=1)[-1]
+    method = scope.get("method")
+    method = "GET" if method == "HEAD" else method
+    try:
+        return str(router.handle_routing(path=normalize_path(path), method=method)[4])
+    except Exception:  # there is no such route; or a Litestar that finds them in another way: then the path has to do
+        return None
 
 
 def _pattern(routes: Iterable[Any], scope: _Scope) -> str | None:
