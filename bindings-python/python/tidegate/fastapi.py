@@ -64,6 +64,10 @@ __all__ = [
 ]
 
 
+# Its name in slowapi: applications that come from there change where they import it from.
+_rate_limit_exceeded_handler = rate_limit_exceeded_handler
+
+
 def install(app: Starlette) -> None:
     """Give every response of limited routes its headers: see `ResponseHeaders`.
 

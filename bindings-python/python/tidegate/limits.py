@@ -1,10 +1,11 @@
 """Tidegate as a storage of the `limits` package, and so of Flask-Limiter, slowapi and others that build on it.
 
->>> import tidegate.limits
->>> limiter = flask_limiter.Limiter(get_remote_address, app=app, storage_uri="tidegate://")
+>>> from tidegate.limits import URI
+>>> limiter = flask_limiter.Limiter(get_remote_address, app=app, storage_uri=URI)
 
-Importing this module registers the scheme (`async+tidegate://` as well): `limits` has no other way to find a storage.
-Each call is one exact decision of the engine, without locks and without a thread that sweeps.
+`URI` is `"tidegate://"`; `ASYNC_URI`, for `limits.aio`, is `"async+tidegate://"`. Importing this module makes `limits`
+know both: it finds a storage by its class alone (5.8 has no entry points), and who imports a name that it uses cannot
+forget to. Each call is one exact decision of the engine, without locks and without a thread that sweeps.
 
 - Fixed windows begin with a key's first request, as in the storages of `limits`.
 - A moving window is the engine's strict sliding window: never more than the limit in any span, and units come back up
@@ -33,7 +34,10 @@ if TYPE_CHECKING:
 
     from tidegate._native import Decision, ManualClock
 
-__all__ = ["AsyncTidegateStorage", "TidegateStorage"]
+__all__ = ["ASYNC_URI", "URI", "AsyncTidegateStorage", "TidegateStorage"]
+
+URI = "tidegate://"
+ASYNC_URI = "async+tidegate://"
 
 # A counter without an end: more than anybody counts, and what a quota may be at most.
 _ENDLESS = 2**53 - 1
