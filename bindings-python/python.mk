@@ -29,7 +29,7 @@ example-data-api: build-python
 	cd examples/data-api && $(PYTHON_BIN)/python -m uvicorn service:app
 
 example-platform: build-python
-	cd examples/platform && $(PYTHON_BIN)/python -m gunicorn --threads 8 service:app
+	cd examples/platform && $(PYTHON_BIN)/python -m gunicorn --threads 8 --no-control-socket service:app
 
 # What the adapters add to a request, beside slowapi and Flask-Limiter.
 bench-adapters-python: build-python

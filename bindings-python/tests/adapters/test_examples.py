@@ -4,6 +4,7 @@ import importlib.util
 import json
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -213,19 +214,26 @@ def test_a_addresses_are_those_that_trusted_proxies_saw(platform, policy, clock)
 @pytest.mark.parametrize(
     ("folder", "command", "path", "expected"),
     [
-        ("data-api", ["uvicorn", "--log-level", "error", "--fd"], "/records/orders", []),
-        ("platform", ["gunicorn", "--no-control-socket", "--log-level", "error", "-b"], "/health", {"status": "ok"}),
+        ("data-api", ["--log-level", "error", "--fd"], "/records/orders", []),
+        ("platform", ["--log-level", "error", "-b"], "/health", {"status": "ok"}),
     ],
 )
-def test_they_start(folder, command, path, expected):
+def test_they_start_and_leave_nothing_behind(folder, command, path, expected, tmp_path):
     import socket
 
+    recipes = (EXAMPLES.parent / "bindings-python" / "python.mk").read_text()
+    [recipe] = re.findall(rf"cd examples/{folder} && \S+/python -m (.+) service:app", recipes)
+    command = [*recipe.split(), *command]
+    # Where servers put what they keep for themselves.
+    env = {**os.environ, "HOME": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    env.pop("XDG_RUNTIME_DIR", None)
+    before = set((EXAMPLES / folder).rglob("*"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         fd = listening.fileno()
-        where = str(fd) if command[0] == "uvicorn" else f"fd://{fd}"
+        where = str(fd) if folder == "data-api" else f"fd://{fd}"
         process = subprocess.Popen(
             [sys.executable, "-m", *command, where, "service:app"],
-            cwd=EXAMPLES / folder, pass_fds=[fd], env=os.environ.copy(), stderr=subprocess.DEVNULL,
+            cwd=EXAMPLES / folder, pass_fds=[fd], env=env, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         try:
             url = f"http://127.0.0.1:{listening.getsockname()[1]}{path}"
@@ -234,3 +242,4 @@ def test_they_start(folder, command, path, expected):
         finally:
             process.terminate()
             process.wait()
+    assert set((EXAMPLES / folder).rglob("*")) == before and not list(tmp_path.iterdir())
