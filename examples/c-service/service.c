@@ -4,12 +4,15 @@
  *             [--on-error deny|allow]
  *
  * Who asks is told by the header X-Application ("acme", or "sandbox:acme" for its sandbox). Each application, and each
- * sandbox, has its own buckets; sandboxes have a policy of their own. Both files are followed: a changed one is in
+ * sandbox, has its own buckets; sandboxes have a policy of their own. Requests without the header are counted by their
+ * address, and answered with 400. Both files are followed: a changed one is in
  * force at once, use so far is kept, a broken one is refused and reported. A request that the engine cannot decide about
  * is answered with 503, or served without a limit (`--on-error allow`); both are counted and reported.
  *
  *     GET /limits        what is left in every bucket of the application; costs nothing
  *     anything else      the data: takes as many milliseconds as `?ms=` says
+ *
+ * Every response about which there is a decision has its headers.
  *
  * The shape is that of any server: tidegate_measure_begin before the work, tidegate_measure_end when the response has
  * *ended*, which libmicrohttpd tells of every request, also of those whose client went away. Build: see service.mk.
@@ -17,7 +20,9 @@
 
 #define _POSIX_C_SOURCE 200809L
 
+#include <arpa/inet.h>
 #include <microhttpd.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -34,6 +39,7 @@ typedef int answer;
 #endif
 
 enum { MAX_WORK_MS = 10000, TEXT = 1024 };
+#define OF_ADDRESS "address:"
 
 /* Two limiters in one process: applications and their sandboxes have nothing in common. */
 struct service {
@@ -49,6 +55,8 @@ struct service {
 struct request {
     const tidegate_limiter *limiter;
     const char *application;
+    /* The application of who does not say who it is. */
+    char address[sizeof OF_ADDRESS + INET_ADDRSTRLEN];
     tidegate_decision decision;
     /* NULL: it was denied, or is not limited. */
     tidegate_measure *measure;
@@ -66,7 +74,7 @@ static struct MHD_Response *text_response(const char *text)
     return MHD_create_response_from_buffer(strlen(text), (void *)text, MHD_RESPMEM_MUST_COPY);
 }
 
-/* Adds the lines that tidegate_decision_headers wrote, "Name: value\r\n" each. */
+/* Adds the lines that tidegate_decision_headers wrote, "Name: value\r\n" each. Of no decision there are none. */
 static void add_headers(struct MHD_Response *response, const tidegate_decision *decision)
 {
     char headers[TEXT];
@@ -122,7 +130,18 @@ static int bucket_json(char *text, size_t room, const tidegate_bucket *bucket)
                     (unsigned long long)bucket->refresh_after_ns);
 }
 
-static answer send_limits(struct MHD_Connection *connection, const struct request *request)
+/* What the next request would be told; Retry-After is for denials alone, and this is none. */
+static void add_standing(struct MHD_Response *response, struct request *request)
+{
+    if (tidegate_peek(request->limiter, request->application, strlen(request->application), 0,
+                      &request->decision) != TIDEGATE_OK)
+        report("peek");
+    add_headers(response, &request->decision);
+    MHD_del_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER,
+                            MHD_get_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER));
+}
+
+static answer send_limits(struct MHD_Connection *connection, struct request *request)
 {
     tidegate_buckets *buckets = NULL;
     char text[8 * TEXT] = "[";
@@ -146,7 +165,9 @@ static answer send_limits(struct MHD_Connection *connection, const struct reques
     }
     tidegate_buckets_free(buckets);
     memcpy(text + length, "]", 2);
-    return respond(connection, MHD_HTTP_OK, text_response(text), "application/json");
+    struct MHD_Response *response = text_response(text);
+    add_standing(response, request);
+    return respond(connection, MHD_HTTP_OK, response, "application/json");
 }
 
 /* So that builders see a limit coming. */
@@ -174,6 +195,16 @@ static void work(struct MHD_Connection *connection)
     nanosleep(&span, NULL);
 }
 
+static void write_address(struct MHD_Connection *connection, char *text)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    memcpy(text, OF_ADDRESS, sizeof OF_ADDRESS);
+    if (info != NULL && info->client_addr != NULL && info->client_addr->sa_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)info->client_addr)->sin_addr,
+                  text + strlen(OF_ADDRESS), INET_ADDRSTRLEN);
+}
+
 static struct request *new_request(struct MHD_Connection *connection, const struct service *service)
 {
     struct request *request = calloc(1, sizeof *request);
@@ -183,8 +214,11 @@ static struct request *new_request(struct MHD_Connection *connection, const stru
     request->decision = blank;
     request->application =
         MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "X-Application");
-    int is_sandbox =
-        request->application != NULL && strncmp(request->application, "sandbox:", 8) == 0;
+    if (request->application == NULL) {
+        write_address(connection, request->address);
+        request->application = request->address;
+    }
+    int is_sandbox = strncmp(request->application, "sandbox:", 8) == 0;
     request->limiter = is_sandbox ? service->sandboxes : service->applications;
     return request;
 }
@@ -207,10 +241,8 @@ static answer handle(void *context, struct MHD_Connection *connection, const cha
         *body_len = 0;
         return MHD_YES;
     }
-    if (request->application == NULL)
-        return respond(connection, MHD_HTTP_BAD_REQUEST,
-                    text_response("say who you are: X-Application\n"), "text/plain");
-    if (strcmp(url, "/limits") == 0)
+    int is_known = request->application != request->address;
+    if (is_known && strcmp(url, "/limits") == 0)
         return send_limits(connection, request);
     if (tidegate_measure_begin(request->limiter, request->application,
                                strlen(request->application), 1, &request->decision,
@@ -225,11 +257,13 @@ static answer handle(void *context, struct MHD_Connection *connection, const cha
         if (!request->decision.allowed)
             return send_denial(connection, service, &request->decision);
     }
-    work(connection);
-    struct MHD_Response *response = text_response("{\"data\":[]}\n");
-    /* Of no decision there are none. */
+    if (is_known)
+        work(connection);
+    struct MHD_Response *response =
+        text_response(is_known ? "{\"data\":[]}\n" : "say who you are: X-Application\n");
     add_headers(response, &request->decision);
-    return respond(connection, MHD_HTTP_OK, response, "application/json");
+    return respond(connection, is_known ? MHD_HTTP_OK : MHD_HTTP_BAD_REQUEST, response,
+                   is_known ? "application/json" : "text/plain");
 }
 
 /* The response has ended, or its client has gone. */

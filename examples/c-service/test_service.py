@@ -188,6 +188,41 @@ class Alone(unittest.TestCase):
         with Service(daily(3)) as service:
             self.assertEqual(service.get("/data", None)[0].status, 400)
 
+    def test_nobody_gets_around_the_limits_by_saying_nothing(self) -> None:
+        with Service(daily(3)) as service:
+            answers = [service.get(path, None)[0] for path in ("/data", "/limits", "/data?ms=9000", "/data")]
+            self.assertEqual([answer.status for answer in answers], [400, 400, 400, 429])
+            self.check_headers(answers, ["2", "1", "0", "0"])
+            self.assertEqual(service.get("/data")[0].status, 200)
+            self.assertIn("application=address:127.0.0.1 allowed=0", service.logged())
+
+    def test_what_is_left_is_in_the_headers_of_limits_too(self) -> None:
+        with Service(daily(2)) as service:
+            answers = [service.get("/limits")[0] for _ in range(3)]
+            service.get("/data")
+            answers.append(service.get("/limits")[0])
+            service.get("/data")
+            answers.append(service.get("/limits")[0])
+            self.assertEqual({answer.status for answer in answers}, {200})
+            self.check_headers(answers, ["2", "2", "2", "1", "0"])
+
+    def test_limits_are_shown_while_time_is_used_up(self) -> None:
+        policy = '[[limit]]\nname = "time"\nrate = "1ms/day"\nalgorithm = "fixed_window"\n'
+        with Service(policy) as service:
+            self.assertEqual(service.get("/data?ms=20")[0].status, 200)
+            self.assertEqual(service.get("/data")[0].status, 429)
+            shown, body = service.get("/limits")
+            self.assertEqual((shown.status, json.loads(body)[0]["remaining"]), (200, 0))
+            self.assertEqual(shown.headers["X-RateLimit-Remaining"], "0")
+            self.assertNotIn("Retry-After", shown.headers)
+
+    def check_headers(self, answers: list, remaining: list[str]) -> None:
+        self.assertEqual([answer.headers["X-RateLimit-Remaining"] for answer in answers], remaining)
+        for answer in answers:
+            for name in ("X-RateLimit-Limit", "X-RateLimit-Reset", "RateLimit", "RateLimit-Policy"):
+                self.assertIn(name, answer.headers)
+            self.assertEqual("Retry-After" in answer.headers, answer.status == 429)
+
     def test_bodies(self) -> None:
         kinds = {
             "message": ("application/json", {"message": "Too many requests", "code": 429}),
