@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tidegate
-from fastapi import Depends, FastAPI, Header, HTTPException, Request
+from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
 from tidegate.fastapi import RateLimit, RateLimitMiddleware, install
 
 POLICIES = Path(os.environ.get("POLICIES", Path(__file__).parent.parent / "policies"))
@@ -61,11 +61,13 @@ class Limits:
             self.sandboxes.watch(POLICIES / "data-api-sandbox.toml", tell),
         ]
 
+    def of(self, key: str) -> tidegate.Limiter:
+        return self.sandboxes if key.endswith("/sandbox") else self.production
+
     def left(self, key: str) -> dict[str, dict[str, int]]:
         """What is left in each bucket, by limit and bucket; milliseconds of time."""
-        limiter = self.sandboxes if key.endswith("/sandbox") else self.production
         left: dict[str, dict[str, int]] = {}
-        for bucket in limiter.snapshot(key).buckets:
+        for bucket in self.of(key).snapshot(key).buckets:
             unit = 1_000_000 if bucket.method == "latency" else 1
             left.setdefault(bucket.limit, {})[bucket.name] = bucket.remaining // unit
         return left
@@ -152,10 +154,15 @@ def routes(app: FastAPI, limits: Limits) -> None:
 
     @app.get("/limits")
     async def left(
+        response: Response,
         x_application: Annotated[str, Header()] = "anonymous",
         x_sandbox: Annotated[str, Header()] = "",
     ) -> dict[str, dict[str, int]]:
-        return limits.left(x_application + ("/sandbox" if x_sandbox == "true" else ""))
+        key = x_application + ("/sandbox" if x_sandbox == "true" else "")
+        told = limits.of(key).peek(key, 0).headers("both")
+        told.pop("Retry-After", None)  # for denials alone, and this is none
+        response.headers.update(told)
+        return limits.left(key)
 
 
 logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")

@@ -74,6 +74,21 @@ def test_d_requests_and_time_in_cascades(data_api, clock):
     assert shop.ask().status == 200
 
 
+def test_d_what_is_left_is_in_the_headers_of_limits_too(data_api, clock):
+    app = data_api.create(clock)
+    shop = Application(app, "shop")
+    shop.ask()
+    answers = [shop.ask(path) for path in ("/limits", "/limits", "/records/orders/7", "/limits")]
+    assert [answer.status for answer in answers] == [200, 200, 404, 200]
+    remaining = [answer.headers["x-ratelimit-remaining"] for answer in answers]
+    assert remaining == ["99", "99", "98", "98"]
+    app.state.limits.production.record_latency("shop", 1000)
+    denied, shown = shop.ask(), shop.ask("/limits")
+    assert (denied.status, shown.status) == (429, 200)
+    assert "retry-after" in denied.headers and "retry-after" not in shown.headers
+    assert shown.headers["x-ratelimit-remaining"] == "0"
+
+
 def test_d_time_is_recorded(data_api, clock, monkeypatch):
     app = data_api.create(clock)
 
