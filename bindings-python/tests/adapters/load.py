@@ -1,5 +1,6 @@
 """Real servers, and what clients measure of them."""
 
+import asyncio
 import json
 import os
 import socket
@@ -9,6 +10,7 @@ import time
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+import pytest
 import served
 
 # Whatever is answered here was decided after this. (Whole seconds, rounded up, and one for the clocks.)
@@ -69,6 +71,33 @@ def check_all(answers, said, requests):
     charged = said["used"]["latency"] / 1e9
     seen = sum(answer[0] for answer in admitted)
     assert said["seconds"] * 0.999 <= charged <= seen * 1.001
+
+
+def check_counted(answers, said, requests, body):
+    """The same of what counts by the `limits` package, and tells what is left in its own way: by another look."""
+    admitted = [answer for answer in answers if answer[1] == 200]
+    denied = [answer for answer in answers if answer[1] == 429]
+    assert len(answers) == requests == len(admitted) + len(denied)
+    assert len(admitted) == said["begun"] == said["ended"] == said["used"]["count"] == served.QUOTA
+    for _, _, headers, _ in answers:
+        assert headers["X-RateLimit-Limit"] == str(served.QUOTA)
+        assert 0 <= int(headers["X-RateLimit-Remaining"]) < served.QUOTA
+        wait = int(headers["Retry-After"])  # both have it on every response
+        assert 0 < wait <= 86401
+        assert BEGAN < float(headers["X-RateLimit-Reset"]) - wait < time.time() + 2
+    for _, _, headers, text in denied:
+        assert headers["X-RateLimit-Remaining"] == "0" and body in text
+
+
+async def settled(look, as_hoped):
+    """What `look` tells once it is as hoped. It may take its time, as long as something happens."""
+    last, unchanged = None, 0
+    while not as_hoped(said := await look()):
+        last, unchanged = said, unchanged + 1 if said == last else 0
+        if unchanged == 3000:
+            pytest.fail(f"it stays {said}")
+        await asyncio.sleep(0.01)
+    return said
 
 
 def check_denied(headers, body):

@@ -7,6 +7,8 @@ import threading
 import time
 from contextlib import contextmanager
 
+import limits
+
 QUOTA = 300
 POLICY = {
     "limit": [
@@ -15,8 +17,9 @@ POLICY = {
         {"name": "open", "method": "concurrency", "quota": 1000},
     ]
 }
-# The same as rates, for decorators.
+# The same as rates, for decorators; and what the `limits` package knows of them.
 RATES = f"{QUOTA}/day; 80000s/day"
+COUNT = f"{QUOTA}/day"
 
 
 class Work:
@@ -74,6 +77,16 @@ def report(limiter, work, name, user):
         "begun": work.begun.get(name, 0),
         "ended": work.ended.get(name, 0),
         "seconds": work.seconds.get(name, 0.0),
+    }
+
+
+def counted(limiter, work, name, user):
+    """The same of what counts by the `limits` package: requests alone."""
+    remaining = limiter.limiter.get_window_stats(limits.parse(COUNT), user, "all").remaining
+    return {
+        "used": {"count": QUOTA - remaining},
+        "begun": work.begun.get(name, 0),
+        "ended": work.ended.get(name, 0),
     }
 
 

@@ -3,18 +3,19 @@
 import json
 
 import served
+import served_servers
+import slowapi
 import tidegate
 from django.core.asgi import get_asgi_application
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
-from litestar import Litestar, get
-from litestar.response import Stream
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route, WebSocketRoute
 from tidegate.asgi import RateLimitMiddleware
 from tidegate.fastapi import Limiter as FastAPILimiter
 from tidegate.fastapi import RateLimit, install
+from tidegate.limits import URI
 
 work = served.AsyncWork()
 slow, chunks, by_user = work.slow, work.chunks, served.by_user
@@ -83,17 +84,19 @@ def decorated_app(limiter):
     return app
 
 
-def litestar_app():
-    @get("/work/{seconds:float}")
-    async def handler(seconds: float) -> dict[str, str]:
-        await slow(seconds, "litestar")
+def slowapi_app(limiter):
+    """slowapi, with Tidegate as its storage."""
+    app = FastAPI()
+    app.state.limiter = limiter
+    app.add_exception_handler(slowapi.errors.RateLimitExceeded, slowapi._rate_limit_exceeded_handler)
+
+    @app.get("/work/{seconds}")
+    @limiter.shared_limit(served.COUNT, scope="all")
+    async def handler(request: Request, response: Response, seconds: float):
+        await slow(seconds, "slowapi")
         return {}
 
-    @get("/stream/{seconds:float}")
-    async def stream(seconds: float) -> Stream:
-        return Stream(chunks(seconds, "litestar"))
-
-    return Litestar([handler, stream])
+    return app
 
 
 async def django_work(request, seconds):
@@ -110,17 +113,25 @@ def user_of(request: Request):
 
 
 limiters = {
-    name: tidegate.Limiter(served.POLICY) for name in ("asgi", "fastapi", "litestar", "django")
+    name: tidegate.Limiter(served.POLICY) for name in ("asgi", "fastapi", "django")
 }
 decorated = FastAPILimiter(key_func=user_of)
+plugged = slowapi.Limiter(key_func=user_of, storage_uri=URI, headers_enabled=True)
 served.django_set_up(limiters["django"], django_work, django_stream)
 apps = {
     "asgi": RateLimitMiddleware(starlette_app(), limiters["asgi"], identify=by_user),
     "fastapi": fastapi_app(limiters["fastapi"]),
     "decorated": decorated_app(decorated),
-    "litestar": RateLimitMiddleware(litestar_app(), limiters["litestar"], identify=by_user),
     "django": get_asgi_application(),
+    "slowapi": slowapi_app(plugged),
 }
+
+
+def said(name, user):
+    if name == "slowapi":
+        return served.counted(plugged, work, name, user)
+    limiter = decorated._rates.limiter if name == "decorated" else limiters[name]
+    return served.report(limiter, work, name, user)
 
 
 async def app(scope, receive, send):
@@ -130,9 +141,10 @@ async def app(scope, receive, send):
         await send({"type": "lifespan.shutdown.complete"})
         return
     name, _, rest = scope["path"].lstrip("/").partition("/")
+    if name in served_servers.apps:
+        return await served_servers.app(scope, receive, send)
     if rest.startswith("report/"):
-        limiter = decorated._rates.limiter if name == "decorated" else limiters[name]
-        body = json.dumps(served.report(limiter, work, name, rest.partition("/")[2])).encode()
+        body = json.dumps(said(name, rest.partition("/")[2])).encode()
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": body})
         return

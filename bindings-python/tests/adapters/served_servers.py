@@ -1,4 +1,6 @@
-"""The ASGI applications of test_servers.py, behind one server: each under its name, `/NAME/...`, and `/NAME/report`."""
+"""The ASGI applications of test_servers.py (and of test_load.py), behind one server: each under its name, `/NAME/...`,
+and `/NAME/report`.
+"""
 
 import json
 
@@ -58,13 +60,12 @@ def quart_app():
 
 
 limiters = {name: tidegate.Limiter(served.POLICY) for name in ("litestar", "quart")}
-# As each framework's users add a middleware: around the application, or inside of it.
+# As docs/python.md says.
 within = quart_app()
 within.asgi_app = RateLimitMiddleware(within.asgi_app, limiters["quart"], identify=by_user)
-apps = {
-    "litestar": RateLimitMiddleware(litestar_app(), limiters["litestar"], identify=by_user),
-    "quart": within,
-}
+handled = litestar_app()
+handled.asgi_handler = RateLimitMiddleware(handled.asgi_handler, limiters["litestar"], identify=by_user)
+apps = {"litestar": handled, "quart": within}
 
 
 async def app(scope, receive, send):

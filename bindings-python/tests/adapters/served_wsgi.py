@@ -4,11 +4,13 @@ import json
 import time
 
 import flask
+import flask_limiter
 import served
 import tidegate
 from django.core.wsgi import get_wsgi_application
 from tidegate.flask import Limiter as FlaskLimiter
 from tidegate.flask import RateLimit
+from tidegate.limits import URI
 from tidegate.wsgi import RateLimitMiddleware
 
 work = served.Work()
@@ -69,19 +71,31 @@ extended = flask_app("flask", lambda view: view)
 RateLimit(extended, limiters["flask"], identify=by_user)
 marked = flask_app("decorated", decorated.shared_limit(served.RATES, scope="all"))
 decorated.init_app(marked)
+plugged = flask_limiter.Limiter(
+    lambda: flask.request.headers["X-User"], storage_uri=URI, headers_enabled=True
+)
+counting = flask_app("flask-limiter", plugged.shared_limit(served.COUNT, scope="all"))
+plugged.init_app(counting)
 apps = {
     "wsgi": RateLimitMiddleware(plain_app, limiters["wsgi"], identify=by_user),
     "flask": extended,
     "decorated": marked,
     "django": get_wsgi_application(),
+    "flask-limiter": counting,
 }
+
+
+def said(name, user):
+    if name == "flask-limiter":
+        return served.counted(plugged, work, name, user)
+    limiter = decorated._rates.limiter if name == "decorated" else limiters[name]
+    return served.report(limiter, work, name, user)
 
 
 def app(environ, start_response):
     name, _, rest = environ["PATH_INFO"].lstrip("/").partition("/")
     if rest.startswith("report/"):
-        limiter = decorated._rates.limiter if name == "decorated" else limiters[name]
-        body = json.dumps(served.report(limiter, work, name, rest.partition("/")[2])).encode()
+        body = json.dumps(said(name, rest.partition("/")[2])).encode()
         start_response("200 OK", [("Content-Length", str(len(body)))])
         return [body]
     return apps[name]({**environ, "PATH_INFO": f"/{rest}"}, start_response)

@@ -6,10 +6,10 @@ import socket
 import aiohttp
 import pytest
 import served
-from load import Server, ask, check_all, report
+from load import Server, ask, check_all, report, settled
 
 CLIENTS, REQUESTS, GONE = 50, 400, 20
-# (Litestar behind uvicorn: test_load.py.)
+# (Behind uvicorn there are more in test_load.py, and Litestar there alone.)
 EVERY = [
     ("uvicorn", "quart"),
     *((server, name) for server in ("hypercorn", "daphne") for name in ("quart", "litestar")),
@@ -48,12 +48,7 @@ async def hammer(server, name):
 
 async def reported(session, server, name, user, as_hoped):
     """What is reported once it is as hoped."""
-    for _ in range(3000):
-        said = await report(session, server, name, user)
-        if as_hoped(said):
-            return said
-        await asyncio.sleep(0.01)
-    pytest.fail(f"it stays {said}")
+    return await settled(lambda: report(session, server, name, user), as_hoped)
 
 
 async def denied_websocket(session, server, name, user):
