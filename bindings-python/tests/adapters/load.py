@@ -90,11 +90,13 @@ def check_counted(answers, said, requests, body):
 
 
 async def settled(look, as_hoped):
-    """What `look` tells once it is as hoped. It may take its time, as long as something happens."""
+    """What `look` tells once it is as hoped. It may take its time, as long as something happens between two looks; each
+    is an answer of the server, which is at work then.
+    """
     last, unchanged = None, 0
     while not as_hoped(said := await look()):
         last, unchanged = said, unchanged + 1 if said == last else 0
-        if unchanged == 3000:
+        if unchanged == 1000:
             pytest.fail(f"it stays {said}")
         await asyncio.sleep(0.01)
     return said
