@@ -9,7 +9,8 @@ import flask
 from werkzeug.exceptions import TooManyRequests
 
 from tidegate._adapter import show
-from tidegate._decorated import Pass
+from tidegate._decorated import STORES, Pass
+from tidegate._errors import ArgumentError
 from tidegate.wsgi import Request
 
 TYPE_CHECKING = False
@@ -101,6 +102,29 @@ class Mark:
 def marked(obj: Any) -> Any:
     """What decorators and routes both know: the function inside of all wrappers; of a blueprint its name."""
     return f"blueprint:{obj.name}" if isinstance(obj, flask.Blueprint) else inspect.unwrap(obj)
+
+
+# Where Flask-Limiter's configuration and our options have other names than each other.
+_OPTIONS = {
+    "DEFAULT": "default_limits",
+    "APPLICATION": "application_limits",
+    "ON_BREACH_CALLBACK": "on_breach",
+}
+_SAME = ("ENABLED", "HEADERS_ENABLED", "KEY_FUNC", "KEY_PREFIX", "STRATEGY", "SWALLOW_ERRORS")
+
+
+def refuse_configuration(app: flask.Flask) -> None:
+    """Refuse what Flask-Limiter reads from the configuration: passed over, it would leave an application without limits."""
+    for name, value in app.config.items():
+        if not name.startswith("RATELIMIT_") or (name, value) == ("RATELIMIT_ENABLED", True):
+            continue
+        term = name.removeprefix("RATELIMIT_")
+        if term == "STORAGE_URI" and value in STORES:
+            continue
+        option = _OPTIONS.get(term, term.lower().replace("defaults_", "default_limits_"))
+        known = term in _OPTIONS or term in _SAME or term.startswith("DEFAULTS_")
+        remedy = f"give the option {option} to Limiter" if known else "leave it out"
+        raise ArgumentError(f"{name}: no configuration is read; {remedy}", name, remedy)
 
 
 def hook(app: flask.Flask, before: Callable[[], Any]) -> None:

@@ -24,7 +24,16 @@ from tidegate._adapter import (
     Unchecked,
 )
 from tidegate._decorated import Denied
-from tidegate._flask import FlaskRequest, Mark, RateLimitExceeded, admit, hook, marked, refuse
+from tidegate._flask import (
+    FlaskRequest,
+    Mark,
+    RateLimitExceeded,
+    admit,
+    hook,
+    marked,
+    refuse,
+    refuse_configuration,
+)
 from tidegate._route_limits import RouteLimits
 from tidegate._rules import Breach
 from tidegate.wsgi import KEY, current, shut
@@ -177,7 +186,14 @@ class Limiter(RouteLimits):
             self.init_app(app)
 
     def init_app(self, app: flask.Flask) -> None:
-        """Limit an application."""
+        """Limit an application.
+
+        Raises
+        ------
+        ArgumentError
+            When its configuration has limits or options for Flask-Limiter (`RATELIMIT_…`), which are not read here.
+        """
+        refuse_configuration(app)
         app.extensions.setdefault("tidegate", []).append(self)
         hook(app, self._before)
 

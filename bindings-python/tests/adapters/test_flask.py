@@ -484,6 +484,40 @@ def test_what_is_wrong_is_refused_where_it_is_written(app):
         Limiter(get_remote_address, storage_uri="redis://x")
 
 
+@pytest.mark.parametrize(
+    ("term", "value", "remedy"),
+    [
+        ("DEFAULT", "200/day", "give the option default_limits to Limiter"),
+        ("DEFAULTS_PER_METHOD", True, "give the option default_limits_per_method to Limiter"),
+        ("APPLICATION", "9/day", "give the option application_limits to Limiter"),
+        ("ENABLED", False, "give the option enabled to Limiter"),
+        ("ON_BREACH_CALLBACK", print, "give the option on_breach to Limiter"),
+        ("STORAGE_URI", "redis://x", "leave it out"),
+        ("META", "1/day", "leave it out"),
+    ],
+)
+def test_configuration_that_is_not_read_is_refused(app, term, value, remedy):
+    app.config[f"RATELIMIT_{term}"] = value
+    with pytest.raises(tidegate.ArgumentError, match=f"^RATELIMIT_{term}: no configuration is read; {remedy}$"):
+        Limiter(get_remote_address, app=app)
+
+
+def test_configuration_that_says_what_is_so_anyway_may_stay(app):
+    app.config.update(RATELIMIT_ENABLED=True, RATELIMIT_STORAGE_URI="memory://")
+    Limiter(get_remote_address, app=app)
+
+
+def test_options_that_errors_name_are_there():
+    import inspect
+
+    from tidegate._flask import _OPTIONS, _SAME
+
+    options = set(inspect.signature(Limiter).parameters)
+    assert {*_OPTIONS.values(), *(name.lower() for name in _SAME)} <= options
+    terms = ("per_method", "exempt_when", "deduct_when", "cost")
+    assert {f"default_limits_{term}" for term in terms} <= options
+
+
 def test_a_limiter_that_fails(app, monkeypatch):
     for swallow, status in ((False, 500), (True, 200)):
         app = flask.Flask("site")
