@@ -16,8 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SERVICE = ROOT / ".build" / "c-service" / "service"
 CLIENTS = 50
-# Long beside what a client in Python takes for itself.
-WORK_MS = 500
+# Long beside what a client in Python takes for itself. That does not grow with the work: where the machine is so busy
+# that the first is too short, a longer one is taken.
+WORK_MS = (500, 1000, 2000, 4000)
 ADMITTED = 250
 REQUESTS = 2000
 # How often a test looks for what comes by itself.
@@ -91,6 +92,15 @@ class Service:
             for bucket in json.loads(self.get("/limits", application)[1])
         }
 
+    def settled(self, as_hoped) -> dict:
+        """The limits once they are as hoped: who has its answer may be faster than what follows it in the service."""
+        for _ in range(POLLS):
+            limits = self.limits()
+            if as_hoped(limits):
+                return limits
+            time.sleep(0.01)
+        raise AssertionError(f"it stays {limits}")
+
     def wait_for(self, words: str) -> None:
         for _ in range(POLLS):
             if words in self.logged():
@@ -105,6 +115,15 @@ class Service:
 
 class Concurrent(unittest.TestCase):
     def test_many_clients(self) -> None:
+        for work_ms in WORK_MS:
+            charged, measured = self.hammer(work_ms)
+            self.assertLessEqual(charged, measured)
+            if charged > 0.98 * measured:
+                break
+        self.assertAlmostEqual(charged / measured, 1, delta=0.02)
+
+    def hammer(self, work_ms: int) -> tuple[float, float]:
+        """The time that was charged, and that clients measured, of those that were admitted."""
         with Service(POLICY) as service:
             free: queue.SimpleQueue[http.client.HTTPConnection] = queue.SimpleQueue()
             for _ in range(CLIENTS):
@@ -116,7 +135,7 @@ class Concurrent(unittest.TestCase):
             def one(_: int):
                 client = free.get()
                 begin = time.monotonic()
-                response, body = service.get(f"/data?ms={WORK_MS}", client=client)
+                response, body = service.get(f"/data?ms={work_ms}", client=client)
                 span = time.monotonic() - begin
                 free.put(client)
                 return response, body, span
@@ -141,13 +160,10 @@ class Concurrent(unittest.TestCase):
                 self.assertEqual(error["details"]["remaining"], 0)
                 self.assertEqual(error["details"]["retry_after_seconds"], retry_after)
 
-            limits = service.limits()
+            limits = service.settled(lambda limits: limits["connections", "connections"]["used"] == 0)
             self.assertEqual(limits["requests", f"{ADMITTED - 50}/day"]["used"], ADMITTED - 50)
             self.assertEqual(limits["requests", "50/week"]["used"], 50)
-            self.assertEqual(limits["connections", "connections"]["used"], 0)
-            measured = sum(span for _, _, span in passed)
-            charged = limits["time", "20h/day"]["used"] / 1e9
-            self.assertAlmostEqual(charged / measured, 1, delta=0.02)
+            return limits["time", "20h/day"]["used"] / 1e9, sum(span for _, _, span in passed)
 
     def test_clients_that_go_away(self) -> None:
         gone, work = 500, 100
@@ -161,14 +177,12 @@ class Concurrent(unittest.TestCase):
 
             with ThreadPoolExecutor(CLIENTS) as pool:
                 list(pool.map(leave, range(gone)))
-            for _ in range(POLLS):
-                limits = service.limits()
+
+            def all_have_ended(limits: dict) -> bool:
                 began = limits["requests", "1000/day"]["used"]
-                open_ = limits["connections", "connections"]["used"]
-                if (began, open_) == (gone, 0):
-                    break
-                time.sleep(0.01)
-            self.assertEqual((began, open_), (gone, 0))
+                return (began, limits["connections", "connections"]["used"]) == (gone, 0)
+
+            limits = service.settled(all_have_ended)
             charged = limits["time", "20h/day"]["used"] / 1e9
             self.assertGreaterEqual(charged, gone * work / 1000)
 
@@ -210,6 +224,7 @@ class Alone(unittest.TestCase):
         policy = '[[limit]]\nname = "time"\nrate = "1ms/day"\nalgorithm = "fixed_window"\n'
         with Service(policy) as service:
             self.assertEqual(service.get("/data?ms=20")[0].status, 200)
+            service.settled(lambda limits: limits["time", "1ms/day"]["remaining"] == 0)
             self.assertEqual(service.get("/data")[0].status, 429)
             shown, body = service.get("/limits")
             self.assertEqual((shown.status, json.loads(body)[0]["remaining"]), (200, 0))
