@@ -102,6 +102,16 @@ async def settled(look, as_hoped):
     return said
 
 
+async def report_at_end(session, server, name, user):
+    """The report when all has ended: a client may have its answer before the server has done what follows it."""
+
+    def has_ended(said):
+        charged = said["used"].get("latency", 0) / 1e9 >= said.get("seconds", 0) * 0.999
+        return said["begun"] == said["ended"] and charged and not said["used"].get("concurrency")
+
+    return await settled(lambda: report(session, server, name, user), has_ended)
+
+
 def check_denied(headers, body):
     said = json.loads(body)["error"]
     assert said["code"] == "RATE_LIMIT_EXCEEDED"

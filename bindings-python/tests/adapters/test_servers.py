@@ -6,7 +6,7 @@ import socket
 import aiohttp
 import pytest
 import served
-from load import Server, ask, check_all, report, settled
+from load import Server, ask, check_all, report, report_at_end, settled
 
 CLIENTS, REQUESTS, GONE = 50, 400, 20
 # (Behind uvicorn there are more in test_load.py, and Litestar there alone.)
@@ -43,7 +43,7 @@ async def hammer(server, name):
     async with aiohttp.ClientSession(connector=connector) as session:
         answers = await asyncio.gather(*(client(session) for _ in range(CLIENTS)))
         await denied_websocket(session, server, name, "hammer")
-        return sum(answers, []), await report(session, server, name, "hammer")
+        return sum(answers, []), await report_at_end(session, server, name, "hammer")
 
 
 async def reported(session, server, name, user, as_hoped):
