@@ -100,6 +100,11 @@ impl Layout {
         Some(Found { start: place.start, rate, hold: place.hold })
     }
 
+    /// Has the bucket of this payment a place?
+    pub(super) fn has(&self, payment: &Payment) -> bool {
+        self.place(payment.lineage, payment.position).is_some()
+    }
+
     fn place(&self, lineage: u64, position: usize) -> Option<&Place> {
         let is = |place: &&Place| (place.lineage, place.position) == (lineage, position);
         self.places.iter().find(is)

@@ -416,7 +416,13 @@ impl Oracle {
         self.policy.plans.get(number?).cloned()
     }
 
-    fn part(&self, number: usize, key: Vec<Vec<u8>>, plan: Option<usize>, at: Time) -> Part {
+    pub(super) fn part(
+        &self,
+        number: usize,
+        key: Vec<Vec<u8>>,
+        plan: Option<usize>,
+        at: Time,
+    ) -> Part {
         let scope = &self.scopes[number];
         let (key, met) = ((scope.identity.clone(), key), plan.is_some());
         let known = self.records.get(&key);
