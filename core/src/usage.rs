@@ -413,7 +413,7 @@ mod tests {
         nothing.settle(3, at(1_015));
         counts(3, "reads 436, writes 3");
         assert_eq!(usage.said(7, 1_020, 11), "", "all in the slot in which they were made");
-        late.settle(900, at(1_100));
+        late.settle(900, at(1_110));
         assert_eq!(usage.said(7, 1_099, 100), "reads 436, writes 3", "too late to matter");
     }
 

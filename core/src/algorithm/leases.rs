@@ -28,8 +28,7 @@
 //! A time before the newest generation counts as that generation: it never goes back.
 
 use super::Units;
-use super::concurrency::NOMINAL_WAIT;
-use super::meter::{Meter, Paid, Standing};
+use super::meter::{Meter, Standing};
 use crate::clock::Moment;
 
 /// Generations that are counted: those that `max_hold` spans, and the one that it began in.
@@ -175,13 +174,6 @@ impl Meter for Leases {
         let now = at.now.as_nanos();
         let ring = self.unpack(words).moved_to(now / self.span);
         Held { leases: self, ring, used: ring.sum(), now }
-    }
-
-    /// As of all buckets, but that one may come back any time: a payer is told no more than the nominal advice.
-    fn pay(&self, words: &mut [u64], at: Moment, due: Units) -> Paid {
-        let mut standing = self.see(words, at);
-        let (paid, room) = standing.spend(words, due);
-        Paid { paid, room, full_after: standing.full_after().min(NOMINAL_WAIT) }
     }
 }
 

@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::limit::{Left, PlannedLimit, admission, denial};
 use super::{Payment, Plan};
-use crate::algorithm::{Units, wide};
+use crate::algorithm::{NOMINAL_WAIT, Units, wide};
 use crate::clock::Moment;
 use crate::decision::{Decision, NEVER, Numbers, Reason};
 use crate::names::Name;
@@ -225,7 +225,12 @@ impl<'p> Tally<'p> {
             return unlimited(at).with_shadow(self.shadow);
         };
         let burst = if limit.has_pool() { Some(left.later) } else { self.burst };
-        admission(limit.terms, quota, left.room, left.full_after, at)
+        let reset_after = match limit.method {
+            // They may come back any time.
+            Method::Concurrency => left.full_after.min(NOMINAL_WAIT),
+            Method::Count | Method::Latency => left.full_after,
+        };
+        admission(limit.terms, quota, left.room, reset_after, at)
             .with_burst(burst)
             .with_shadow(self.shadow)
     }

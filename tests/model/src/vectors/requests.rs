@@ -29,6 +29,7 @@ pub fn all() -> Vec<Script> {
         updates(),
         reservations(),
         what_was_taken(),
+        takers(),
         leases(),
         usage(),
     ]
@@ -337,6 +338,36 @@ fn what_was_taken() -> Script {
     script.update(&exempt).cancel("c").snapshot_about(&free);
     // Whoever was let pass uncounted owes nothing, also when it is exempt no more.
     script.reserve_about("d", &paid, 5).update(&changing()).settle("d", 8).snapshot_about(&free);
+    script
+}
+
+/// One record by address, of permits and units, and one by key under a condition.
+fn addressed(ipv6_prefix: u32, route: &str) -> Policy {
+    let limits = [
+        Limit::permits("open", 2).by(&["ip"]),
+        Limit::count("address", [rate(20)]).by(&["ip"]),
+        Limit::count("routes", [rate(30).with(FirstRequest)]).when("route", &[route]),
+    ];
+    Policy { ipv6_prefix: Some(ipv6_prefix), ..Policy::new(limits) }
+}
+
+fn takers() -> Script {
+    let about = "What was taken comes back to the record that it was taken from, whoever the address counts as by now";
+    let policy = addressed(64, "GET /a");
+    let mut script = Script::toml("request-takers", about, &policy, START);
+    let client = |ip: &str| Request::new(&[("key", "k"), ("ip", ip), ("route", "GET /a")]);
+    let (ours, theirs) = (client("2001:db8:0:1::1"), client("2001:db8::1"));
+    script.ask(&theirs, 4).reserve_about("a", &ours, 6).reserve_about("b", &ours, 3);
+    // Both are of one network now, which is known by the address that theirs was known by.
+    script.update(&addressed(48, "GET /a")).snapshot_about(&ours).cancel("a");
+    script.snapshot_about(&ours).snapshot_about(&theirs).ask(&ours, 2).settle("b", 5);
+    script.release_about(&theirs).snapshot_about(&ours).reserve_about("c", &ours, 1);
+    script.update(&addressed(64, "GET /a")).snapshot_about(&ours).snapshot_about(&theirs);
+    script.cancel("c").snapshot_about(&theirs).release_about(&ours).snapshot_about(&ours);
+    // And where the conditions are met by others now.
+    script.reserve_about("d", &ours, 5).update(&addressed(64, "POST /a")).cancel("d");
+    let posts = ours.with("route", "POST /a");
+    script.snapshot_about(&posts).update(&addressed(64, "GET /a")).snapshot_about(&ours);
     script
 }
 
