@@ -89,6 +89,12 @@ impl Layout {
         self.words
     }
 
+    /// The lineage of the first limit that has no room within so many words.
+    pub(crate) fn beyond(&self, words: usize) -> Option<u64> {
+        let place = self.places.iter().find(|place| place.start + place.words > words)?;
+        Some(place.lineage)
+    }
+
     /// Words that are no use of anything: the first ones.
     pub(crate) fn stamps(&self) -> usize {
         self.stamps
@@ -131,7 +137,7 @@ impl Layout {
     pub(crate) fn convert(&self, variant: usize, words: &mut [u64], at: Moment) {
         for place in &self.places {
             if let Some(seat) = place.variants[variant] {
-                place.bring(words, seat.rate, at);
+                place.turn(words, seat.rate, at);
             }
         }
         self.plan.set(words, variant);

@@ -221,7 +221,10 @@ impl Scope {
             None => bucket.full(),
             Some((under, state)) => {
                 let old = self.bucket(*under, place).expect("it was under that plan");
-                if old.is_like(bucket) { state.clone() } else { bucket.carry(old, state, at) }
+                match old.is_like(bucket) {
+                    true => state.clone(),
+                    false => bucket.forgiven(state, bucket.carry(old, state, at), at),
+                }
             }
         };
         let states = |limit: &Limit| {

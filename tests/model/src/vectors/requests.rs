@@ -1,7 +1,7 @@
 //! Requests with attributes, whatever the system: scopes, plans, updates, reservations, what is refused.
 
 use super::START;
-use crate::policy::Algorithm::{FirstRequest, Sliding};
+use crate::policy::Algorithm::{FirstRequest, Gcra, Sliding};
 use crate::policy::{Limit, Listed, Missing, Period, Policy, Rate, Usage};
 use crate::request::Request;
 use crate::script::Script;
@@ -26,6 +26,7 @@ pub fn all() -> Vec<Script> {
         shadow(),
         headers(),
         plan_changes(),
+        downgrade(),
         updates(),
         reservations(),
         what_was_taken(),
@@ -269,6 +270,30 @@ fn plan_changes() -> Script {
     script.ask(&paid, 10).snapshot_about(&free).ask(&free, 1).release_about(&paid);
     script.release_about(&paid).ask(&free, 0).snapshot_about(&paid).after(MINUTE);
     script.ask(&free, 2).ask(&paid, 25).snapshot_about(&free).snapshot_about(&none);
+    script
+}
+
+/// After a larger plan for a time: locked out for as long as the smaller bucket takes to fill.
+fn downgrade() -> Script {
+    let day = |quota: u64, plan: &str| {
+        Limit::count("day", [Rate::new(quota, Period::Nanos(DAY))]).of_plan(plan)
+    };
+    let pool = |burst: u64, plan: &str| {
+        let rate = Rate::new(1, Period::Nanos(SECOND)).with(Gcra(Some(burst)));
+        Limit::count("pool", [rate]).of_plan(plan)
+    };
+    let limits = vec![day(50, "free"), pool(600, "free"), day(5_000, "paid"), pool(5_000, "paid")];
+    let policy = planned(limits, &["free", "paid"]);
+    let policy = Policy { default_plan: Some("free".to_owned()), ..policy };
+    let about =
+        "Whoever comes from a larger plan waits no longer than the smaller bucket takes to fill";
+    let mut script = Script::toml("request-downgrade", about, &policy, START);
+    let asks = Request::new(&[("key", "k")]);
+    let paid = asks.with("plan", "paid");
+    script.assign("k", "paid", Some(MINUTE)).ask(&asks, 4_500).snapshot_about(&asks);
+    script.after(MINUTE).snapshot_about(&asks).ask(&asks, 1).snapshot_about(&paid).ask(&asks, 1);
+    script.obey_about(&asks, 1).ask(&asks, 1).snapshot_about(&paid).ask(&paid, 1_500);
+    script.penalize_about(&paid, 9_000).ask(&asks, 1).snapshot_about(&paid);
     script
 }
 
