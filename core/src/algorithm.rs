@@ -360,6 +360,13 @@ impl Bucket {
         }
     }
 
+    /// Words of `old` were taken over for a request of another plan: cuts off use that this rate cannot come to.
+    pub(crate) fn forgive(&self, old: &Bucket, words: &mut [u64], at: Moment) {
+        if let (Bucket::Lasting(bucket), Bucket::Lasting(_)) = (self, old) {
+            bucket.forgive(words, at);
+        }
+    }
+
     fn is_permits(&self) -> bool {
         matches!(self, Bucket::Permits(_) | Bucket::Leases(_))
     }

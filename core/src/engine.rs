@@ -15,9 +15,9 @@ use std::sync::Arc;
 use crate::clock::Moment;
 use crate::error::{Error, Result};
 use crate::lanes::{Lanes, Seen, Visit};
-use crate::plan::{Ancestry, Lone, Plan};
+use crate::plan::{Ancestry, Lone, Payment, Plan};
 use crate::policy::Policy;
-use crate::rules::{self, Networks, Rules, ScopeLimits};
+use crate::rules::{self, Networks, Part, Parts, Rules, ScopeLimits};
 use crate::store::{Found, Inserted, OnPressure};
 use crate::sync::{AtomicPtr, AtomicU64, Mutex, Ordering, spin};
 use crate::time::Timestamp;
@@ -126,8 +126,18 @@ impl Engine {
     }
 
     /// What was used, where the policy asks for it.
-    pub(crate) fn usage(&self) -> Option<&Usage> {
-        self.usage.as_deref()
+    pub(crate) fn usage(&self) -> Option<&Arc<Usage>> {
+        self.usage.as_ref()
+    }
+
+    /// The records in which payments were made, as far as their limits go on.
+    pub(crate) fn paid(&self, payments: &[Payment]) -> Parts {
+        let scopes = self.scopes().enumerate();
+        let part = |(scope, limits): (usize, &Scope)| {
+            let payment = payments.iter().find(|payment| limits.plan.goes_on(payment))?;
+            Some(Part { scope, tag: payment.tag() })
+        };
+        scopes.filter_map(part).collect()
     }
 
     /// By what clients with addresses are known.

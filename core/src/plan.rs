@@ -37,6 +37,8 @@ pub(crate) struct Plan {
     pub(crate) name: Name,
     /// Are there limits in shadow, or thresholds to tell of?
     watched: bool,
+    /// Is there a rate that grows, and so one that shrinks?
+    grows: bool,
 }
 
 /// The one bucket of the commonest policy, a count limit by gcra, at hand: decided in one go.
@@ -127,6 +129,8 @@ pub(crate) type Outcome = std::result::Result<Taken, Taken>;
 /// One payment of a reservation: which bucket paid how much, in which window.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Payment {
+    /// Whose record.
+    tag: u64,
     /// Under which rate of the limit.
     rate: u64,
     lineage: u64,
@@ -136,8 +140,20 @@ pub(crate) struct Payment {
     mark: Mark,
 }
 
+impl Payment {
+    /// Whose record paid.
+    pub(crate) fn tag(&self) -> u64 {
+        self.tag
+    }
+
+    /// Was it made in this record?
+    pub(crate) fn is_of(&self, asked: &Asked<'_>) -> bool {
+        self.tag == asked.tag && asked.plan.goes_on(self)
+    }
+}
+
 /// Permits whose time was to begin anew.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Renewal {
     begun: usize,
     /// Those that do not count any more.
@@ -200,8 +216,9 @@ impl Plan {
         };
         let limits: Vec<PlannedLimit> = limits.iter().zip(lineages).map(planned).collect();
         let watched = limits.iter().any(|limit| limit.shadow || !limit.alerts.is_empty());
+        let grows = limits.iter().any(|limit| limit.grows);
         let layout = Arc::clone(layout);
-        Plan { lone: Lone::of(&limits), limits, layout, variant, name, watched }
+        Plan { lone: Lone::of(&limits), limits, layout, variant, name, watched, grows }
     }
 
     /// Words of state that a key needs under this plan and those beside it.
@@ -241,8 +258,11 @@ impl Plan {
     /// Why a request of this cost is denied.
     #[cold]
     fn reason(&self, words: &[u64], at: Moment, cost: Units) -> Reason {
+        if self.grows {
+            return tally::deny(std::iter::once((self, words)), at, cost).reason();
+        }
         let mut limits = self.limits.iter().filter(|limit| !limit.shadow);
-        match limits.any(|limit| limit.never_fits(words, at, cost)) {
+        match limits.any(|limit| limit.never_fits(cost)) {
             true => Reason::Impossible,
             false => Reason::Limited,
         }
@@ -340,17 +360,31 @@ impl Plan {
         }
     }
 
-    /// Gives back the permits of a receipt, also those of limits that this plan has not.
-    pub(crate) fn release_receipt(&self, words: &mut [u64], at: Moment, receipt: &[Payment]) {
-        for payment in receipt {
+    /// Has the bucket that paid a place in these records, under whatever plan?
+    pub(crate) fn goes_on(&self, payment: &Payment) -> bool {
+        self.layout.has(payment)
+    }
+
+    /// Gives back the permits of a receipt that came from the record of this tag, also those of limits that this plan
+    /// has not.
+    pub(crate) fn release_receipt(
+        &self,
+        words: &mut [u64],
+        tag: u64,
+        at: Moment,
+        receipt: &[Payment],
+    ) {
+        for payment in receipt.iter().filter(|payment| payment.tag == tag) {
             self.layout.give_back(words, at, payment, Method::Concurrency, payment.units);
         }
     }
 
-    /// Begins the time of permits anew: those of the receipt, which gets their new marks, or the oldest.
+    /// Begins the time of permits anew: those of the receipt from the record of this tag, which gets their new marks, or
+    /// the oldest.
     pub(crate) fn renew(
         &self,
         words: &mut [u64],
+        tag: u64,
         at: Moment,
         receipt: Option<&mut [Payment]>,
         renewal: &mut Renewal,
@@ -367,7 +401,7 @@ impl Plan {
                 }
             }
             Some(receipt) => {
-                for payment in receipt {
+                for payment in receipt.iter_mut().filter(|payment| payment.tag == tag) {
                     // Of permits that were taken in another record it knows nothing.
                     if let Some(renewed) = self.layout.renew(words, at, payment) {
                         count(renewed);
@@ -377,18 +411,21 @@ impl Plan {
         }
     }
 
-    /// Gives `units` of every limit's payments back, the last payer first: only where the window that paid still
-    /// counts, unless the words are under another rate by now. Also those of limits that this plan has not.
+    /// Gives `units` of every limit's payments from the record of this tag back, the last payer first: only where the
+    /// window that paid still counts, unless the words are under another rate by now. Also those of limits that this plan
+    /// has not.
     pub(crate) fn refund_receipt(
         &self,
         words: &mut [u64],
+        tag: u64,
         at: Moment,
         receipt: &[Payment],
         units: Units,
     ) {
         for (index, first) in receipt.iter().enumerate() {
             let same = |payment: &&Payment| payment.lineage == first.lineage;
-            if receipt[..index].iter().any(|earlier| same(&earlier)) {
+            // All payments of a limit are from one record.
+            if first.tag != tag || receipt[..index].iter().any(|earlier| same(&earlier)) {
                 continue;
             }
             let mut left = units;

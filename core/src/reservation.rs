@@ -10,8 +10,8 @@ use crate::limiter::Limiter;
 use crate::plan::Payment;
 use crate::rate::Method;
 use crate::request::Kept;
-use crate::rules::Strictness;
 use crate::time::{Timestamp, nanos};
+use crate::usage::Estimate;
 
 /// An estimate that was debited and is to be settled, from [`Limiter::reserve`].
 ///
@@ -25,6 +25,8 @@ pub struct Reservation {
     pub(crate) cost: u64,
     pub(crate) decision: Decision,
     pub(crate) receipt: Vec<Payment>,
+    /// In the report of use.
+    pub(crate) counted: Option<Estimate>,
 }
 
 impl Reservation {
@@ -69,17 +71,20 @@ impl Reservation {
         self.cancel_in(now.into())
     }
 
-    fn settle_in(self, actual: u64, at: Moment) -> Result<()> {
+    fn settle_in(mut self, actual: u64, at: Moment) -> Result<()> {
         // Who was let pass uncounted has taken nothing.
         if self.decision.reason() != Reason::Ok {
             return Ok(());
+        }
+        if let Some(counted) = self.counted.take() {
+            counted.settle(actual, at);
         }
         let Reservation { limiter, subject, cost, receipt, .. } = &self;
         if actual > *cost {
             return limiter.charge_late(&subject, at, Method::Count, actual - cost);
         }
-        limiter.change(&subject, at, Strictness::Giving, |plan, words| {
-            plan.refund_receipt(words, at, receipt, cost - actual);
+        limiter.return_paid(&subject, at, receipt, |tag, plan, words| {
+            plan.refund_receipt(words, tag, at, receipt, cost - actual);
         })?;
         limiter.wake(&subject);
         Ok(())
@@ -88,8 +93,8 @@ impl Reservation {
     fn cancel_in(self, at: Moment) -> Result<()> {
         if self.decision.reason() == Reason::Ok {
             let Reservation { limiter, subject, receipt, .. } = &self;
-            limiter.change(&subject, at, Strictness::Giving, |plan, words| {
-                plan.release_receipt(words, at, receipt);
+            limiter.return_paid(&subject, at, receipt, |tag, plan, words| {
+                plan.release_receipt(words, tag, at, receipt);
             })?;
         }
         self.settle_in(0, at)
@@ -139,7 +144,7 @@ impl Admission {
             return Ok(false);
         }
         let at = self.limiter.moment();
-        self.limiter.renew_permits(&&self.subject, at, Some(&mut self.receipt))
+        self.limiter.renew_paid(&&self.subject, at, &mut self.receipt)
     }
 
     /// Charges the time since [`Limiter::admit`], by the limiter's clock, and gives the permit back.

@@ -54,6 +54,14 @@ impl Identity {
         self.by == other.by
     }
 
+    /// By what its limits count, in words.
+    pub(crate) fn counted_by(&self) -> String {
+        match &self.by[..] {
+            [] => "all requests together".to_owned(),
+            by => format!("{by:?}"),
+        }
+    }
+
     /// Does a key alone say all that it asks for?
     fn is_plain(&self) -> bool {
         self.by == [KEY] && self.when.0.is_empty() && self.missing == Missing::Error

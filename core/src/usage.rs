@@ -8,7 +8,9 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::fmt;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use ahash::RandomState;
 
@@ -84,11 +86,6 @@ impl Usage {
         }
     }
 
-    /// Counts `units` of a kind of call for a key.
-    ///
-    /// A key is told apart by up to 64 kinds, of up to 256 bytes; what is beyond counts as the kind `other`. A
-    /// key that is not known, when as many others as there may be have used something within the longest
-    /// window, is not counted but in [`dropped`](Usage::dropped).
     pub(crate) fn window(&self) -> u64 {
         self.window
     }
@@ -98,24 +95,53 @@ impl Usage {
         (self.window, self.resolution) == (window_ns, resolution_ns)
     }
 
+    /// Counts `units` of a kind of call for a key.
+    ///
+    /// A key is told apart by up to 64 kinds, of up to 256 bytes; what is beyond counts as the kind `other`. A
+    /// key that is not known, when as many others as there may be have used something within the longest
+    /// window, is not counted but in [`dropped`](Usage::dropped).
     pub(crate) fn record(&self, tag: u64, kind: impl AsRef<[u8]>, at: Moment, units: u64) {
         let kind = kind.as_ref();
         if units == 0 {
             return;
         }
-        let slot = at.now.as_nanos() / self.resolution;
-        if self.shard(tag).lock().add(tag, kind, slot, units, self.kept) {
+        let slot = self.slot(at);
+        if self.shard(tag).lock().add(tag, kind, slot, units, self.kept).is_some() {
             return;
         }
         self.record_newcomer(tag, kind, slot, units);
     }
 
+    /// As [`Usage::record`], of an estimate: it may turn out to be another number.
+    pub(crate) fn estimate(
+        self: &Arc<Usage>,
+        tag: u64,
+        kind: &[u8],
+        at: Moment,
+        units: u64,
+    ) -> Estimate {
+        let slot = self.slot(at);
+        let name = |kind: &Kind| kind.name.clone();
+        let known = || self.shard(tag).lock().add(tag, kind, slot, units, self.kept).map(name);
+        let counted = match units {
+            0 => None,
+            _ => known().or_else(|| self.record_newcomer(tag, kind, slot, units)),
+        };
+        let kind = counted.unwrap_or_else(|| String::from_utf8_lossy(kind).into());
+        Estimate { usage: Arc::clone(self), tag, kind, slot, units }
+    }
+
+    fn slot(&self, at: Moment) -> u64 {
+        at.now.as_nanos() / self.resolution
+    }
+
+    /// Counts for a key that is not known; as which kind? `None`: there is no place for it.
     #[cold]
-    fn record_newcomer(&self, tag: u64, kind: &[u8], slot: u64, units: u64) {
+    fn record_newcomer(&self, tag: u64, kind: &[u8], slot: u64, units: u64) -> Option<Box<str>> {
         if !self.find_place(tag, slot) {
             // Relaxed: a count publishes nothing.
             self.dropped.fetch_add(1, Ordering::Relaxed);
-            return;
+            return None;
         }
         let mut guard = self.shard(tag).lock();
         let keys = &mut *guard;
@@ -127,7 +153,7 @@ impl Usage {
             // Another thread was faster.
             Entry::Occupied(_) => _ = self.keys.fetch_sub(1, Ordering::Relaxed),
         }
-        keys.add(tag, kind, slot, units, self.kept);
+        keys.add(tag, kind, slot, units, self.kept).map(|kind| kind.name.clone())
     }
 
     /// Makes one key more part of the number of keys, or of nobody: then there is no place.
@@ -185,17 +211,63 @@ impl Usage {
     }
 }
 
+/// A use that was counted before it was known how much it is.
+pub(crate) struct Estimate {
+    usage: Arc<Usage>,
+    tag: u64,
+    /// As what it was counted.
+    kind: Box<str>,
+    slot: u64,
+    units: u64,
+}
+
+/// Without the kind, which may be anything that a request said, and what others used.
+impl fmt::Debug for Estimate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Estimate").field("units", &self.units).finish_non_exhaustive()
+    }
+}
+
+impl Estimate {
+    /// It was so many units, of the kind and in the slot in which it was counted; what is too old by now stays as it is.
+    pub(crate) fn settle(self, actual: u64, at: Moment) {
+        let Estimate { usage, tag, kind, slot, units } = self;
+        if actual < units {
+            return usage.shard(tag).lock().remove(tag, &kind, slot, units - actual);
+        }
+        let kind = kind.as_bytes();
+        if actual == units
+            || is_too_old(slot, usage.slot(at), usage.kept)
+            || usage.shard(tag).lock().add(tag, kind, slot, actual - units, usage.kept).is_some()
+        {
+            return;
+        }
+        usage.record_newcomer(tag, kind, slot, actual - units);
+    }
+}
+
 impl Keys {
-    /// Counts for a key that is known; else says so.
-    fn add(&mut self, tag: u64, kind: &[u8], slot: u64, units: u64, kept: u64) -> bool {
-        let Some(key) = self.by_tag.get_mut(&tag) else { return false };
+    /// Counts for a key that is known, and says as what.
+    fn add(&mut self, tag: u64, kind: &[u8], slot: u64, units: u64, kept: u64) -> Option<&Kind> {
+        let key = self.by_tag.get_mut(&tag)?;
         if slot > key.newest {
             self.by_age.remove(&(key.newest, tag));
             self.by_age.insert((slot, tag));
             key.newest = slot;
         }
-        key.kind(kind, kept).add(slot, units, kept);
-        true
+        let kind = key.kind(kind, kept);
+        kind.add(slot, units, kept);
+        Some(kind)
+    }
+
+    /// Takes units back that were counted, as far as they are still there.
+    fn remove(&mut self, tag: u64, kind: &str, slot: u64, units: u64) {
+        let key = self.by_tag.get_mut(&tag);
+        let kind = key.and_then(|key| key.kinds.iter_mut().find(|known| *known.name == *kind));
+        let ring = kind.map(|kind| &mut kind.ring);
+        if let Some((_, sum)) = ring.and_then(|ring| ring.iter_mut().find(|(of, _)| *of == slot)) {
+            *sum = sum.saturating_sub(units);
+        }
     }
 
     /// Takes out the key that has used nothing for longest, if all that it used is too old.
@@ -319,6 +391,48 @@ mod tests {
         assert_eq!(usage.said(9, 1_040, 240), "");
         assert_eq!(usage.said(7, 1_040, 15), "reads 2");
         assert_eq!(usage.dropped(), 0);
+    }
+
+    #[test]
+    fn an_estimate_counts_as_what_it_is_settled_at() {
+        let usage = Arc::new(Usage::new(100, 10, 2));
+        let counts = |units: u64, at_end: &str| {
+            assert_eq!(usage.said(7, 1_020, 100), at_end, "{units}");
+        };
+        usage.record(7, "reads", at(1_000), 5);
+        let [less, more, all, late] =
+            [600, 10, 40, 7].map(|units| usage.estimate(7, b"reads", at(1_000), units));
+        let nothing = usage.estimate(7, b"writes", at(1_000), 0);
+        counts(662, "reads 662");
+        less.settle(412, at(1_015));
+        counts(412, "reads 474");
+        more.settle(12, at(1_015));
+        counts(12, "reads 476");
+        all.settle(0, at(1_015));
+        counts(0, "reads 436");
+        nothing.settle(3, at(1_015));
+        counts(3, "reads 436, writes 3");
+        assert_eq!(usage.said(7, 1_020, 11), "", "all in the slot in which they were made");
+        late.settle(900, at(1_110));
+        assert_eq!(usage.said(7, 1_099, 100), "reads 436, writes 3", "too late to matter");
+    }
+
+    #[test]
+    fn an_estimate_is_taken_from_where_it_was_counted() {
+        let usage = Arc::new(Usage::new(100, 10, 1));
+        for number in 0..64 {
+            usage.record(7, number.to_string(), at(1_000), 1);
+        }
+        let other = usage.estimate(7, b"reads", at(1_050), 9);
+        // The kinds before are too old: there is a place for this one.
+        usage.record(7, "reads", at(1_110), 4);
+        assert_eq!(usage.said(7, 1_110, 100), "other 9, reads 4");
+        other.settle(1, at(1_110));
+        assert_eq!(usage.said(7, 1_110, 100), "reads 4, other 1");
+        // Of whom there was no place for nothing was counted.
+        let uncounted = usage.estimate(8, b"reads", at(1_110), 9);
+        uncounted.settle(0, at(1_110));
+        assert_eq!((usage.said(8, 1_110, 100).as_str(), usage.dropped()), ("", 1));
     }
 
     #[test]

@@ -387,3 +387,35 @@ fn d13_limits_of_plans_without_names_go_on() {
     let left = limiter.peek(&request, 0).unwrap().remaining();
     assert!((50..=51).contains(&left), "{left}");
 }
+
+/// What a record cannot hold is refused with the policy, and the limit named that has no room: of one plan, or of several
+/// plans together, each of which would do.
+#[test]
+fn a_limit_that_a_record_has_no_room_for_is_named() {
+    let limit = |number: usize| {
+        format!(
+            r#"{{"name": "strict {number}", "rate": "1_000_000_000_000/day", "by": ["account"],
+                 "algorithm": "sliding_window", "strict": true}}"#
+        )
+    };
+    let limits =
+        |numbers: std::ops::Range<usize>| numbers.map(limit).collect::<Vec<_>>().join(", ");
+    let policy = |numbers| format!(r#"{{"limit": [{}]}}"#, limits(numbers));
+    assert!(Limiter::new(policy(0..5).as_str()).is_ok(), "55 words");
+    let plans = format!(
+        r#"{{"plan": {{"a": {{"limit": [{}]}}, "b": {{"limit": [{}]}}}}}}"#,
+        limits(0..4),
+        limits(4..8)
+    );
+    for policy in [policy(0..7), plans] {
+        let error = Limiter::new(policy.as_str()).expect_err("more than 62 words");
+        assert!(error.is_policy(), "{error}");
+        for said in ["\"strict 5\"", "[\"account\"]", "62", "fewer limits"] {
+            assert!(error.to_string().contains(said), "{said}: {error}");
+        }
+        // An update to it changes nothing.
+        let limiter = Limiter::new("9/day").unwrap();
+        assert!(limiter.update(policy.as_str()).is_err());
+        assert_eq!(limiter.acquire("k", 9).unwrap().limit(), 9);
+    }
+}

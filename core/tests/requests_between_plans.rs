@@ -271,6 +271,38 @@ fn a_larger_pool_has_no_more_left() {
     assert_eq!((left("small"), left("large")), (10, 200));
 }
 
+/// Whoever had a large plan is locked out of a small one for no longer than its bucket takes to fill; and on the way back
+/// there is no more left than there was.
+#[test]
+fn a_smaller_plan_locks_nobody_out_for_longer_than_it_takes_to_fill() {
+    let plans = r#"{"default_plan": "starter", "plan": {
+        "starter": {"limit": [{"name": "day", "rate": "50/day", "max_debt": 25}]},
+        "pro": {"limit": [{"name": "day", "rate": "500/day"}]}}}"#;
+    let (limiter, clock) = limiter(plans);
+    let request = Request::new().key("k");
+    limiter.assign("k", "pro", Some(MINUTE)).unwrap();
+    take(&limiter, &request, 400);
+    clock.advance(MINUTE);
+    // A look is no request: there and back it changes nothing.
+    assert_eq!(used(&limiter, &request, "day"), 100);
+    assert_eq!(left(&limiter, &under("pro"), "day"), 100);
+    let denied = limiter.acquire(&request, 1).unwrap();
+    assert_eq!(denied.retry_after(), Duration::from_secs(86_400) * 51 / 50);
+    assert_eq!(left(&limiter, &under("pro"), "day"), 100);
+    clock.advance(denied.retry_after());
+    take(&limiter, &request, 1);
+    assert!(!limiter.acquire(&request, 1).unwrap().allowed(), "its own rate from here");
+    assert_eq!(
+        left(&limiter, &under("pro"), "day"),
+        100 + 51 - 1,
+        "at the rate of the plan it was under"
+    );
+    // Debt is no use: it is repaid.
+    limiter.penalize(under("pro"), 1000).unwrap();
+    assert!(!limiter.acquire(&request, 1).unwrap().allowed());
+    assert_eq!(used(&limiter, &under("pro"), "day"), 1000);
+}
+
 fn limiter_of_pools() -> Limiter {
     let (limiter, _) = limiter(POOLS);
     take(&limiter, &under("daily"), 300);

@@ -569,6 +569,56 @@ fn without_a_permit_there_is_none_to_renew() {
     assert!(!limiter.admit("k", 1).unwrap().renew().unwrap(), "it passed uncounted");
 }
 
+/// A permit and time under a network of `bits`; the keys of the other limits are the same under each.
+fn by_network(bits: u8, route: &str) -> String {
+    format!(
+        r#"{{"ipv6_prefix": {bits}, "limit": [
+            {{"name": "rooms", "method": "concurrency", "quota": 9, "max_hold": "1h", "by": ["ip"]}},
+            {{"name": "time", "rate": "9s/day", "algorithm": "fixed_window", "by": ["ip"]}},
+            {{"name": "routed", "method": "concurrency", "quota": 9, "max_hold": "1h",
+              "when": {{"route": "{route}"}}}}]}}"#
+    )
+}
+
+/// Whose permit is renewed, and comes back, when other clients are known by the address by now: that of the holder.
+#[test]
+fn permits_come_back_to_the_record_that_gave_them_out() {
+    let (limiter, clock) = limiter(&by_network(64, "GET /"), 100, OnFull::Inherit);
+    let client = |ip: &'static str, route: &'static str| {
+        Request::new().key("k").with("ip", ip).with("route", route)
+    };
+    let (holder, other) = ("2001:db8:0:1::1", "2001:db8::1");
+    let out = |ip: &'static str, route: &'static str| -> Vec<u64> {
+        let seen = limiter.snapshot(client(ip, route)).unwrap();
+        seen.buckets.iter().filter(|b| b.limit != "time").map(|bucket| bucket.used).collect()
+    };
+    let mut held = limiter.admit(client(holder, "GET /"), 1).unwrap();
+    let _others = limiter.admit(client(other, "GET /"), 1).unwrap();
+    limiter.update(by_network(48, "PUT /").as_str()).unwrap();
+    // Both addresses are of the network by which the other one was known, and nobody puts anything.
+    assert_eq!((out(holder, "GET /"), out(other, "PUT /")), (vec![1], vec![1, 2]));
+    clock.advance(Duration::from_secs(3600));
+    assert!(held.renew().unwrap());
+    clock.advance(Duration::from_secs(1800));
+    // What the other one holds was reclaimed; what was renewed is still out, and nobody else's.
+    assert_eq!((out(holder, "GET /"), out(other, "PUT /")), (vec![0], vec![0, 1]));
+    assert!(held.renew().unwrap());
+    limiter.update(by_network(64, "GET /").as_str()).unwrap();
+    assert_eq!(out(holder, "GET /"), [1, 1]);
+    limiter.update(by_network(48, "PUT /").as_str()).unwrap();
+    held.finish().unwrap();
+    let seen = limiter.snapshot(client(other, "GET /")).unwrap();
+    assert_eq!(seen.buckets[1].used, 18_000_000_000, "all debt there may be, of who it is by now");
+    limiter.update(by_network(64, "GET /").as_str()).unwrap();
+    assert_eq!(out(holder, "GET /"), [0, 0]);
+    // Of limits that are gone nothing comes back, to nobody.
+    let held = limiter.admit(client(holder, "GET /"), 1).unwrap();
+    limiter.update("9/day").unwrap();
+    held.finish().unwrap();
+    limiter.update(by_network(64, "GET /").as_str()).unwrap();
+    assert_eq!(out(holder, "GET /"), [0, 0]);
+}
+
 /// Looking changes nothing, not even a count: no record, no ghost, no eviction, no call without a place.
 #[test]
 fn a_look_into_a_full_store_leaves_no_trace() {

@@ -149,6 +149,12 @@ impl Gcra {
         self.supply(at) - self.capacity_steps + used
     }
 
+    /// The word with as much use beyond the capacity as time repays while it fills the bucket, or as late charges may
+    /// leave, at most.
+    pub(super) fn forgive(&self, word: u64, at: Moment) -> u64 {
+        word.min(self.supply(at) + self.max_debt_steps.max(self.capacity_steps))
+    }
+
     /// `steps` of `old` in steps of this rate, rounded down.
     fn rescale(&self, steps: u64, old: &Gcra) -> u128 {
         (u128::from(steps) << old.coarse << self.fine) >> old.fine >> self.coarse

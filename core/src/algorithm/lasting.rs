@@ -14,7 +14,8 @@
 //!
 //! The bucket has left what both leave it. Whatever is paid or comes back counts in both words, and time gives back in
 //! both. A change of rate takes over the use of the one and what is left of the other, so that the way there and back is
-//! no way at all. Only a whole that is full says no more than a key never seen (0, 0): a bucket of any rate is full
+//! no way at all; but for use beyond what the rate allows at most, which is forgiven when a request comes under it, and
+//! which debt there is in what is left, is not. Only a whole that is full says no more than a key never seen (0, 0): a bucket of any rate is full
 //! then. The first payment from such a key leaves in the whole what it leaves in the bucket.
 
 use super::gcra::{Account, Gcra};
@@ -80,6 +81,13 @@ impl Lasting {
             }
         }
         true
+    }
+
+    /// For a key that has come here from another rate: all that was used of a far larger bucket would lock it out for
+    /// days, say, where this one fills in an hour; that, or its debt, is as long as it is locked out. What is left, the
+    /// second word, stays: so no way from rate to rate gives more than the largest bucket has left.
+    pub(crate) fn forgive(&self, words: &mut [u64], at: Moment) {
+        words[0] = self.bucket.forgive(words[0], at);
     }
 
     /// The word of a rate that is the only one of its limit.

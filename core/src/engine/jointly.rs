@@ -131,7 +131,7 @@ impl Joint<'_> {
         let plan = scope.only_plan()?;
         let met = self.variant.is_some_and(|variant| scope.has_limits(variant));
         let mut kept = false;
-        let mut make = |words: &mut [u64]| kept = change_alone(plan, words, met, change);
+        let mut make = |words: &mut [u64]| kept = change_alone(plan, words, tag, met, change);
         let done = scope.table.transact_line(tag, &mut make);
         done.then_some(Made { kept, spared: false })
     }
@@ -247,13 +247,13 @@ impl Joint<'_> {
         let mut turned = false;
         let mut asked: SmallVec<[Asked<'_>; 4]> = SmallVec::new();
         let mut rest = words;
-        for Record { scope, sight, .. } in records {
+        for Record { scope, tag, sight } in records {
             let (words, others) = rest.split_at_mut(scope.table.words());
             rest = others;
             let (plan, turns) = scope.under(self.variant, words, self.at);
             turned |= turns;
             let met = self.variant.is_some_and(|variant| scope.has_limits(variant));
-            asked.push(Asked { plan, words, met, lasts: *sight != Sight::NoPlace });
+            asked.push(Asked { plan, words, tag: *tag, met, lasts: *sight != Sight::NoPlace });
         }
         match change(&mut asked) {
             Keep::Plan if !turned => Keep::Nothing,
@@ -267,11 +267,12 @@ impl Joint<'_> {
 pub(crate) fn change_alone(
     plan: &Plan,
     words: &mut [u64],
+    tag: u64,
     met: bool,
     change: &mut impl FnMut(&mut [Asked<'_>]) -> Keep,
 ) -> bool {
     let before: SmallVec<[u64; 8]> = SmallVec::from_slice(words);
-    let asked = Asked { plan, words: &mut *words, met, lasts: true };
+    let asked = Asked { plan, words: &mut *words, tag, met, lasts: true };
     let kept = change(&mut [asked]) == Keep::All;
     if !kept {
         words.copy_from_slice(&before);

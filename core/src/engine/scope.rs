@@ -123,10 +123,17 @@ impl Scope {
         // A record that is locked together with others has a header, and so two words.
         let words = if plain { plan.words() } else { plan.words().max(2) };
         if words > MAX_WORDS {
+            let beyond = layout.beyond(MAX_WORDS);
+            let mut all = limits.variants.iter().flatten().zip(lineages.iter().flatten());
+            let limit = all.find(|(_, lineage)| Some(**lineage) == beyond);
+            let name = limit.map_or("", |(limit, _)| limit.name.as_str());
             return Err(Error::policy(
                 "limit",
                 None,
-                format!("the limits need {words} words of state a key, a record has {MAX_WORDS}"),
+                format!(
+                    "there is no room for limit {name:?}: with all others that count by {} it needs {words} words of state a key, a record has {MAX_WORDS}",
+                    limits.identity.counted_by()
+                ),
                 "use fewer limits, or smaller quotas in windows, and the same name for a limit that several plans have",
             ));
         }

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use super::Limiter;
 use crate::clock::Moment;
+use crate::engine::{Joint, Keep, Undone};
 use crate::error::Result;
 use crate::plan::{Asked, Notes, Payment, Plan, Renewal};
 use crate::rate::Method;
 use crate::request::Subject;
-use crate::rules::Strictness;
+use crate::rules::{Parts, Strictness};
+use crate::sync::spin;
 use crate::time::{Timestamp, nanos};
 
 impl Limiter {
@@ -116,7 +118,7 @@ impl Limiter {
         let made = self.with_records(subject, at, strictness, |asked| {
             notes.clear();
             // A record that another plan has, and to which this one charges nothing, stays as it is.
-            alter_each(asked, |met, plan, words| {
+            alter_each(asked, |met, _, plan, words| {
                 if met {
                     plan.charge(words, at, method, units, notes);
                 }
@@ -179,7 +181,7 @@ impl Limiter {
     /// # Errors
     /// As [`acquire`](Limiter::acquire).
     pub fn renew(&self, subject: impl Subject) -> Result<bool> {
-        self.renew_permits(&subject, self.moment(), None)
+        self.renew_oldest(&subject, self.moment())
     }
 
     /// As [`renew`](Limiter::renew), at an explicit time.
@@ -187,35 +189,43 @@ impl Limiter {
     /// # Errors
     /// As [`acquire`](Limiter::acquire).
     pub fn renew_at(&self, subject: impl Subject, now: Timestamp) -> Result<bool> {
-        self.renew_permits(&subject, now.into(), None)
+        self.renew_oldest(&subject, now.into())
     }
 
-    /// Begins the time of the receipt's own permits anew, or of the oldest; false when one of them is not out any more, or
-    /// the receipt has none.
-    pub(crate) fn renew_permits(
+    fn renew_oldest(&self, subject: &impl Subject, at: Moment) -> Result<bool> {
+        let mut renewal = Renewal::default();
+        self.with_records(subject, at, Strictness::Strict, |asked| {
+            renewal = Renewal::default();
+            alter_each(asked, |_, tag, plan, words| plan.renew(words, tag, at, None, &mut renewal))
+        })?;
+        Ok(renewal.is_whole())
+    }
+
+    /// Begins the time of the receipt's own permits anew; false when one of them is not out any more, or there are none.
+    pub(crate) fn renew_paid(
         &self,
         subject: &impl Subject,
         at: Moment,
-        receipt: Option<&mut [Payment]>,
+        receipt: &mut [Payment],
     ) -> Result<bool> {
-        let strictness = match receipt {
-            None => Strictness::Strict,
-            Some(_) => Strictness::Giving,
-        };
-        let (mut marked, mut renewal) = (receipt.as_deref().map(<[_]>::to_vec), Renewal::default());
-        self.with_records(subject, at, strictness, |asked| {
+        let (mut marked, mut renewal) = (receipt.to_vec(), Renewal::default());
+        let (_, strays) = self.with_paid(subject, at, receipt, |asked| {
             renewal = Renewal::default();
-            if let Some((marked, receipt)) = marked.as_mut().zip(receipt.as_deref()) {
-                marked.copy_from_slice(receipt);
-            }
-            alter_each(asked, |_, plan, words| {
-                plan.renew(words, at, marked.as_deref_mut(), &mut renewal);
+            marked.copy_from_slice(receipt);
+            alter_each(asked, |_, tag, plan, words| {
+                plan.renew(words, tag, at, Some(&mut marked), &mut renewal);
             })
         })?;
-        if let Some((marked, receipt)) = marked.zip(receipt) {
-            receipt.copy_from_slice(&marked);
-        }
-        Ok(renewal.is_whole() && (strictness == Strictness::Strict || renewal.has_any()))
+        let (begun, others) = (renewal, marked.clone());
+        self.with_strays(at, &strays, |asked| {
+            renewal = begun;
+            marked.copy_from_slice(&others);
+            alter_each(asked, |_, tag, plan, words| {
+                plan.renew(words, tag, at, Some(&mut marked), &mut renewal);
+            })
+        });
+        receipt.copy_from_slice(&marked);
+        Ok(renewal.is_whole() && renewal.has_any())
     }
 
     /// Fills every count and latency bucket of the key (of a request: of all records that it has with the attributes
@@ -263,20 +273,93 @@ impl Limiter {
         receipt: &[Payment],
     ) -> Result<()> {
         let mut notes = Notes::default();
-        let made = self.with_records(subject, at, Strictness::Giving, |asked| {
+        let (made, strays) = self.with_paid(subject, at, receipt, |asked| {
             notes.clear();
-            alter_each(asked, |met, plan, words| {
+            alter_each(asked, |met, tag, plan, words| {
                 if met {
                     plan.charge(words, at, Method::Latency, elapsed, &mut notes);
                 }
-                plan.release_receipt(words, at, receipt);
+                plan.release_receipt(words, tag, at, receipt);
             })
         })?;
+        self.with_strays(at, &strays, |asked| {
+            alter_each(asked, |_, tag, plan, words| {
+                plan.release_receipt(words, tag, at, receipt);
+            })
+        });
         self.wake(subject);
         if made {
             self.tell(&notes, subject);
         }
         Ok(())
+    }
+
+    /// Gives back what a receipt says was paid, to the records that paid, whatever has changed since: `give` does so to
+    /// the record of a tag.
+    pub(crate) fn return_paid(
+        &self,
+        subject: &impl Subject,
+        at: Moment,
+        receipt: &[Payment],
+        give: impl Fn(u64, &Plan, &mut [u64]),
+    ) -> Result<()> {
+        let give_each = |asked: &mut [Asked<'_>]| {
+            alter_each(asked, |_, tag, plan, words| give(tag, plan, words))
+        };
+        let (_, strays) = self.with_paid(subject, at, receipt, give_each)?;
+        self.with_strays(at, &strays, give_each);
+        Ok(())
+    }
+
+    /// Changes the records that a request comes to which paid this receipt before. Returns, besides, what was paid by
+    /// records that it does not come to any more: its address counts in another network by now (`ipv6_prefix`), or
+    /// it does not meet the conditions.
+    fn with_paid(
+        &self,
+        subject: &impl Subject,
+        at: Moment,
+        receipt: &[Payment],
+        mut change: impl FnMut(&mut [Asked<'_>]) -> bool,
+    ) -> Result<(bool, Vec<Payment>)> {
+        let mut strays = None;
+        let made = self.with_records(subject, at, Strictness::Giving, |asked| {
+            let is_here = |payment: &&Payment| asked.iter().any(|asked| payment.is_of(asked));
+            strays = Some(receipt.iter().filter(|payment| !is_here(payment)).copied().collect());
+            change(asked)
+        })?;
+        Ok((made, strays.unwrap_or_else(|| receipt.to_vec())))
+    }
+
+    /// Changes the records that made these payments, each under the plan that it is under; those that are no more have
+    /// nothing to change.
+    fn with_strays(
+        &self,
+        at: Moment,
+        strays: &[Payment],
+        mut change: impl FnMut(&mut [Asked<'_>]) -> bool,
+    ) {
+        if strays.is_empty() {
+            return;
+        }
+        let visit = self.0.lanes.enter();
+        loop {
+            let engine = self.0.engines.engine(&visit);
+            // Under a policy about keys alone the key is all that a request comes by.
+            let parts = if engine.rules().is_some() { engine.paid(strays) } else { Parts::new() };
+            if parts.is_empty() {
+                return;
+            }
+            let (parts, pressure) = (&parts[..], self.pressure());
+            let joint = Joint { engine, parts, variant: None, at, pressure, spare: true };
+            let change = |asked: &mut [Asked<'_>]| match change(asked) {
+                true => Keep::All,
+                false => Keep::Nothing,
+            };
+            match joint.transact(&visit, change) {
+                Err(Undone::Moved) => spin(),
+                _ => return,
+            }
+        }
     }
 
     /// Changes a subject's records. What the store has no place for has nothing to change, nor has what is exempt (unless
@@ -289,18 +372,21 @@ impl Limiter {
         mut change: impl FnMut(&Plan, &mut [u64]),
     ) -> Result<()> {
         self.with_records(subject, at, strictness, |asked| {
-            alter_each(asked, |_, plan, words| change(plan, words))
+            alter_each(asked, |_, _, plan, words| change(plan, words))
         })
         .map(|_| ())
     }
 }
 
-/// Changes one record after the other; `change` is told whether the request meets its limits, and the record lasts: else
-/// nothing is charged, nor told of. Has anything changed? A record that another plan has, and in which this one changes
+/// Changes one record after the other; `change` is told whose it is, and whether the request meets its limits, and the
+/// record lasts: else nothing is charged, nor told of. Has anything changed? A record that another plan has, and in which this one changes
 /// nothing, stays as it is.
-fn alter_each(asked: &mut [Asked<'_>], mut change: impl FnMut(bool, &Plan, &mut [u64])) -> bool {
+fn alter_each(
+    asked: &mut [Asked<'_>],
+    mut change: impl FnMut(bool, u64, &Plan, &mut [u64]),
+) -> bool {
     asked.iter_mut().fold(false, |changed, asked| {
-        let met = asked.met && asked.lasts;
-        asked.alter(|plan, words| change(met, plan, words)) || changed
+        let (met, tag) = (asked.met && asked.lasts, asked.tag);
+        asked.alter(|plan, words| change(met, tag, plan, words)) || changed
     })
 }

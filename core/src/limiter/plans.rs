@@ -19,7 +19,7 @@ pub struct UsageReport {
     pub plan: Option<&'static str>,
     /// The time that the report covers, up to now.
     pub window: Duration,
-    /// Units admitted in it.
+    /// Units admitted in it; of a reservation what it was settled at.
     pub total: u64,
     /// The same by kind of call (the attribute `by` of `[usage]`), the largest first; calls without the attribute are the
     /// kind "".

@@ -72,7 +72,8 @@ impl Limiter {
             *decision = blocked;
             return Ok(());
         }
-        let manner = Manner { units: cost, ..self.asking() };
+        let units = if notes.is_of_estimate() { 0 } else { cost };
+        let manner = Manner { units, ..self.asking() };
         let outcome = self.among_records(visit, subject, at, manner, |asked| {
             decide(asked, at, cost, notes, decision);
             if decision.allowed() { Keep::All } else { Keep::Plan }
@@ -242,7 +243,7 @@ impl Limiter {
                         };
                         let pressure = self.pressure();
                         let mut change = |plan: &Plan, words: &mut [u64]| {
-                            change_alone(plan, words, true, &mut change);
+                            change_alone(plan, words, tag, true, &mut change);
                         };
                         let done = self.0.engines.transact(visit, tag, at, pressure, &mut change);
                         done.map(|()| Outcome::Done)

@@ -12,7 +12,9 @@ use crate::error::Result;
 use crate::plan::{Notes, Payment};
 use crate::request::{Kept, Subject};
 use crate::reservation::{Admission, Reservation};
+use crate::rules::Strictness;
 use crate::time::Timestamp;
+use crate::usage::Estimate;
 use crate::waiters::{Ticket, Turn};
 
 impl Limiter {
@@ -39,8 +41,24 @@ impl Limiter {
 
     fn reserve_in(&self, subject: &impl Subject, at: Moment, cost: u64) -> Result<Reservation> {
         let (decision, receipt) = self.acquire_with(Notes::with_receipt(), subject, at, cost)?;
+        let counted = match decision.reason() {
+            Reason::Ok => self.estimate(subject, at, cost),
+            _ => None,
+        };
         let subject = Kept::new(subject);
-        Ok(Reservation { limiter: self.clone(), subject, cost, decision, receipt })
+        Ok(Reservation { limiter: self.clone(), subject, cost, decision, receipt, counted })
+    }
+
+    /// Counts the use of an estimate, where the policy asks for a report.
+    fn estimate(&self, subject: &impl Subject, at: Moment, cost: u64) -> Option<Estimate> {
+        let visit = self.0.lanes.enter();
+        let engine = self.0.engines.engine(&visit);
+        let (rules, usage) = engine.rules().zip(engine.usage())?;
+        subject.ask(|request| {
+            let given = rules.read(request, Strictness::Giving).ok()?;
+            let tag = rules.usage_tag(&given, &self.0.hasher)?;
+            Some(usage.estimate(tag, &rules.kind(&given), at, cost))
+        })
     }
 
     /// Decides and counts; who paid what, for what comes back later.

@@ -89,6 +89,12 @@ impl Layout {
         self.words
     }
 
+    /// The lineage of the first limit that has no room within so many words.
+    pub(crate) fn beyond(&self, words: usize) -> Option<u64> {
+        let place = self.places.iter().find(|place| place.start + place.words > words)?;
+        Some(place.lineage)
+    }
+
     /// Words that are no use of anything: the first ones.
     pub(crate) fn stamps(&self) -> usize {
         self.stamps
@@ -98,6 +104,11 @@ impl Layout {
         let place = self.place(lineage, position)?;
         let rate = self.rate(place.variants[variant]?.rate);
         Some(Found { start: place.start, rate, hold: place.hold })
+    }
+
+    /// Has the bucket of this payment a place?
+    pub(super) fn has(&self, payment: &Payment) -> bool {
+        self.place(payment.lineage, payment.position).is_some()
     }
 
     fn place(&self, lineage: u64, position: usize) -> Option<&Place> {
@@ -126,7 +137,7 @@ impl Layout {
     pub(crate) fn convert(&self, variant: usize, words: &mut [u64], at: Moment) {
         for place in &self.places {
             if let Some(seat) = place.variants[variant] {
-                place.bring(words, seat.rate, at);
+                place.turn(words, seat.rate, at);
             }
         }
         self.plan.set(words, variant);

@@ -1,7 +1,7 @@
 //! One limit of a plan: a bucket, or a cascade of which the first with room pays.
 
 use super::tally::Notes;
-use crate::algorithm::{Bucket, Paid, Units};
+use crate::algorithm::{Bucket, NOMINAL_WAIT, Paid, Units};
 use crate::clock::Moment;
 use crate::decision::{Decision, NEVER, Numbers, Reason};
 use crate::rate::Method;
@@ -139,22 +139,25 @@ impl PlannedLimit {
         }
     }
 
-    /// Does no waiting help?
+    /// Does no waiting help? Of a rate that does not grow.
     #[inline]
-    pub(super) fn never_fits(&self, words: &[u64], at: Moment, cost: Units) -> bool {
-        self.wanted(cost) > self.capacity_now(words, at)
-            // A rate that grew may shrink before there is room.
-            || (self.grows && self.wait(words, at, cost) == NEVER)
+    pub(super) fn never_fits(&self, cost: Units) -> bool {
+        self.wanted(cost) > self.capacity
     }
 
-    /// Nanoseconds until the request passes this limit.
+    /// Nanoseconds until the request passes this limit; of permits a nominal advice, at most.
     pub(super) fn wait(&self, words: &[u64], at: Moment, cost: Units) -> u64 {
         let wanted = self.wanted(cost);
         if wanted > self.capacity_now(words, at) {
             return NEVER;
         }
         if let [bucket] = self.buckets.as_slice() {
-            return bucket.wait_for(words, at, wanted);
+            let wait = bucket.wait_for(words, at, wanted);
+            return match self.method {
+                // One may come back any time, long before the oldest is reclaimed.
+                Method::Concurrency => wait.min(NOMINAL_WAIT),
+                _ => wait,
+            };
         }
         if wanted <= 1 {
             let waits = self.buckets.iter().map(|bucket| bucket.wait_for(words, at, wanted));

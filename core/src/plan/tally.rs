@@ -4,18 +4,21 @@ use smallvec::SmallVec;
 
 use super::limit::{Left, PlannedLimit, admission, denial};
 use super::{Payment, Plan};
-use crate::algorithm::{Units, wide};
+use crate::algorithm::{NOMINAL_WAIT, Units, wide};
 use crate::clock::Moment;
 use crate::decision::{Decision, NEVER, Numbers, Reason};
 use crate::names::Name;
 use crate::rate::Method;
 use crate::store::MAX_WORDS;
 use crate::terms::Terms;
+use crate::time::Timestamp;
 
 /// One record of a request, under its plan.
 pub(crate) struct Asked<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) words: &'a mut [u64],
+    /// Whose it is: what was paid is given back to no other; 0 where nobody asks.
+    pub(crate) tag: u64,
     /// Does the request meet these limits? Else it may have met them when it was admitted, and gives back.
     pub(crate) met: bool,
     /// Is there a place for what becomes of the words?
@@ -24,7 +27,7 @@ pub(crate) struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     pub(crate) fn new(plan: &'a Plan, words: &'a mut [u64]) -> Asked<'a> {
-        Asked { plan, words, met: true, lasts: true }
+        Asked { plan, words, tag: 0, met: true, lasts: true }
     }
 
     /// Makes a change; has it changed anything?
@@ -44,6 +47,8 @@ pub(crate) struct Notes {
     pub(crate) receipt: Option<Vec<Payment>>,
     /// Who gave out permits, and nobody else: all that comes back when a request is over.
     permits_alone: bool,
+    /// Whose record pays.
+    tag: u64,
     pub(crate) crossings: Vec<Crossing>,
 }
 
@@ -64,6 +69,12 @@ impl Notes {
 
     pub(crate) fn with_permits() -> Notes {
         Notes { permits_alone: true, ..Notes::with_receipt() }
+    }
+
+    /// Is the cost an estimate, to be settled later? Its use is counted by who does that.
+    #[inline]
+    pub(crate) fn is_of_estimate(&self) -> bool {
+        self.receipt.is_some() && !self.permits_alone
     }
 
     /// Does nobody want to know what such a plan is paid?
@@ -95,7 +106,7 @@ impl Notes {
         let paying = &limit.buckets[position];
         let mark = paying.bucket.mark(paying.of(words), at);
         let (rate, lineage) = (plan.rate(limit, position), limit.lineage);
-        receipt.push(Payment { rate, lineage, position, units, mark });
+        receipt.push(Payment { tag: self.tag, rate, lineage, position, units, mark });
     }
 
     /// Notes the thresholds between two amounts used.
@@ -214,7 +225,12 @@ impl<'p> Tally<'p> {
             return unlimited(at).with_shadow(self.shadow);
         };
         let burst = if limit.has_pool() { Some(left.later) } else { self.burst };
-        admission(limit.terms, quota, left.room, left.full_after, at)
+        let reset_after = match limit.method {
+            // They may come back any time.
+            Method::Concurrency => left.full_after.min(NOMINAL_WAIT),
+            Method::Count | Method::Latency => left.full_after,
+        };
+        admission(limit.terms, quota, left.room, reset_after, at)
             .with_burst(burst)
             .with_shadow(self.shadow)
     }
@@ -228,7 +244,7 @@ fn unlimited(at: Moment) -> Decision {
     Decision::new(Terms::NO_LIMIT, numbers, at.wall.as_nanos())
 }
 
-/// The answer of those that deny: that of the longest wait.
+/// The answer of those that deny: that of the longest wait. The request passes when all do.
 #[cold]
 #[inline(never)]
 pub(super) fn deny<'p, 'w>(
@@ -254,6 +270,13 @@ pub(super) fn deny<'p, 'w>(
     let Some((limit, words, wait)) = longest.or_else(first) else {
         return Decision::blocked(NEVER, at.wall.as_nanos());
     };
+    let grows = asked.clone().any(|(plan, _)| plan.grows);
+    let wait = match limit.method {
+        // When permits come back, nobody knows.
+        Method::Concurrency => wait,
+        _ if grows => wait_for_all(limits(), at, cost, wait),
+        _ => wait,
+    };
     let reset_after = match limit.method {
         // Only the holders of its permits know.
         Method::Concurrency => wait,
@@ -268,6 +291,30 @@ pub(super) fn deny<'p, 'w>(
     denial(limit.terms, quota, room, wait, reset_after, at).with_burst(burst)
 }
 
+/// Nanoseconds, at least as many as `wait`, until all limits pass at once (whatever permits are out): a rate that grew
+/// may have shrunk when the last of the others has room.
+#[cold]
+#[inline(never)]
+fn wait_for_all<'p, 'w>(
+    limits: impl Iterator<Item = (&'p PlannedLimit, &'w [u64])> + Clone,
+    at: Moment,
+    cost: Units,
+    mut wait: u64,
+) -> u64 {
+    let known = limits.filter(|(limit, _)| limit.method != Method::Concurrency);
+    let left = Timestamp::MAX.saturating_since(at.now).as_nanos();
+    // Whoever passed before and does not now has lost a level in between, and there are few: so this ends.
+    while u128::from(wait) < left {
+        let then = at.after(wait);
+        let waits = known.clone().map(|(limit, words)| limit.wait(words, then, cost));
+        match waits.max() {
+            None | Some(0) => break,
+            Some(longest) => wait = wait.saturating_add(longest),
+        }
+    }
+    wait
+}
+
 /// Decides about several records at once: all limits of all of them, or none.
 pub(crate) fn decide(
     asked: &mut [Asked<'_>],
@@ -280,8 +327,11 @@ pub(crate) fn decide(
     let mut before: SmallVec<[u64; 32]> = SmallVec::new();
     asked.iter().for_each(|asked| before.extend_from_slice(asked.words));
     let mut tally = Tally::NONE;
-    let admitted = asked.iter_mut().all(|Asked { plan, words, lasts, .. }| match lasts {
-        true => tally.pay(plan, words, at, cost, notes),
+    let admitted = asked.iter_mut().all(|Asked { plan, words, tag, lasts, .. }| match lasts {
+        true => {
+            notes.tag = *tag;
+            tally.pay(plan, words, at, cost, notes)
+        }
         // What is not kept is nothing to give back, nor to tell of.
         false => tally.pay(plan, words, at, cost, &mut Notes::default()),
     });

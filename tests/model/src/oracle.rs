@@ -103,11 +103,15 @@ pub struct Reservation {
     paid: Vec<Payment>,
     /// Updates before it.
     updates: usize,
+    /// Where its use was counted.
+    counted: Option<usage::Counted>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Payment {
     lineage: usize,
+    /// Of the record that paid.
+    key: Vec<Vec<u8>>,
     bucket: usize,
     units: Units,
     mark: Mark,
@@ -151,6 +155,8 @@ pub struct Oracle {
     assignments: HashMap<(bool, Vec<u8>), Assigned>,
     /// By value of `plan_by`.
     used: HashMap<Vec<u8>, Vec<usage::Use>>,
+    /// How often all of that was forgotten.
+    forgotten: usize,
     alerts: Vec<Alert>,
     /// How many there were so far.
     lineages: usize,
@@ -166,6 +172,7 @@ impl Oracle {
             blocks: Vec::new(),
             assignments: HashMap::new(),
             used: HashMap::new(),
+            forgotten: 0,
             alerts: Vec::new(),
             lineages: 0,
             updates: 0,
@@ -221,11 +228,12 @@ impl Oracle {
         let decide::Decided { answer, parts, paid, alerts } = self.decision(&request, at, cost)?;
         // A denial pays nothing: the records stand under the request's plan, and say the same.
         self.keep(parts);
+        let mut counted = None;
         if answer.reason == "ok" {
             self.alerts.extend(alerts);
-            self.record_use(&request, at, cost);
+            counted = self.record_use(&request, at, cost);
         }
-        Ok(Reservation { subject: request, answer, cost, paid, updates: self.updates })
+        Ok(Reservation { subject: request, answer, cost, paid, updates: self.updates, counted })
     }
 
     pub fn try_acquire(
@@ -296,6 +304,9 @@ impl Oracle {
         }
         let mut parts = self.givers(&reservation.subject, at);
         let difference = Units::from(actual) - reservation.cost;
+        if let Some(counted) = &reservation.counted {
+            self.correct_use(counted, difference);
+        }
         if difference > 0 {
             parts.retain(|part| part.met);
             self.charge(parts, at, Method::Count, difference);
@@ -315,12 +326,23 @@ impl Oracle {
     ) {
         let updated = self.updates > reservation.updates;
         let mut changed = false;
+        // Those that the request does not come to any more, each under the plan that it is under.
+        for Payment { lineage, key, .. } in &reservation.paid {
+            let has = |scope: &Scope| scope.plans.iter().flatten().any(|l| l.lineage == *lineage);
+            let Some(scope) = self.scopes.iter().position(has) else { continue };
+            if !parts.iter().any(|part| part.scope == scope && part.key.1 == *key) {
+                parts.push(self.part(scope, key.clone(), None, at));
+            }
+        }
         for part in &mut parts {
             let scope = &self.scopes[part.scope];
             scope.settle(&mut part.record);
             let before = part.record.places.clone();
             let mut left: HashMap<usize, Units> = HashMap::new();
             for payment in reservation.paid.iter().rev() {
+                if payment.key != part.key.1 {
+                    continue;
+                }
                 let left = left.entry(payment.lineage).or_insert(units);
                 let units = (*left).min(payment.units);
                 *left -= units;
@@ -568,6 +590,7 @@ impl Oracle {
             |policy: &Policy| policy.usage.as_ref().map(|usage| (usage.window, usage.resolution));
         if slots(&old_policy) != slots(policy) {
             self.used.clear();
+            self.forgotten += 1;
         }
     }
 }

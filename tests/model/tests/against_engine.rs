@@ -13,7 +13,9 @@ use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use tidegate::Limiter;
 use tidegate_model::script::{decision as model_decision, snapshot as model_snapshot};
-use tidegate_model::{Oracle, Policy, Time};
+use tidegate_model::{
+    Algorithm, Growth, Limit, Method, Oracle, Period, Policy, Rate, SECOND, Time,
+};
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -168,7 +170,9 @@ impl World {
         match op {
             Op::Pass(step) => self.now = (self.now + self.span(*step)).min((1 << 62) - 1),
             Op::Back(step) => self.now = (self.now - self.span(*step)).max(0),
-            Op::Acquire(key, cost) => self.acquire(*key, self.units(*cost))?,
+            Op::Acquire(key, cost) => {
+                self.acquire(*key, self.units(*cost))?;
+            }
             Op::AcquireMany(keys, cost) => self.acquire_many(keys, self.units(*cost))?,
             Op::TryAcquire(key, cost) => {
                 let cost = self.units(*cost);
@@ -240,11 +244,11 @@ impl World {
         self.policy = policy.clone();
     }
 
-    fn acquire(&mut self, key: u8, cost: u64) -> Result<(), TestCaseError> {
+    fn acquire(&mut self, key: u8, cost: u64) -> Result<bool, TestCaseError> {
         let expected = self.oracle.acquire([key], cost, self.now);
         let answer = self.engine.acquire_at([key], cost, time(self.now)).unwrap();
         prop_assert_eq!(decision(&answer), model_decision(&expected), "acquire {}", cost);
-        Ok(())
+        Ok(answer.allowed())
     }
 
     fn acquire_many(&mut self, keys: &[u8], cost: u64) -> Result<(), TestCaseError> {
@@ -269,11 +273,22 @@ impl World {
         if self.now + wait > 4_000_000_000_000_000_000 {
             return Ok(());
         }
+        // Of permits the advice is nominal, and a block ends for limits to decide.
+        let permits = |limit: &Limit| matches!(limit.method, Method::Concurrency(_));
+        let exact = answer.reason == "limited" && !self.policy.limits.iter().any(permits);
         self.now += wait - 1;
-        self.acquire(key, cost)?;
+        let early = self.acquire(key, cost)?;
         self.compare()?;
         self.now += 1;
-        self.acquire(key, cost)
+        let in_time = self.acquire(key, cost)?;
+        prop_assert!(
+            !exact || (!early && in_time),
+            "cost {}: early {}, in time {}",
+            cost,
+            early,
+            in_time
+        );
+        Ok(())
     }
 
     /// Every bucket of every key, and what a request would be told.
@@ -355,6 +370,58 @@ proptest! {
         ops in prop::collection::vec(op_or_batch(), 1..30),
     ) {
         agree(policy, start, &ops)?;
+    }
+}
+
+/// Limits of which some grow fast and shrink soon, beside others that have a request wait for longer: quota, seconds,
+/// and step, steps, milliseconds to grow and to shrink.
+fn growing_fast() -> impl Strategy<Value = Policy> {
+    let growth = (1u64..7, 1u64..5, 1u64..500, 1u64..9_000);
+    let limit = (1u64..12, 1u64..20, prop::option::of(growth), 0usize..5);
+    prop::collection::vec(limit, 2..4).prop_map(|limits| {
+        let rate = |(quota, seconds, growth, algorithm): (u64, u64, Option<_>, usize)| Rate {
+            name: None,
+            quota,
+            period: Period::Nanos(seconds * SECOND),
+            algorithm: match algorithm {
+                0 => Algorithm::Gcra(None),
+                1 => Algorithm::Sliding,
+                2 => Algorithm::Strict,
+                3 => Algorithm::Clock("UTC".to_owned()),
+                _ => Algorithm::FirstRequest,
+            },
+            max_debt: None,
+            growth: growth.map(|(step, steps, after, shrink_after)| Growth {
+                ceiling: quota + step * steps,
+                step,
+                after: after * 1_000_000,
+                shrink_after: shrink_after * 1_000_000,
+            }),
+        };
+        let limit = |(index, limit)| {
+            Limit::named(&format!("limit {index}"), Method::Count, vec![rate(limit)])
+        };
+        Policy::new(limits.into_iter().enumerate().map(limit).collect::<Vec<_>>())
+    })
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    /// Where a limit shrinks while the request waits for another one, the advice is still true.
+    #[test]
+    fn whoever_waits_as_advised_passes_where_limits_grow(
+        policy in growing_fast(),
+        asked in prop::collection::vec((0u64..2_000, 1u64..12, any::<bool>()), 1..40),
+    ) {
+        let text = policy.toml();
+        let mut world = World::new(policy, 1_700_000_000 * i128::from(SECOND));
+        for (pause, cost, obeys) in asked {
+            world.now += i128::from(pause) * 1_000_000;
+            let at = world.now;
+            let done = if obeys { world.obey(0, cost) } else { world.acquire(0, cost).map(|_| ()) };
+            done.map_err(|error| TestCaseError::fail(format!("{text}\nat {at}: {error}")))?;
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! The committed vectors: what the generator writes, and what the engine answers.
 
 mod common;
+#[path = "common/facts.rs"]
+mod facts;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -67,6 +69,46 @@ fn a_replay_notices_one_unit() {
     let (_, file) = named.expect("a file of this name");
     assert_eq!(replay(file), Ok(()));
     assert!(replay(&file.replacen("\"cost\":1", "\"cost\":2", 1)).is_err());
+}
+
+/// A fact that its policy does not say any more is missed by its vector.
+#[test]
+fn each_fact_is_noticed_when_its_policy_is_broken() {
+    let mut unnoticed = Vec::new();
+    for &(name, of, from, to) in facts::BROKEN {
+        let named = FILES.iter().find(|(file, _)| file.strip_suffix(".json") == Some(name));
+        let (_, file) = named.unwrap_or_else(|| panic!("no file {name}"));
+        let mut file: Value = serde_json::from_str(file).expect("JSON");
+        let mut broken = false;
+        for step in file["steps"].as_array_mut().expect("steps") {
+            let meant = of == facts::Of::All || step["call"] == "update";
+            let policy = step["policy"].as_str().filter(|policy| meant && policy.contains(from));
+            if let Some(policy) = policy.map(|policy| policy.replace(from, to)) {
+                policy
+                    .parse::<tidegate::Policy>()
+                    .unwrap_or_else(|error| panic!("{name}: {error}"));
+                step["policy"] = policy.into();
+                broken = true;
+            }
+        }
+        assert!(broken, "{name}: no policy says {from:?}");
+        if replay(&file.to_string()).is_ok() {
+            unnoticed.push(format!("{name}: {to:?} for {from:?}"));
+        }
+    }
+    assert!(unnoticed.is_empty(), "{} go unnoticed\n{}", unnoticed.len(), unnoticed.join("\n"));
+}
+
+#[test]
+fn each_fact_has_a_vector_that_is_broken_once() {
+    for (letter, numbers) in facts::FACTS {
+        for number in numbers.clone() {
+            let begin = format!("{letter}{number:02}-");
+            assert!(FILES.iter().any(|(name, _)| name.starts_with(&begin)), "no vector of {begin}");
+            let tried = facts::BROKEN.iter().any(|(name, ..)| name.starts_with(&begin));
+            assert!(tried, "nobody breaks {begin}");
+        }
+    }
 }
 
 fn nanos(step: &Value, field: &str) -> u64 {

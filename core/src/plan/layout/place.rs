@@ -98,6 +98,15 @@ impl Place {
         self.note.set(words, rate);
     }
 
+    /// As `bring`, for a request of a plan that has this rate.
+    pub(super) fn turn(&self, words: &mut [u64], rate: usize, at: Moment) {
+        let before = self.note.get(words);
+        if before != rate {
+            self.bring(words, rate, at);
+            self.rates[rate].forgive(&self.rates[before], self.own(words), at);
+        }
+    }
+
     /// Of the rates those that a variant has the largest capacity by; the first of equals.
     pub(super) fn widest(&self) -> usize {
         let seats = self.variants.iter().flatten().rev();

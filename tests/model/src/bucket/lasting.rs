@@ -116,6 +116,19 @@ impl Bucket {
         told
     }
 
+    /// What a key has that has come here from `before`: it is locked out for the time in which this bucket fills, or its
+    /// debt is repaid, and no longer.
+    pub fn forgiven(&self, before: &State, now: State, at: Time) -> State {
+        match (before, now) {
+            (State::Lasting { .. }, State::Lasting { used: Some(used), whole }) => {
+                let beyond = self.capacity.max(self.max_debt);
+                let most = self.supply(at) + self.whole_steps(beyond);
+                State::Lasting { used: Some(used.min(most)), whole }
+            }
+            (_, now) => now,
+        }
+    }
+
     /// What was left is left, and what was used is used (as the second word of `before` says, at most anywhere).
     pub(super) fn carry_lasting(&self, old: &Bucket, before: &State, at: Time) -> State {
         match before {

@@ -3,7 +3,7 @@
 use super::limit::Limit;
 use super::scopes::Part;
 use super::{Alert, Answer, Oracle, Payment};
-use crate::bucket::State;
+use crate::bucket::{State, first_time_between};
 use crate::policy::Method;
 use crate::{Time, Units};
 
@@ -41,6 +41,7 @@ impl Oracle {
             let payments = pay(limit, states, at, cost);
             paid.extend(payments.into_iter().map(|(bucket, units, mark)| Payment {
                 lineage: limit.lineage,
+                key: Vec::new(),
                 bucket,
                 units,
                 mark,
@@ -55,6 +56,11 @@ impl Oracle {
             let used = (capacity - limit.room(states, at)).max(0);
             alerts.extend(self.crossings((limit, plan), capacity, (used - due).max(0), used));
         });
+        for Payment { lineage, key, .. } in &mut paid {
+            let has =
+                |part: &&Part| self.limits(part).iter().any(|limit| limit.lineage == *lineage);
+            key.clone_from(&parts.iter().find(has).expect("it paid").key.1);
+        }
         let answer = Answer { shadow, ..self.tightest(&parts, at) };
         Decided { answer, parts, paid, alerts }
     }
@@ -99,10 +105,22 @@ impl Oracle {
         }
         let (asked, wait) = longest.expect("asked only when a limit denies");
         let (limit, states, _) = asked;
+        // When permits come back nobody knows.
+        let wait = if limit.is_concurrency() { wait } else { self.all_pass(parts, at, cost) };
         let reset_after = if limit.is_concurrency() { wait } else { limit.full_after(states, at) };
         let reason = if wait.is_none() { "impossible" } else { "limited" };
         let answer = Answer::without_limit(reason, &limit.name, wait, at);
         self.told(Answer { reset_after, ..answer }, asked, parts, at)
+    }
+
+    /// How long until all limits pass at once, whatever permits are out; none: never.
+    fn all_pass(&self, parts: &[Part], at: Time, cost: Units) -> Option<Time> {
+        let limits = || self.asked(parts).filter(|(limit, ..)| !limit.is_concurrency());
+        let mut losses: Vec<Time> =
+            limits().flat_map(|(limit, states, _)| limit.losses(states, at)).collect();
+        losses.sort_unstable();
+        let pass = |then| limits().all(|(limit, states, _)| limit.passes(states, then, cost));
+        first_time_between(at, &losses, pass).map(|then| then - at)
     }
 
     /// The limits that may deny, with their states.

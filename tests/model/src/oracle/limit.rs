@@ -95,11 +95,19 @@ impl Limit {
         if matches!(states, [State::Permits(_)]) && !self.passes(states, at, cost) {
             return Some(NOMINAL_WAIT);
         }
+        let losses = self.losses(states, at);
+        let passes = |then| self.passes(states, then, cost);
+        let wait = first_time_between(at, &losses, passes).map(|then| then - at);
+        // A permit may come back any time, long before it is reclaimed.
+        wait.map(|wait| if self.is_concurrency() { wait.min(NOMINAL_WAIT) } else { wait })
+    }
+
+    /// The times from now on at which there may be less room than before, if nothing happens.
+    pub(super) fn losses(&self, states: &[State], at: Time) -> Vec<Time> {
         let mut losses: Vec<_> =
             self.each(states).flat_map(|(bucket, state)| bucket.losses(state, at)).collect();
         losses.sort_unstable();
-        let passes = |then| self.passes(states, then, cost);
-        first_time_between(at, &losses, passes).map(|then| then - at)
+        losses
     }
 
     pub(super) fn full_after(&self, states: &[State], at: Time) -> Option<Time> {
@@ -107,7 +115,8 @@ impl Limit {
         for (bucket, state) in self.each(states) {
             latest = latest.max(bucket.full_at(state, at)?);
         }
-        Some(latest - at)
+        let wait = latest - at;
+        Some(if self.is_concurrency() { wait.min(NOMINAL_WAIT) } else { wait })
     }
 
     /// Each bucket in order pays what it has room for. Returns (bucket, units) and the rest.

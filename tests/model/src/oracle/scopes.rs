@@ -221,7 +221,10 @@ impl Scope {
             None => bucket.full(),
             Some((under, state)) => {
                 let old = self.bucket(*under, place).expect("it was under that plan");
-                if old.is_like(bucket) { state.clone() } else { bucket.carry(old, state, at) }
+                match old.is_like(bucket) {
+                    true => state.clone(),
+                    false => bucket.forgiven(state, bucket.carry(old, state, at), at),
+                }
             }
         };
         let states = |limit: &Limit| {
@@ -416,7 +419,13 @@ impl Oracle {
         self.policy.plans.get(number?).cloned()
     }
 
-    fn part(&self, number: usize, key: Vec<Vec<u8>>, plan: Option<usize>, at: Time) -> Part {
+    pub(super) fn part(
+        &self,
+        number: usize,
+        key: Vec<Vec<u8>>,
+        plan: Option<usize>,
+        at: Time,
+    ) -> Part {
         let scope = &self.scopes[number];
         let (key, met) = ((scope.identity.clone(), key), plan.is_some());
         let known = self.records.get(&key);

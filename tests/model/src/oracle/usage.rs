@@ -28,17 +28,50 @@ pub struct ReportedLimit {
 /// (slot, kind of call, units)
 pub(super) type Use = (Time, Vec<u8>, Units);
 
+/// Where a use was counted.
+#[derive(Clone, Debug)]
+pub(super) struct Counted {
+    whose: Vec<u8>,
+    slot: Time,
+    kind: Vec<u8>,
+    /// How often all was forgotten before.
+    forgotten: usize,
+}
+
 impl Oracle {
-    pub(super) fn record_use(&mut self, request: &Request, at: Time, units: Units) {
-        let Some(usage) = &self.policy.usage else { return };
+    pub(super) fn record_use(
+        &mut self,
+        request: &Request,
+        at: Time,
+        units: Units,
+    ) -> Option<Counted> {
+        let usage = self.policy.usage.as_ref()?;
         let bits = self.ipv6_prefix();
-        let Some(whose) = request.key_part(self.plan_by(), bits) else { return };
-        if units > 0 {
-            let by = usage.by.as_deref().unwrap_or("route");
-            let kind = request.key_part(by, bits).unwrap_or_default();
-            let slot = at.div_euclid(Time::from(usage.resolution));
-            let entry = (slot, kind, units);
-            self.used.entry(whose).or_default().push(entry);
+        let whose = request.key_part(self.plan_by(), bits)?;
+        let by = usage.by.as_deref().unwrap_or("route");
+        let kind = request.key_part(by, bits).unwrap_or_default();
+        let slot = at.div_euclid(Time::from(usage.resolution));
+        let counted = Counted { whose, slot, kind, forgotten: self.forgotten };
+        self.add_use(&counted, units);
+        Some(counted)
+    }
+
+    /// Counts a use as another number of units, of the kind and in the slot in which it was counted.
+    pub(super) fn correct_use(&mut self, counted: &Counted, more: Units) {
+        if counted.forgotten == self.forgotten {
+            self.add_use(counted, more);
+        }
+    }
+
+    fn add_use(&mut self, counted: &Counted, more: Units) {
+        let Counted { whose, slot, kind, .. } = counted;
+        let uses = self.used.entry(whose.clone()).or_default();
+        let same = |(of, known, _): &&mut Use| of == slot && known == kind;
+        // Sums end at the largest number.
+        let sum = |units: Units| (units + more).clamp(0, u64::MAX.into());
+        match uses.iter_mut().find(same) {
+            Some((.., units)) => *units = sum(*units),
+            None => uses.push((*slot, kind.clone(), sum(0))),
         }
     }
 
@@ -69,6 +102,7 @@ impl Oracle {
                 None => by_kind.push((kind, *units)),
             }
         }
+        by_kind.retain(|(_, units)| *units > 0);
         // Sums end at the largest number.
         let most = |units: Units| units.min(u64::MAX.into());
         by_kind.iter_mut().for_each(|(_, units)| *units = most(*units));

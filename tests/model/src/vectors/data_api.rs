@@ -1,8 +1,9 @@
 //! The low-code platform's data API: count and latency together, cascading buckets on the
 //! server's clock. The files carry the numbers of the facts D1 to D16.
 
-use crate::policy::Algorithm::Clock;
+use crate::policy::Algorithm::{Clock, FirstRequest};
 use crate::policy::{Growth, Limit, Method, Period, Policy, Rate};
+use crate::request::Request;
 use crate::script::{Script, utc};
 use crate::{HOUR, MINUTE, SECOND, Time};
 
@@ -90,6 +91,7 @@ pub fn all() -> Vec<Script> {
         d13_rate_strings(),
         d14(),
         d14_growing(),
+        d14_waits(),
         d15(),
         d16(),
     ]
@@ -332,6 +334,26 @@ fn d14_growing() -> Script {
         script.after(3 * MINUTE).snapshot("app");
     }
     script.ask_key("app", 100).ask_key("app", 101).snapshot("app");
+    script
+}
+
+/// While a request waits for one limit, another one shrinks.
+fn d14_waits() -> Script {
+    let growth = Growth { ceiling: 20, step: 10, after: SECOND, shrink_after: 30 * SECOND };
+    let hour = Rate::new(10, PERIODS[1]).with(FirstRequest);
+    let hour = Limit::count("hour", [Rate { growth: Some(growth), ..hour }]);
+    let minute = Limit::count("minute", [Rate::new(12, PERIODS[0]).with(FirstRequest)]);
+    let about = "The advice is true where a quota shrinks while the request waits for another one";
+    let policy = Policy::new([hour.clone(), minute.clone()]);
+    let mut script = Script::toml("d14-waits", about, &policy, utc(NOON));
+    script.ask_key("app", 5).after(SECOND).ask_key("app", 1).snapshot("app");
+    // For five the hour has room now, and again when it is over; for twelve it has none any more when the minute is over.
+    script.ask_key("app", 4).ask_key("app", 12).ask_key("app", 5).obey("app", 5).snapshot("app");
+    let several = Policy::new([hour, minute.by(&["account"])]);
+    script.renew(&several.toml(), &several);
+    let asks = Request::new(&[("key", "app"), ("account", "a")]);
+    script.ask(&asks, 5).after(SECOND).ask(&asks, 1).ask(&asks, 12).ask(&asks, 6);
+    script.ask(&asks, 7).obey_about(&asks, 7).snapshot_about(&asks);
     script
 }
 

@@ -130,6 +130,7 @@ pub fn all() -> Vec<Script> {
         p09(),
         p10(),
         p11(),
+        p11_estimates(),
         p12(),
         p13(),
         p13_custom(),
@@ -349,6 +350,26 @@ fn p11() -> Script {
     script.after(HOUR).usage(&nameless, None).after(HOUR).usage(&nameless, None);
     script.usage(&request("k1", "enterprise", ""), None);
     script.usage(&Request::new(&[("key", "k1")]), None);
+    script
+}
+
+fn p11_estimates() -> Script {
+    let mut script = start(
+        "p11-estimates",
+        "Of a reservation the report tells what it was settled at, as the call and in the hour in which it was made",
+    );
+    let asks = |route: &str| request("k1", "pro", route);
+    let (list, write) = (asks(LIST), asks("POST /v3/configs"));
+    script.reserve_about("a", &list, 20).reserve_about("b", &write, 9).reserve_about("c", &list, 5);
+    script.reserve_about("denied", &list, 200).ask(&list, 1).usage(&list, None).cancel("denied");
+    script.settle("a", 12).cancel("b").usage(&list, None).after(HOUR).settle("c", 8);
+    script.usage(&list, None).usage(&list, Some(HOUR)).reserve_about("d", &write, 3);
+    let mut by_key = policy();
+    by_key.usage = Some(Usage { window: DAY, resolution: HOUR, by: Some("key".to_owned()) });
+    script.update(&by_key).cancel("d").reserve_about("e", &write, 4).usage(&list, None);
+    by_key.usage = Some(Usage { window: HOUR, resolution: MINUTE, by: None });
+    script.update(&by_key).ask(&write, 2).cancel("e").usage(&list, None);
+    script.reserve_about("f", &write, 0).settle("f", 2).usage(&list, None);
     script
 }
 

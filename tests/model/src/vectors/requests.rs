@@ -1,7 +1,7 @@
 //! Requests with attributes, whatever the system: scopes, plans, updates, reservations, what is refused.
 
 use super::START;
-use crate::policy::Algorithm::{FirstRequest, Sliding};
+use crate::policy::Algorithm::{FirstRequest, Gcra, Sliding};
 use crate::policy::{Limit, Listed, Missing, Period, Policy, Rate, Usage};
 use crate::request::Request;
 use crate::script::Script;
@@ -26,9 +26,11 @@ pub fn all() -> Vec<Script> {
         shadow(),
         headers(),
         plan_changes(),
+        downgrade(),
         updates(),
         reservations(),
         what_was_taken(),
+        takers(),
         leases(),
         usage(),
     ]
@@ -271,6 +273,30 @@ fn plan_changes() -> Script {
     script
 }
 
+/// After a larger plan for a time: locked out for as long as the smaller bucket takes to fill.
+fn downgrade() -> Script {
+    let day = |quota: u64, plan: &str| {
+        Limit::count("day", [Rate::new(quota, Period::Nanos(DAY))]).of_plan(plan)
+    };
+    let pool = |burst: u64, plan: &str| {
+        let rate = Rate::new(1, Period::Nanos(SECOND)).with(Gcra(Some(burst)));
+        Limit::count("pool", [rate]).of_plan(plan)
+    };
+    let limits = vec![day(50, "free"), pool(600, "free"), day(5_000, "paid"), pool(5_000, "paid")];
+    let policy = planned(limits, &["free", "paid"]);
+    let policy = Policy { default_plan: Some("free".to_owned()), ..policy };
+    let about =
+        "Whoever comes from a larger plan waits no longer than the smaller bucket takes to fill";
+    let mut script = Script::toml("request-downgrade", about, &policy, START);
+    let asks = Request::new(&[("key", "k")]);
+    let paid = asks.with("plan", "paid");
+    script.assign("k", "paid", Some(MINUTE)).ask(&asks, 4_500).snapshot_about(&asks);
+    script.after(MINUTE).snapshot_about(&asks).ask(&asks, 1).snapshot_about(&paid).ask(&asks, 1);
+    script.obey_about(&asks, 1).ask(&asks, 1).snapshot_about(&paid).ask(&paid, 1_500);
+    script.penalize_about(&paid, 9_000).ask(&asks, 1).snapshot_about(&paid);
+    script
+}
+
 fn updates() -> Script {
     let about =
         "An update keeps what was used under every plan, also of those that are there later";
@@ -337,6 +363,36 @@ fn what_was_taken() -> Script {
     script.update(&exempt).cancel("c").snapshot_about(&free);
     // Whoever was let pass uncounted owes nothing, also when it is exempt no more.
     script.reserve_about("d", &paid, 5).update(&changing()).settle("d", 8).snapshot_about(&free);
+    script
+}
+
+/// One record by address, of permits and units, and one by key under a condition.
+fn addressed(ipv6_prefix: u32, route: &str) -> Policy {
+    let limits = [
+        Limit::permits("open", 2).by(&["ip"]),
+        Limit::count("address", [rate(20)]).by(&["ip"]),
+        Limit::count("routes", [rate(30).with(FirstRequest)]).when("route", &[route]),
+    ];
+    Policy { ipv6_prefix: Some(ipv6_prefix), ..Policy::new(limits) }
+}
+
+fn takers() -> Script {
+    let about = "What was taken comes back to the record that it was taken from, whoever the address counts as by now";
+    let policy = addressed(64, "GET /a");
+    let mut script = Script::toml("request-takers", about, &policy, START);
+    let client = |ip: &str| Request::new(&[("key", "k"), ("ip", ip), ("route", "GET /a")]);
+    let (ours, theirs) = (client("2001:db8:0:1::1"), client("2001:db8::1"));
+    script.ask(&theirs, 4).reserve_about("a", &ours, 6).reserve_about("b", &ours, 3);
+    // Both are of one network now, which is known by the address that theirs was known by.
+    script.update(&addressed(48, "GET /a")).snapshot_about(&ours).cancel("a");
+    script.snapshot_about(&ours).snapshot_about(&theirs).ask(&ours, 2).settle("b", 5);
+    script.release_about(&theirs).snapshot_about(&ours).reserve_about("c", &ours, 1);
+    script.update(&addressed(64, "GET /a")).snapshot_about(&ours).snapshot_about(&theirs);
+    script.cancel("c").snapshot_about(&theirs).release_about(&ours).snapshot_about(&ours);
+    // And where the conditions are met by others now.
+    script.reserve_about("d", &ours, 5).update(&addressed(64, "POST /a")).cancel("d");
+    let posts = ours.with("route", "POST /a");
+    script.snapshot_about(&posts).update(&addressed(64, "GET /a")).snapshot_about(&ours);
     script
 }
 

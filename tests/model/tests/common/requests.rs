@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 use tidegate_model::policy::{Bypass, Listed, Missing, Terms, Usage, When};
 use tidegate_model::script;
-use tidegate_model::{DAY, HOUR, Limit, MINUTE, Method, Refused, Request};
+use tidegate_model::{DAY, HOUR, MINUTE, Refused, Request};
 
 use super::common::{alert, error, over_http, report};
 use super::policies::{self, halved};
@@ -347,7 +347,9 @@ impl Both {
             Call::Pass(step) => {
                 self.world.now = (now + self.world.span(*step)).min((1 << 62) - 1);
             }
-            Call::Acquire(request, cost) => self.acquire(request, units(*cost))?,
+            Call::Acquire(request, cost) => {
+                self.acquire(request, units(*cost))?;
+            }
             Call::TryAcquire(request, cost) => {
                 let cost = units(*cost);
                 let expected = self.world.oracle.try_acquire(request.clone(), cost, now);
@@ -468,29 +470,35 @@ impl Both {
         self.compare()
     }
 
-    fn acquire(&mut self, request: &Request, cost: u64) -> Result<(), TestCaseError> {
+    fn acquire(&mut self, request: &Request, cost: u64) -> Result<bool, TestCaseError> {
         let World { oracle, engine, now, .. } = &mut self.world;
         let expected = oracle.try_acquire(request.clone(), cost, *now);
         let answer = engine.acquire_at(asked(request), cost, time(*now));
+        let allowed = answer.as_ref().is_ok_and(tidegate::Decision::allowed);
         let expected = script::answered(expected, script::over_http);
         prop_assert_eq!(written(answer, over_http), expected, "acquire {} {:?}", cost, request);
-        Ok(())
+        Ok(allowed)
     }
 
     fn obey(&mut self, request: &Request, cost: u64) -> Result<(), TestCaseError> {
         let now = self.world.now;
-        let Ok(answer) = self.world.oracle.try_peek(request.clone(), cost, now) else {
-            return self.acquire(request, cost);
-        };
-        match answer.retry_after {
-            Some(wait) if wait > 0 && now + wait < 4_000_000_000_000_000_000 => {
-                self.world.now += wait - 1;
-                self.acquire(request, cost)?;
-                self.world.now += 1;
-                self.acquire(request, cost)
-            }
-            _ => self.acquire(request, cost),
+        let answer = self.world.oracle.try_peek(request.clone(), cost, now);
+        let wait = answer.as_ref().ok().and_then(|answer| answer.retry_after).unwrap_or(0);
+        if wait == 0 || now + wait >= 4_000_000_000_000_000_000 {
+            self.acquire(request, cost)?;
+            return Ok(());
         }
+        // A look leaves records under the plans that they are under; for permits and blocks see `World::obey`.
+        let Policy { limits, plans, .. } = &self.world.policy;
+        let permits = |limit: &Limit| matches!(limit.method, Method::Concurrency(_));
+        let limited = answer.is_ok_and(|answer| answer.reason == "limited");
+        let exact = limited && plans.is_empty() && !limits.iter().any(permits);
+        self.world.now += wait - 1;
+        let early = self.acquire(request, cost)?;
+        self.world.now += 1;
+        let in_time = self.acquire(request, cost)?;
+        prop_assert!(!exact || (!early && in_time), "early {}, in time {}", early, in_time);
+        Ok(())
     }
 
     /// Every bucket, what a request would be told, and its plan: of some requests that share records.
