@@ -22,17 +22,8 @@ function responseOf(result) {
 
 // The response that an error carries, or that it is itself: `response` of axios, got, ky, superagent and octokit,
 // `$response` of the AWS SDK; `status` and `headers` of OpenAI's and Anthropic's clients.
-// What cannot be read of it is as if it were not there: the error itself is what counts.
 function responseOfError(error) {
   if (!isObject(error)) return undefined
-  try {
-    return carriedBy(error)
-  } catch {
-    return undefined
-  }
-}
-
-function carriedBy(error) {
   for (const response of [error.response, error.$response]) {
     if (isObject(response) && statusOf(response) !== undefined) return response
   }
@@ -53,12 +44,18 @@ function pairsOf(headers) {
   return pairs
 }
 
-// Those of a response that an error carries.
-function pairsOfError(response) {
+// What an attempt's answer says, in `into`: its response, status and header fields. What cannot be read of it (a getter that
+// throws, fields that are none) is as if it were not there: what counts is the answer itself, and it is handed on.
+function readAnswer(answer, failed, into) {
   try {
-    return pairsOf(response.headers)
+    const response = failed ? responseOfError(answer) : responseOf(answer)
+    if (response === undefined) return
+    into.status = statusOf(response)
+    into.response = response
+    into.pairs = []
+    into.pairs = pairsOf(response.headers)
   } catch {
-    return []
+    // As far as it went.
   }
 }
 
@@ -96,10 +93,10 @@ const MOST_DRAINED = 1 << 16
 
 // Nobody reads a response that is tried again: what it still holds must not keep its connection. In the background; what
 // goes wrong there is nobody's business any more.
-function discard(response) {
-  if (!isObject(response)) return
+function discard(answer, failed) {
   try {
-    letGo(response)
+    const response = failed ? responseOfError(answer) : answer
+    if (isObject(response)) letGo(response)
   } catch {
     // It is odd, and stays as it is.
   }
@@ -140,4 +137,4 @@ function drainStream(stream) {
   stream.resume()
 }
 
-module.exports = { isObject, statusOf, responseOf, responseOfError, pairsOf, pairsOfError, headersIn, discard }
+module.exports = { isObject, readAnswer, headersIn, discard }

@@ -158,7 +158,7 @@ class Pacer {
     place.signal = undefined
     const number = this.#finish(place, result, failed)
     if (number !== undefined) {
-      discard(result, failed)
+      answers.discard(result, failed)
       return this.#attempts(place, work, signal, 2, number)
     }
     if (failed) throw result
@@ -182,7 +182,7 @@ class Pacer {
         if (failed) throw result
         return result
       }
-      discard(result, failed)
+      answers.discard(result, failed)
     }
   }
 
@@ -190,18 +190,20 @@ class Pacer {
   #finish(place, result, failed) {
     const isPlain = (typeof result !== 'object' || result === null) && !failed
     if (isPlain && this.#classify === undefined) return this.#calls.finishPlain(place)
-    let status, pairs, kind
-    try {
-      const response = failed ? answers.responseOfError(result) : answers.responseOf(result)
-      status = response === undefined ? 0 : answers.statusOf(response)
-      if (response !== undefined) pairs = failed ? answers.pairsOfError(response) : answers.pairsOf(response.headers)
-      if (this.#classify !== undefined) kind = this.#ask(status, response, result, failed)
-      if (kind === undefined && failed && response === undefined) kind = 'error'
-    } catch (error) {
-      // Of the user's function, or of an odd answer: the call ends, and gives back what it holds.
-      this.#calls.drop(place)
-      throw error
+    const said = { response: undefined, status: 0, pairs: undefined }
+    if (!isPlain) answers.readAnswer(result, failed, said)
+    const { response, status, pairs } = said
+    let kind
+    if (this.#classify !== undefined) {
+      try {
+        kind = this.#ask(status, response, result, failed)
+      } catch (error) {
+        // Of the user's function: the call ends, and gives back what it holds.
+        this.#calls.drop(place)
+        throw error
+      }
     }
+    if (kind === undefined && failed && response === undefined) kind = 'error'
     if (pairs === undefined && kind === undefined) return this.#calls.finishPlain(place)
     return this.#calls.finish(place, status, pairs, kind, result)
   }
@@ -257,11 +259,6 @@ class Pacer {
       }
     }
   }
-}
-
-// Nobody reads what is tried again.
-function discard(result, failed) {
-  answers.discard(failed ? answers.responseOfError(result) : result)
 }
 
 const KINDS = ['passed', 'limited', 'unauthorized', 'forbidden', 'retry', 'failed', 'error']

@@ -1,5 +1,6 @@
 //! Arguments as JavaScript gives them, refused by name when they cannot be.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use napi::sys;
@@ -31,18 +32,43 @@ pub(crate) unsafe fn units(
     if whole as f64 == number && whole <= MAX_SAFE {
         return Ok(whole);
     }
-    Err(bad_units(number, name))
+    Err(bad_units(number, name, &(0..=MAX_SAFE)))
+}
+
+/// A number that the core takes as 32 bits. `range`: what is right, for the refusal; what is beyond it and fits is for the
+/// core to refuse.
+///
+/// # Safety
+/// As `units`.
+pub(crate) unsafe fn small(
+    env: sys::napi_env,
+    value: sys::napi_value,
+    name: &str,
+    range: RangeInclusive<u64>,
+) -> Result<u32, Refusal> {
+    let mut number = 0.0;
+    // SAFETY: as promised by the caller; `number` is written only on success.
+    unsafe {
+        if sys::napi_get_value_double(env, value, &mut number) != sys::Status::napi_ok {
+            return Err(wrong_type(env, value, name, "a whole number", "give 0 or more"));
+        }
+    }
+    // The cast is exact when it is the same number again.
+    let whole = number as u32;
+    if f64::from(whole) == number { Ok(whole) } else { Err(bad_units(number, name, &range)) }
 }
 
 #[cold]
-fn bad_units(number: f64, name: &str) -> Refusal {
+fn bad_units(number: f64, name: &str, range: &RangeInclusive<u64>) -> Refusal {
     let problem = match number {
         n if n.is_nan() => "NaN is not a number".to_owned(),
         n if n < 0.0 => format!("{} is negative", shown(n)),
         n if n.is_finite() && n.fract() != 0.0 => format!("{n} is not whole"),
+        n if n.is_finite() && n <= MAX_SAFE as f64 => format!("{n} is too large"),
         n => format!("{} is beyond 2^53 - 1, where numbers are no longer exact", shown(n)),
     };
-    Refusal::Range(format!("{name}: {problem}; give a whole number from 0 to {MAX_SAFE}"))
+    let (least, most) = (range.start(), range.end());
+    Refusal::Range(format!("{name}: {problem}; give a whole number from {least} to {most}"))
 }
 
 /// A bigint within 64 bits.
@@ -161,10 +187,10 @@ pub(crate) fn check(status: sys::napi_status, what: &str) -> Result<(), Refusal>
 
 /// A type for each named argument, so that a refusal can name it.
 macro_rules! arguments {
-    ($($(#[$doc:meta])* $kind:ident = $name:literal, $read:expr;)*) => {$(
+    ($($(#[$doc:meta])* $kind:ident$(: $of:ty)? = $name:literal, $read:expr;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy)]
-        pub struct $kind(pub(crate) u64);
+        pub struct $kind(pub(crate) $crate::argument::number!($($of)?));
 
         impl napi::bindgen_prelude::FromNapiValue for $kind {
             unsafe fn from_napi_value(
@@ -179,6 +205,13 @@ macro_rules! arguments {
     )*};
 }
 pub(crate) use arguments;
+
+/// What such an argument holds: 64 bits unless something else is said.
+macro_rules! number {
+    () => { u64 };
+    ($of:ty) => { $of };
+}
+pub(crate) use number;
 
 arguments! {
     /// Units one request takes.

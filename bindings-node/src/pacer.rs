@@ -12,7 +12,7 @@ use napi_derive::napi;
 use tidegate::client::{Pacer, PacerBuilder};
 use tidegate::{Limiter, Policy};
 
-use crate::argument::{arguments, millis, span, units};
+use crate::argument::{arguments, millis, small, span, units};
 use crate::clock::NativeClock;
 use crate::decision::nanos;
 use crate::limiter::{Form, NativeLimiter, answer as or_throw, read_policy};
@@ -24,13 +24,23 @@ use answer::Pairs;
 use calls::Calls;
 use told::{NativeEvent, NativeFailure, NativePacerStats};
 
+/// The largest number that the core takes as 32 bits.
+const WORD: u64 = u32::MAX as u64;
+
+/// Reads a number of 32 bits that is right from `$least` to `$most`.
+macro_rules! within {
+    ($least:expr, $most:expr) => {
+        |env, value, name| small(env, value, name, $least..=$most)
+    };
+}
+
 arguments! {
     /// `concurrency`
-    Concurrency = "concurrency", units;
+    Concurrency: u32 = "concurrency", within!(1, 1_000_000);
     /// `headroom`
     Headroom = "headroom", units;
     /// `maxRetries`
-    MaxRetries = "maxRetries", units;
+    MaxRetries: u32 = "maxRetries", within!(0, WORD);
     /// `baseMs`
     BaseMs = "baseMs", millis;
     /// `capMs`
@@ -42,20 +52,15 @@ arguments! {
     /// `seed`
     Seed = "seed", units;
     /// `nearLimit`
-    NearLimit = "nearLimit", units;
+    NearLimit: u32 = "nearLimit", within!(0, 1000);
     /// `maxUnauthorized`
-    MaxUnauthorized = "maxUnauthorized", units;
+    MaxUnauthorized: u32 = "maxUnauthorized", within!(0, WORD);
     /// `maxForbidden`
-    MaxForbidden = "maxForbidden", units;
+    MaxForbidden: u32 = "maxForbidden", within!(0, WORD);
     /// `maxFailures`
-    MaxFailures = "maxFailures", units;
+    MaxFailures: u32 = "maxFailures", within!(0, WORD);
     /// `breakerCooldownMs`
     CooldownMs = "breakerCooldownMs", millis;
-}
-
-/// A number that the core takes as 32 bits: a larger one is as good as the largest.
-fn word(amount: u64) -> u32 {
-    u32::try_from(amount).unwrap_or(u32::MAX)
 }
 
 /// Options that were given.
@@ -245,13 +250,13 @@ fn build(
 
 fn with_options(mut builder: PacerBuilder, options: &NativePacerOptions) -> PacerBuilder {
     if let Some(amount) = options.concurrency {
-        builder = builder.concurrency(word(amount.0));
+        builder = builder.concurrency(amount.0);
     }
     if let Some(amount) = options.headroom {
         builder = builder.headroom(amount.0);
     }
     if let Some(amount) = options.max_retries {
-        builder = builder.max_retries(word(amount.0));
+        builder = builder.max_retries(amount.0);
     }
     if let Some(amount) = options.base_ms {
         builder = builder.base(span(amount.0));
@@ -269,16 +274,16 @@ fn with_options(mut builder: PacerBuilder, options: &NativePacerOptions) -> Pace
         builder = builder.seed(amount.0);
     }
     if let Some(amount) = options.near_limit {
-        builder = builder.near_limit(amount.0);
+        builder = builder.near_limit(u64::from(amount.0));
     }
     if let Some(amount) = options.max_unauthorized {
-        builder = builder.max_unauthorized(word(amount.0));
+        builder = builder.max_unauthorized(amount.0);
     }
     if let Some(amount) = options.max_forbidden {
-        builder = builder.max_forbidden(word(amount.0));
+        builder = builder.max_forbidden(amount.0);
     }
     if let Some(amount) = options.max_failures {
-        builder = builder.max_failures(word(amount.0));
+        builder = builder.max_failures(amount.0);
     }
     if let Some(amount) = options.breaker_cooldown_ms {
         builder = builder.breaker_cooldown(span(amount.0));

@@ -67,14 +67,15 @@ test('a response has headers; what has none is refused', () => {
   assert.equal(readHeaders(long).retryAfterMs, 1000)
 })
 
-test('odd headers of an answer end the call, and leak nothing', async () => {
+test('odd headers of an answer say nothing: it is handed on, and leaks nothing', async () => {
   const pacer = new Pacer(undefined, { concurrency: 1 })
   const thrown = new Error('of a getter')
   const headers = { get 'retry-after'() { throw thrown } }
   for (let n = 0; n < 3; n++) {
-    await assert.rejects(pacer.run(() => ({ status: 200, headers })), (error) => error === thrown)
+    const answer = { status: 200, headers }
+    assert.equal(await pacer.run(() => answer), answer)
   }
   const odd = { headers: {}, get status() { throw thrown } }
-  await assert.rejects(pacer.run(() => odd), (error) => error === thrown)
+  assert.equal(await pacer.run(() => odd), odd)
   assert.equal(pacer.stats().inFlight, 0)
 })

@@ -34,6 +34,39 @@ test('errors that cannot be read are handed on, the very same', async () => {
   }
 })
 
+test('results that cannot be read are given back, the very same, as if they said nothing', async () => {
+  const pass = { status: 200, headers: {} }
+  const results = {
+    headers: withGetter({ status: 200 }, 'headers'),
+    status: withGetter({ headers: {} }, 'status'),
+    'a field': { status: 200, headers: withGetter({}, 'retry-after') },
+    'a value without text': { status: 200, headers: { a: Object.create(null) } },
+    'no pairs': { status: 200, headers: new Set([1]) },
+    'the second time': Object.defineProperty({ headers: {} }, 'status', { get: () => (seen++ > 0 ? trouble() : 200) }),
+    'all of a proxy': new Proxy({}, { get: (_, name) => (name === 'then' ? undefined : trouble()) }),
+  }
+  let seen = 0
+  for (const [what, result] of Object.entries(results)) {
+    const told = []
+    for (const classify of [undefined, ({ status }) => void told.push(status)]) {
+      seen = 0
+      const pacer = new Pacer(undefined, { concurrency: 1, classify })
+      assert.equal(await pacer.run(() => result), result, what)
+      assert.equal(await pacer.run(() => pass), pass, what)
+      holdsNothing(pacer)
+    }
+    assert.equal(told.length, 2, what)
+  }
+  // A status that can be read counts.
+  const refused = withGetter({ status: 429 }, 'headers')
+  const odd = Object.defineProperty({ status: 429 }, 'headers', { value: { a: Object.create(null) } })
+  const answers = [odd, 'done']
+  const pacer = new Pacer(undefined, { concurrency: 1, baseMs: 0 })
+  assert.equal(await pacer.run(() => answers.shift()), 'done')
+  assert.equal(pacer.stats().limited, 1)
+  assert.equal(await pacer.run(() => refused), refused)
+})
+
 test('a refused answer that cannot be let go is tried again, and holds no place', async () => {
   const refusals = {
     body: withGetter({}, 'body'),

@@ -453,6 +453,17 @@ test('wrong options are refused by name', async () => {
     [[undefined, { concurrency: 0 }], { name: 'RangeError', message: /^concurrency: 0 calls/ }],
     [[undefined, { concurrency: 1.5 }], { name: 'RangeError', message: /^concurrency: 1.5 is not whole/ }],
     [[undefined, { concurrency: 2 ** 40 }], { name: 'RangeError', message: /^concurrency: / }],
+    [[undefined, { concurrency: -1 }], { name: 'RangeError', message: /^concurrency: -1 is negative; .* from 1 to 1000000$/ }],
+    [[undefined, { concurrency: 2 ** 32 }], { name: 'RangeError', message: /^concurrency: 4294967296 .* from 1 to 1000000$/ }],
+    // The core's own range is the same.
+    [[undefined, { concurrency: 1e6 + 1 }], { name: 'RangeError', message: /^concurrency: 1000001 calls at once; give 1 to 1000000$/ }],
+    [[undefined, { nearLimit: -1 }], { name: 'RangeError', message: /^nearLimit: -1 is negative; .* from 0 to 1000$/ }],
+    [[undefined, { headroom: -1 }], { name: 'RangeError', message: /^headroom: -1 is negative; .* from 0 to 9007199254740991$/ }],
+    ...['maxRetries', 'maxUnauthorized', 'maxForbidden', 'maxFailures'].flatMap((name) => [
+      [[undefined, { [name]: 2 ** 32 }], { name: 'RangeError', message: `${name}: 4294967296 is too large; give a whole number from 0 to 4294967295` }],
+      [[undefined, { [name]: -1 }], { name: 'RangeError', message: `${name}: -1 is negative; give a whole number from 0 to 4294967295` }],
+      [[undefined, { [name]: NaN }], { name: 'RangeError', message: new RegExp(`^${name}: NaN is not a number`) }],
+    ]),
     [[undefined, { baseMs: -1 }], { name: 'RangeError', message: /^baseMs: -1 is negative/ }],
     [[undefined, { nearLimit: 1001 }], { name: 'RangeError', message: /^nearLimit: 1001 thousandths/ }],
     [[undefined, { deadlineMs: '5' }], { name: 'TypeError', message: /^deadlineMs: must be a number/ }],
@@ -475,11 +486,15 @@ test('wrong options are refused by name', async () => {
     [[() => 1, { cost: -1 }], { name: 'RangeError', message: /^cost: -1 is negative/ }],
     [[() => 1, { cost: 'x' }], { name: 'TypeError', message: /^cost: must be a whole number/ }],
     [[() => 1, { maxRetries: 0.5 }], { name: 'RangeError', message: /^maxRetries: 0.5 is not whole/ }],
+    [[() => 1, { maxRetries: 2 ** 32 }], { name: 'RangeError', message: /^maxRetries: 4294967296 is too large; .* from 0 to 4294967295$/ }],
+    [[() => 1, { maxRetries: 1e300 }], { name: 'RangeError', message: /^maxRetries: 1e\+?300 is beyond 2\^53/ }],
     [[() => 1, { deadlineMs: NaN }], { name: 'RangeError', message: /^deadlineMs: NaN/ }],
     [[() => 1, { signal: {} }], { name: 'TypeError', message: /^signal: must be an AbortSignal/ }],
   ]
   for (const [args, error] of calls) await assert.rejects(pacer.run(...args), error)
   assert.deepEqual([pacer.stats().inFlight, pacer.stats().waiting], [0, 0])
+  assert.equal(await pacer.run(() => 1, { maxRetries: 2 ** 32 - 1 }), 1)
+  assert.equal(new Pacer(undefined, { concurrency: 1e6, maxRetries: 2 ** 32 - 1 }).concurrency, 1e6)
   assert.throws(() => pacer.wrap('x'), { name: 'TypeError' })
   assert.throws(() => pacer.wrap(() => 1, { lable: 1 }), { name: 'TypeError' })
 })

@@ -18,8 +18,8 @@ use napi::{Env, sys};
 use tidegate::client::{Call, CallOptions, Class, Finish, Pacer, PacerError, ServerLimits, Step};
 
 use super::answer::{Pairs, text};
-use super::word;
-use crate::argument::{check, millis, span, units};
+use super::WORD;
+use crate::argument::{check, millis, small, span, units};
 use crate::functions::{self, Callback, Context};
 use crate::refusal::Refusal;
 
@@ -97,7 +97,8 @@ extern "C" fn begin_with(env: sys::napi_env, info: sys::napi_callback_info) -> s
         // SAFETY: all values are those of the running call.
         let cost = arguments.read(1, |env, value| unsafe { units(env, value, "cost") })?;
         // SAFETY: the same.
-        let retries = arguments.read(2, |env, value| unsafe { units(env, value, "maxRetries") })?;
+        let retries =
+            arguments.read(2, |env, value| unsafe { small(env, value, "maxRetries", 0..=WORD) })?;
         // SAFETY: the same.
         let span_ns =
             arguments.read(3, |env, value| unsafe { millis(env, value, "deadlineMs") })?;
@@ -107,7 +108,7 @@ extern "C" fn begin_with(env: sys::napi_env, info: sys::napi_callback_info) -> s
         let options = CallOptions {
             label: &label,
             cost: cost.unwrap_or(1),
-            max_retries: retries.map(word),
+            max_retries: retries,
             deadline: span_ns.map(span),
         };
         begin_in(calls, arguments.place()?, options)
