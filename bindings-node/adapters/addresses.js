@@ -11,8 +11,9 @@ const NAMED = {
   loopback: ['127.0.0.0/8', '::1/128'],
   linklocal: ['169.254.0.0/16', 'fe80::/10'],
   uniquelocal: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'],
+  unix: [],
 }
-const WANTED = "the number of proxies, or their addresses and networks such as ['10.0.0.0/8', 'loopback']"
+const WANTED = "the number of proxies, or their addresses and networks such as ['10.0.0.0/8', 'loopback', 'unix']"
 const HEADERS = { 'x-forwarded-for': fromList, forwarded: fromForwarded }
 
 // A function from a Node request to the client's address, undefined where there is none.
@@ -24,11 +25,12 @@ function addressReader(trustProxy, proxyHeader = 'x-forwarded-for') {
   }
   return function addressOf(request) {
     // A proxy on the same machine may have none: it calls through a Unix socket.
-    let address = plain(request.socket?.remoteAddress)
+    const { socket } = request
+    let address = plain(socket?.remoteAddress)
     const header = request.headers[proxyHeader]
     if (header === undefined) return address
     const hops = hopsOf(header)
-    for (let i = hops.length - 1, passed = 0; i >= 0 && trusts(address, passed); i--, passed++) {
+    for (let i = hops.length - 1, passed = 0; i >= 0 && trusts(address, passed, socket); i--, passed++) {
       const hop = plain(withoutPort(hops[i]))
       // What a trusted proxy could not tell, nobody can.
       if (hop === undefined) break
@@ -48,8 +50,18 @@ function trusting(trustProxy) {
   // `true` would believe everybody.
   if (!Array.isArray(list)) throw wrongType('trustProxy', WANTED, trustProxy)
   const networks = new BlockList()
+  const unix = list.includes('unix')
   for (const network of list.flatMap((name) => NAMED[name] ?? [name])) add(networks, network)
-  return (address) => address !== undefined && networks.check(address, familyOf(address))
+  return (address, passed, socket) => {
+    if (address === undefined) return unix && isUnix(socket)
+    return networks.check(address, familyOf(address))
+  }
+}
+
+// A connection through a Unix socket has no addresses at all. One over a network that has gone has lost its remote one alone,
+// or has been destroyed: its word counts no more than before.
+function isUnix(socket) {
+  return socket != null && !socket.destroyed && socket.remoteAddress === undefined && socket.localAddress === undefined
 }
 
 function add(networks, network) {

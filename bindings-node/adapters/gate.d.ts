@@ -75,7 +75,7 @@ export interface GateOptions<Args extends unknown[]> {
   onError?: (error: unknown, ...args: Args) => void
   /**
    * Proxies whose word on the client's address counts: their number, or addresses, networks, `'loopback'`, `'linklocal'`,
-   * `'uniquelocal'`. Default: the framework's own setting, and where it has none, none.
+   * `'uniquelocal'`, and `'unix'`: connections through a Unix socket, which have no address. Default: the framework's own setting, and where it has none, none.
    */
   trustProxy?: number | string | readonly string[]
   /** Where those proxies tell it; default `'x-forwarded-for'`. */

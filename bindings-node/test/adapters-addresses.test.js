@@ -3,6 +3,10 @@
 // Whose address a request counts for: what an untrusted hop writes changes nothing.
 
 const assert = require('node:assert/strict')
+const { once } = require('node:events')
+const http = require('node:http')
+const { tmpdir } = require('node:os')
+const { join } = require('node:path')
 const { test } = require('node:test')
 
 const { addressReader } = require('../adapters/addresses.js')
@@ -30,6 +34,33 @@ test('addresses: X-Forwarded-For, from the socket backwards', () => {
   ]) {
     assert.equal(said(trust, 'x-forwarded-for', socket, text), client, `${JSON.stringify(trust)}: ${text}`)
   }
+})
+
+test('addresses: connections through a Unix socket may be proxies', () => {
+  const who = (trust, socket, text) => addressReader(trust)({ socket, headers: { 'x-forwarded-for': text } })
+  const local = { remoteAddress: undefined, localAddress: undefined, destroyed: false }
+  assert.equal(who(['unix'], local, '203.0.113.9'), '203.0.113.9')
+  assert.equal(who('unix', local, '6.6.6.6, 203.0.113.9'), '203.0.113.9')
+  assert.equal(who(['unix', '10.0.0.0/8'], local, '6.6.6.6, 203.0.113.9, 10.0.0.2'), '203.0.113.9')
+  assert.equal(who(['10.0.0.0/8'], local, '203.0.113.9'), undefined)
+  assert.equal(who(['unix'], { remoteAddress: '127.0.0.1' }, '203.0.113.9'), '127.0.0.1')
+  // What a client wrote that has gone by now is not believed, nor is garbage a hop through a Unix socket.
+  assert.equal(who(['unix'], { ...local, localAddress: '127.0.0.1' }, '203.0.113.9'), undefined)
+  assert.equal(who(['unix'], { ...local, destroyed: true }, '203.0.113.9'), undefined)
+  assert.equal(who(['unix'], undefined, '203.0.113.9'), undefined)
+  assert.equal(who(['unix'], local, '203.0.113.9, garbage'), undefined)
+  assert.throws(() => addressReader(['unixx']), { name: 'RangeError', message: /^trustProxy: 'unixx' is no address .*'unix'/ })
+})
+
+test('addresses: a proxy that calls through a Unix socket', async (t) => {
+  const path = join(tmpdir(), `tidegate-${process.pid}.sock`)
+  const addressOf = addressReader(['unix'])
+  const server = http.createServer((request, response) => response.end(String(addressOf(request)))).listen(path)
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const asked = http.get({ socketPath: path, headers: { 'x-forwarded-for': '6.6.6.6, 203.0.113.9' } })
+  const [response] = await once(asked, 'response')
+  assert.equal((await response.toArray()).join(''), '203.0.113.9')
 })
 
 test('addresses: Forwarded: what is not in the form of the RFC says nothing', () => {
