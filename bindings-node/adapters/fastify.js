@@ -24,6 +24,9 @@ const OWN = { period: 'string', errorResponseBuilder: 'function', onExceeded: 'f
 const WAYS = ['limiter', 'rate', 'limit', 'windowMs', 'period']
 const HOOKS = ['onRequest', 'preValidation', 'preHandler']
 
+// What Fastify prints then.
+const NO_ROUTES = '(empty tree)'
+
 class Limit {
   #gate
 
@@ -53,7 +56,7 @@ class Limit {
     if (!decision.allowed) return void this.#refuse(passage, request, reply).catch(done)
     // Fastify writes them so anyway.
     passage.eachHeader((name, value) => reply.header(name, value), true)
-    whenOver(reply.raw, passage)
+    whenOver(this.#gate, [request, reply], reply.raw, passage)
     done()
   }
 
@@ -71,7 +74,14 @@ class Limit {
   }
 }
 
+// On the config of routes that `onRoute` has told of.
+const TOLD = Symbol('tidegate')
+
 async function rateLimit(fastify, { hook = 'onRequest', global = true, ...options }) {
+  if (fastify.hasDecorator('rateLimitFailures')) {
+    const remedy = 'give routes their own limits with config.rateLimit, or register it in plugins beside each other'
+    throw new Error(`tidegate/fastify: is registered already, here or around this plugin; ${remedy}`)
+  }
   if (!HOOKS.includes(hook)) throw new TypeError(`hook: must be one of ${HOOKS.join(', ')}`)
   if (typeof global !== 'boolean') throw wrongType('global', 'a boolean', global)
   const shared = renamed(options)
@@ -96,8 +106,11 @@ async function rateLimit(fastify, { hook = 'onRequest', global = true, ...option
   fastify.decorate('rateLimitFailures', () =>
     [everywhere, ...made.values()].reduce((sum, limit) => sum + (limit?.failures ?? 0), 0),
   )
+  // Routes that were there before: this function runs later than `register`, which nobody waited for.
+  const isLate = fastify.printRoutes() !== NO_ROUTES
   // At each route, and not by a look at `request.routeOptions`, which Fastify makes anew each time. A mistake is told here, too.
   fastify.addHook('onRoute', (route) => {
+    if (isLate) route.config = { ...route.config, [TOLD]: true }
     const limit = limitOf({ url: route.url, config: route.config })
     if (limit === null) return
     // The route of a HEAD has its GET's hooks already; nobody is asked twice.
@@ -107,6 +120,14 @@ async function rateLimit(fastify, { hook = 'onRequest', global = true, ...option
   // Paths that nobody serves are guessed at, too.
   if (global) {
     fastify.addHook(hook, (request, reply, done) => (request.is404 ? everywhere.run(request, reply, done) : done()))
+  }
+  // A hook of the server is for its earlier routes as well, and asks each request which route it is.
+  if (isLate) {
+    fastify.addHook(hook, (request, reply, done) => {
+      const { url, config } = request.routeOptions
+      const limit = request.is404 || config[TOLD] ? null : limitOf({ url, config })
+      return limit === null ? done() : limit.run(request, reply, done)
+    })
   }
 }
 

@@ -11,6 +11,7 @@
 // `args` is what its framework gives to a handler, and what the functions among the options are called with.
 
 const { OutgoingMessage } = require('node:http')
+const { inspect } = require('node:util')
 
 const { Limiter, ENTER } = require('../lib/limiter.js')
 const { checked, wrongType } = require('../lib/options.js')
@@ -55,6 +56,7 @@ class Gate {
   #subjectOf
   #style
   #settles
+  #warned = false
   // Calls into the engine that failed.
   failures = 0
 
@@ -112,7 +114,30 @@ class Gate {
   // The engine failed, or a function of the user's after the response: nobody waits for the answer, so it is counted and told.
   failed(error, args) {
     this.failures++
-    this.#options.onError?.(error, ...args)
+    const warn = (thrown) => this.#warn(thrown)
+    try {
+      const told = this.#options.onError?.(error, ...args)
+      if (isPromise(told)) told.then(undefined, warn)
+    } catch (thrown) {
+      warn(thrown)
+    }
+  }
+
+  // Thrown on, it would end the process where the response has ended. Once: a failure seldom comes alone.
+  #warn(thrown) {
+    if (this.#warned) return
+    this.#warned = true
+    const options = { type: 'TidegateWarning', code: 'TIDEGATE_ON_ERROR', detail: inspect(thrown) }
+    process.emitWarning('tidegate: onError has failed itself (told once; failures are counted)', options)
+  }
+
+  // The response is over. Nothing is thrown: nobody could catch it.
+  over(passage, args, completed) {
+    try {
+      passage.end(completed)
+    } catch (error) {
+      this.failed(error, args)
+    }
   }
 
   // { status, headers, contentType, text }
@@ -201,7 +226,7 @@ class Estimate {
       const { madeAtMs: ended } = this.#gate.limiter.peek(this.#subject, 0)
       this.#gate.limiter.recordLatency(this.#subject, Math.max(0, ended - this.decision.madeAtMs))
       const settled = then(this.#gate.actualCost(this.#args, completed), (units) => this.#settle(units))
-      settled?.catch?.((error) => this.#fail(error))
+      if (isPromise(settled)) settled.then(undefined, (error) => this.#fail(error))
     } catch (error) {
       this.#fail(error)
     }
@@ -216,17 +241,21 @@ class Estimate {
 
   // What was taken stands; only the permits come back.
   #fail(error) {
-    this.#gate.limiter.release(this.#subject)
     this.#gate.failed(error, this.#args)
+    try {
+      this.#gate.limiter.release(this.#subject)
+    } catch (more) {
+      this.#gate.failed(more, this.#args)
+    }
   }
 }
 
-// Calls `passage.end` when the response of Node is over: all of it sent, broken off, or nobody there any more. Where nothing is
-// owed then, nobody listens.
-function whenOver(response, passage) {
+// Ends a passage when the response of Node is over: all of it sent, broken off, or nobody there any more. Where nothing is owed
+// then, nobody listens.
+function whenOver(gate, args, response, passage) {
   if (!passage.owes) return
-  if (response.closed || response.destroyed) return passage.end(false)
-  const end = () => passage.end(response.writableFinished)
+  if (response.closed || response.destroyed) return gate.over(passage, args, false)
+  const end = () => gate.over(passage, args, response.writableFinished)
   response.on('close', end)
   // Node's own responses over HTTP/1 close as soon as they have finished; others may do only one of them.
   if (!(response instanceof OutgoingMessage)) response.on('finish', end)

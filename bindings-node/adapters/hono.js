@@ -1,5 +1,6 @@
 'use strict'
 
+const { watched } = require('./bodies.js')
 const { Gate, whenOver } = require('./gate.js')
 const { methodOf } = require('./routes.js')
 
@@ -29,21 +30,35 @@ function rateLimit(options) {
     c.set('rateLimit', decision)
     if (!decision.allowed) return refuse(gate, passage, c, next)
     const { outgoing } = c.env ?? {}
-    if (outgoing) whenOver(outgoing, passage)
+    if (outgoing) whenOver(gate, [c], outgoing, passage)
     try {
       await next()
       // After the handler: a response that it has made itself knows nothing of headers that were set before.
       // What is there already, of a limit further inside, stays.
       passage.eachHeader((name, value) => c.res.headers.has(name) || c.header(name, value))
-    } finally {
-      if (!outgoing) passage.end(true)
+    } catch (error) {
+      if (!outgoing) gate.over(passage, [c], false)
+      throw error
     }
+    if (!outgoing && passage.owes) await watch(gate, passage, c)
   }
 
   return Object.defineProperties(middleware, {
     limiter: { value: gate.limiter },
     failures: { get: () => gate.failures },
   })
+}
+
+// Without a server of Node whoever reads the body says when the response is over.
+async function watch(gate, passage, c) {
+  const end = (completed) => gate.over(passage, [c], completed)
+  // Of the answer to HEAD nobody reads it.
+  if (c.req.method === 'HEAD') return end(true)
+  const response = await watched(c.res, end)
+  if (response === c.res) return
+  // Else the headers of the one before would be added to its own.
+  c.res = undefined
+  c.res = response
 }
 
 async function refuse(gate, passage, c, next) {

@@ -92,3 +92,74 @@ test('fastify: what is wrong is said when the server is made', async () => {
   assert.throws(() => fastify.get('/', { config: { rateLimit: { maxx: 1 } } }, ok), /maxx: no such option/)
   assert.throws(() => fastify.get('/', { config: { rateLimit: true } }, ok), /config.rateLimit: must be an object/)
 })
+
+test('fastify: routes from before the plugin was loaded are limited, too', async () => {
+  const fastify = Fastify()
+  fastify.get('/first', { config: { rateLimit: { max: 2 } } }, ok)
+  void fastify.register(plugin, { max: 3, timeWindow: '1 minute' })
+  fastify.get('/', ok)
+  fastify.get('/one', { config: { rateLimit: { max: 1 } } }, ok)
+  fastify.get('/free', { config: { rateLimit: false } }, ok)
+  fastify.get('/wrong', { config: { rateLimit: { maxx: 1 } } }, ok)
+  void fastify.register(async (inner) => {
+    inner.get('/late', { config: { rateLimit: { max: 1 }, own: 7 } }, async (request) => request.routeOptions.config)
+  })
+  assert.deepEqual(await asked(fastify, '/first', 3), [200, 200, 429])
+  assert.deepEqual(await asked(fastify, '/one', 2), [200, 429])
+  assert.deepEqual(await asked(fastify, '/free', 5), [200, 200, 200, 200, 200])
+  // Once each, after routes with limits of their own: a path that nobody serves, one of its own, a HEAD.
+  assert.deepEqual(await asked(fastify, '/nobody', 1), [404])
+  assert.deepEqual(await asked(fastify, '/', 1), [200])
+  assert.equal((await fastify.inject({ url: '/', method: 'HEAD' })).statusCode, 200)
+  assert.deepEqual(await asked(fastify, '/', 1), [429])
+  const wrong = await fastify.inject({ url: '/wrong' })
+  assert.deepEqual([wrong.statusCode, /^maxx: no such option/.test(wrong.json().message)], [500, true])
+  const [known, denied] = [await fastify.inject({ url: '/late' }), await fastify.inject({ url: '/late' })]
+  assert.deepEqual(known.json(), { rateLimit: { max: 1 }, own: 7, url: '/late', method: 'GET' })
+  assert.equal(denied.statusCode, 429)
+})
+
+test('fastify: global: false, and routes from before', async () => {
+  const fastify = Fastify()
+  void fastify.register(plugin, { global: false, max: 1 })
+  fastify.get('/', ok)
+  fastify.get('/one', { config: { rateLimit: {} } }, ok)
+  assert.deepEqual(await asked(fastify, '/', 3), [200, 200, 200])
+  assert.deepEqual(await asked(fastify, '/one', 2), [200, 429])
+  assert.deepEqual(await asked(fastify, '/nobody', 2), [404, 404])
+})
+
+test('fastify: registered once a server; plugins beside each other have their own', async () => {
+  const words = /tidegate\/fastify: is registered already, here or around this plugin; give routes .*config\.rateLimit/
+  const twice = Fastify()
+  await twice.register(plugin, { max: 1 })
+  await assert.rejects(async () => twice.register(plugin, { max: 1 }), words)
+  const nested = Fastify()
+  await nested.register(plugin, { max: 1 })
+  await assert.rejects(async () => nested.register(async (inner) => inner.register(plugin, { max: 1 })), words)
+  const beside = Fastify()
+  for (const [prefix, max] of [['/a', 1], ['/b', 2]]) {
+    await beside.register(async (inner) => {
+      await inner.register(plugin, { max })
+      inner.get('/', ok)
+    }, { prefix })
+  }
+  assert.deepEqual(await asked(beside, '/a', 3), [200, 429, 429])
+  assert.deepEqual(await asked(beside, '/b', 3), [200, 200, 429])
+})
+
+test('fastify: a path that is no URL reaches no hook, but frameworkErrors', async () => {
+  const limiter = new Limiter({ limit: [{ rate: '1/minute', by: ['ip'] }] })
+  const frameworkErrors = (error, request, reply) => {
+    const decision = limiter.acquire({ ip: request.ip })
+    return reply.headers(decision.headers()).code(decision.allowed ? error.statusCode : decision.status).send(decision.allowed ? error.message : decision.body())
+  }
+  const [plain, own] = [Fastify(), Fastify({ frameworkErrors })]
+  for (const fastify of [plain, own]) {
+    await fastify.register(plugin, { limiter })
+    fastify.get('/:name', ok)
+  }
+  assert.deepEqual(await asked(plain, '/%zz', 3), [400, 400, 400])
+  assert.deepEqual(await asked(own, '/%zz', 2), [400, 429])
+  assert.deepEqual(await asked(own, '/a', 1), [429])
+})

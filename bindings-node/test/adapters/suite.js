@@ -270,6 +270,53 @@ function suite(name, { more } = {}) {
     assert.deepEqual(told, ['the store is gone', 'the store is gone'])
   })
 
+  titled('onError that fails itself is warned of, and ends nothing', async (t) => {
+    const warnings = []
+    const onWarning = ({ code, detail }) => warnings.push([code, detail.split('\n')[0]])
+    process.on('warning', onWarning)
+    t.after(() => process.off('warning', onWarning))
+    const thrown = () => { throw new Error('onError') }
+    const ten = { limit: [{ ...count, rate: '10/minute' }, permits] }
+    // After the response, where what is thrown would be nobody's: it would end the process, and this test.
+    for (const onError of [thrown, async () => thrown()]) {
+      for (const broken of [{ actualCost: thrown }, { requestWasSuccessful: async () => thrown(), skipFailedRequests: true }]) {
+        const { limiter, get, failures } = await started(t, ten, { ...broken, onError })
+        for (let i = 1; i <= 2; i++) {
+          assert.equal((await get('/tick?ms=0')).status, 200)
+          await settled(() => failures() === i && used(limiter, 'permits') === 0)
+        }
+        await settled(() => warnings.length === 1)
+        assert.deepEqual(warnings.splice(0), [['TIDEGATE_ON_ERROR', 'Error: onError']])
+      }
+    }
+    // Before it, where the engine has failed: what is thrown changes nothing.
+    class Broken extends Limiter {
+      [ENTER]() {
+        throw new Error('the store is gone')
+      }
+    }
+    const service = await serve({ limiter: new Broken('1/minute'), identify, passOnStoreError: true, onError: thrown })
+    t.after(() => service.close())
+    assert.equal((await fetch(`${service.origin}/work`, { headers: { 'x-key': 'k' } })).status, 200)
+    await settled(() => warnings.length === 1)
+  })
+
+  titled('an engine that fails when the response is over is told, and ends nothing', async (t) => {
+    class Broken extends Limiter {
+      [ENTER](...asked) {
+        const passage = super[ENTER](...asked)
+        return Object.defineProperty(passage, 'end', { value() { throw new Error('the store is gone') } })
+      }
+    }
+    const limiter = new Broken({ limit: [permits] })
+    const told = []
+    const service = await serve({ limiter, identify, onError: (error) => told.push(error.message) })
+    t.after(() => service.close())
+    assert.equal((await fetch(`${service.origin}/work`, { headers: { 'x-key': 'k' } })).status, 200)
+    await settled(() => service.failures() === 1)
+    assert.deepEqual(told, ['the store is gone'])
+  })
+
   titled('a request without a key is no failure of the engine: it does not pass', async (t) => {
     const { origin, failures } = await started(t, { limit: [count] }, { passOnStoreError: true })
     assert.equal((await fetch(`${origin}/work`)).status, 500)
