@@ -60,9 +60,6 @@ impl Figures {
             Method::Latency => MILLISECOND,
             Method::Count | Method::Concurrency => 1,
         };
-        // The sum of two u64 in seconds fits a u64 again.
-        let reset_at =
-            u128::from(decision.made_at().as_nanos()) + u128::from(decision.reset_after_ns());
         let (first_limit, first_remaining) = decision.first_bucket();
         Figures {
             limit: decision.limit() / unit,
@@ -72,9 +69,18 @@ impl Figures {
             // A pool is one of requests, whatever the limit that the others speak of counts.
             burst: decision.burst_remaining(),
             reset_after: Some(decision.reset_after_ns()).filter(|&span| span != NEVER).map(seconds),
-            reset_at: reset_at.div_ceil(u128::from(SECOND)) as u64,
+            reset_at: reset_at(decision.made_at().as_nanos(), decision.reset_after_ns()),
             retry_after: retry_after(decision),
         }
+    }
+}
+
+/// Whole seconds since the Unix epoch, rounded up.
+fn reset_at(made_at: u64, reset_after: u64) -> u64 {
+    match made_at.checked_add(reset_after) {
+        Some(at) => seconds(at),
+        // The sum of two u64 in seconds fits a u64 again. Apart, for a division of 128 bits takes long.
+        None => (u128::from(made_at) + u128::from(reset_after)).div_ceil(SECOND.into()) as u64,
     }
 }
 
