@@ -11,7 +11,8 @@ const { wrongType } = require('./options.js')
 // `acquire` of every limiter of this environment writes here (see src/hot.rs).
 const numbers = native.numbers()
 
-const NUMBERS = numbers.length
+// So many are a decision's; `enter` writes more behind them (lib/passage.js).
+const NUMBERS = 10
 
 // `acquireMany` writes here for batches of up to this many keys, and for larger ones to an array
 // of their own.
@@ -250,4 +251,4 @@ function bodyOf(decision, style = 'error') {
   return native.bodyOf(decision, style)
 }
 
-module.exports = { REASONS, numbers, written, roomFor, writtenMany, plain, originOf, headersOf, bodyOf, refuse, isBig, milliseconds }
+module.exports = { REASONS, NUMBERS, numbers, written, roomFor, writtenMany, plain, originOf, headersOf, bodyOf, refuse, isBig, milliseconds }

@@ -14,7 +14,7 @@ const { checked, explicit, keysOf, wrongType } = require('./options.js')
 const { PolicyFile, sourceOf } = require('./policy.js')
 const { wait, askAgain } = require('./waiting.js')
 const { Watch } = require('./watch.js')
-const { Passages } = require('./passage.js')
+const { ENTER, LEAVE, BY_ADDRESS, MOST_ATTRIBUTES, Passage, Address } = require('./passage.js')
 
 const OPTIONS = { clock: 'any', maxKeys: 'number', onFull: 'string', store: 'string', name: 'string' }
 
@@ -37,16 +37,15 @@ function planNamed(plan) {
   return plan
 }
 
-// The method by which adapters ask, for this package alone.
-const ENTER = Symbol('enter')
-
 class Limiter {
   #native
   #tryAcquire
   #acquire
   #acquireMany
   #recordLatency
-  #passages
+  #enter
+  #enterPairs
+  #leave
   #listener = null
 
   constructor(policy, options) {
@@ -62,7 +61,9 @@ class Limiter {
     this.#acquire = hot.acquire
     this.#acquireMany = hot.acquireMany
     this.#recordLatency = hot.recordLatency
-    this.#passages = new Passages(this, hot)
+    this.#enter = hot.enter
+    this.#enterPairs = hot.enterPairs
+    this.#leave = hot.leave
   }
 
   static fromFile(path, options) {
@@ -187,8 +188,35 @@ class Limiter {
     return wait(this.#native, key, cost, timeoutMs, signal, this.#tell.bind(this))
   }
 
+  // `style`: one of STYLES.
   [ENTER](subject, cost, style) {
-    return this.#passages.enter(subject, cost, style)
+    const lines = this.#askToEnter(subject, cost, style)
+    return new Passage(this, written(), lines)
+  }
+
+  [LEAVE](number) {
+    this.#leave(number)
+    askAgain()
+  }
+
+  // V8 calls a function of the engine at once where it is called as a method, like this; not by way of `call`.
+  #askToEnter(subject, cost, style) {
+    // A cost that is left out takes no time to read.
+    if (typeof subject === 'string') return cost === 1 ? this.#enter(style, subject) : this.#enter(style, subject, cost)
+    if (subject instanceof Address && typeof subject.ip === 'string') {
+      return cost === 1 ? this.#enter(style | BY_ADDRESS, subject.ip) : this.#enter(style | BY_ADDRESS, subject.ip, cost)
+    }
+    if (ArrayBuffer.isView(subject)) return this.#enter(style, subject, cost)
+    const names = Object.keys(subject)
+    const [first, second] = names
+    switch (names.length) {
+      case 1:
+        return this.#enterPairs(style, cost, first, subject[first])
+      case 2:
+        return this.#enterPairs(style, cost, first, subject[first], second, subject[second])
+    }
+    if (names.length === 0 || names.length > MOST_ATTRIBUTES) return this.#enter(style, subject, cost)
+    return this.#enterPairs(style, cost, ...names.flatMap((name) => [name, subject[name]]))
   }
 
   // As `measure`, for work whose end is an event.

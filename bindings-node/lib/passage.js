@@ -4,12 +4,24 @@
 // the engine, and one more when the response is over.
 
 const { native } = require('./native.js')
-const { askAgain } = require('./waiting.js')
-const { written } = require('./decision.js')
+const { NUMBERS, numbers } = require('./decision.js')
+
+// The methods of a limiter by which adapters ask, for this package alone.
+const ENTER = Symbol('enter')
+const LEAVE = Symbol('leave')
 
 // As the engine numbers them.
 const STYLES = { none: 0, legacy: 1, draft: 2, both: 3 }
 const BY_ADDRESS = 1 << 2
+
+// Where it writes, behind the numbers of a decision: flags, the numbers of the first header fields, that of the passage.
+const FLAGS = NUMBERS
+const LIMIT = NUMBERS + 1
+const REMAINING = NUMBERS + 2
+const RESET = NUMBERS + 3
+const NUMBER = NUMBERS + 4
+const HAS_NUMBERS = 1
+const OWES = 1 << 1
 
 // The attributes of a request of which nothing but the address matters.
 class Address {
@@ -18,82 +30,37 @@ class Address {
   }
 }
 
-// The engine tells a field's name by a letter. These are the same texts each time, for a text that is new costs more.
+// The engine tells a field's name by a letter, but for the first three. These are the same texts each time, for a text that is
+// new costs more.
 const NAMES = native.headerNames()
 const LOWER_NAMES = NAMES.map((name) => name.toLowerCase())
 const FIRST = 'a'.charCodeAt(0)
 
-// Comes first where something is to be done at the end.
-const OWES = '!'.charCodeAt(0)
-
 // More attributes than the engine takes as arguments are an object.
 const MOST_ATTRIBUTES = 8
 
-class Passages {
-  // The functions are its methods: alerts are told to it.
-  #limiter
-  #enter
-  #leave
-  // Numbers of requests under way are used again: the engine keeps a place for each.
-  #free = []
-  #used = 0
-
-  constructor(limiter, { enter, leave }) {
-    this.#limiter = limiter
-    this.#enter = enter
-    this.#leave = leave
-  }
-
-  // `style`: one of STYLES.
-  enter(subject, cost, style) {
-    const number = this.#free.pop() ?? this.#used++
-    let owes = false
-    try {
-      const fields = this.#ask(number, style, cost, subject)
-      owes = fields.charCodeAt(0) === OWES
-      return new Passage(this, owes ? number : -1, written(), fields)
-    } finally {
-      if (!owes) this.#free.push(number)
-    }
-  }
-
-  leave(number) {
-    this.#leave.call(this.#limiter, number)
-    this.#free.push(number)
-    askAgain()
-  }
-
-  #ask(number, style, cost, subject) {
-    const limiter = this.#limiter
-    const enter = this.#enter
-    if (typeof subject === 'string' || ArrayBuffer.isView(subject)) return enter.call(limiter, number, style, cost, subject)
-    if (subject instanceof Address && typeof subject.ip === 'string') {
-      return enter.call(limiter, number, style | BY_ADDRESS, cost, subject.ip)
-    }
-    const names = Object.keys(subject)
-    switch (names.length) {
-      case 1:
-        return enter.call(limiter, number, style, cost, names[0], subject[names[0]])
-      case 2:
-        return enter.call(limiter, number, style, cost, names[0], subject[names[0]], names[1], subject[names[1]])
-      case 0:
-        return enter.call(limiter, number, style, cost, subject)
-    }
-    if (names.length > MOST_ATTRIBUTES) return enter.call(limiter, number, style, cost, subject)
-    return enter.call(limiter, number, style, cost, ...names.flatMap((name) => [name, subject[name]]))
-  }
-}
-
 // A request that was asked about.
 class Passage {
-  #passages
+  #limiter
   #number
-  #fields
+  // The first three header fields; undefined where they are not told, or are too large: then they are among the lines.
+  #limit
+  #remaining
+  #reset
+  // A line for each other field: the letter of its name, and the value. Undefined: there is none.
+  #lines
 
-  constructor(passages, number, decision, fields) {
-    this.#passages = passages
-    this.#number = number
-    this.#fields = fields
+  // What the engine has just written goes with it.
+  constructor(limiter, decision, lines) {
+    const flags = numbers[FLAGS]
+    this.#limiter = limiter
+    this.#number = flags & OWES ? numbers[NUMBER] : -1
+    this.#lines = lines
+    if (flags & HAS_NUMBERS) {
+      this.#limit = String(numbers[LIMIT])
+      this.#remaining = String(numbers[REMAINING])
+      this.#reset = String(numbers[RESET])
+    }
     this.decision = decision
   }
 
@@ -104,11 +71,20 @@ class Passage {
 
   // Calls `set` with each header field of the response; `lower`: names in small letters.
   eachHeader(set, lower = false) {
-    const fields = this.#fields
     const names = lower ? LOWER_NAMES : NAMES
-    for (let from = fields.charCodeAt(0) === OWES ? 1 : 0, end; from < fields.length; from = end + 1) {
-      end = fields.indexOf('\n', from)
-      set(names[fields.charCodeAt(from) - FIRST], fields.slice(from + 1, end))
+    if (this.#limit !== undefined) {
+      set(names[0], this.#limit)
+      set(names[1], this.#remaining)
+      set(names[2], this.#reset)
+    }
+    if (this.#lines !== undefined) this.#eachLine(set, names)
+  }
+
+  #eachLine(set, names) {
+    const lines = this.#lines
+    for (let from = 0, end; from < lines.length; from = end + 1) {
+      end = lines.indexOf('\n', from)
+      set(names[lines.charCodeAt(from) - FIRST], lines.slice(from + 1, end))
     }
   }
 
@@ -117,8 +93,8 @@ class Passage {
     const number = this.#number
     if (number < 0) return
     this.#number = -1
-    this.#passages.leave(number)
+    this.#limiter[LEAVE](number)
   }
 }
 
-module.exports = { Passages, Address, STYLES }
+module.exports = { ENTER, LEAVE, BY_ADDRESS, MOST_ATTRIBUTES, Passage, Address, STYLES }

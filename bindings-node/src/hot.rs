@@ -1,7 +1,7 @@
-//! `tryAcquire`, `acquire`, `acquireMany`, `recordLatency`, `enter` and `leave` as plain N-API callbacks.
+//! `tryAcquire`, `acquire`, `acquireMany`, `recordLatency`, `enter`, `enterPairs` and `leave` as plain N-API callbacks.
 //!
 //! A class method of the bindings generator costs several times the decision itself, a plain
-//! callback a small part of it; so these six are functions of their own for each limiter, and
+//! callback a small part of it; so these are functions of their own for each limiter, and
 //! `lib/limiter.js` calls them.
 //!
 //! # Why this is sound
@@ -43,6 +43,8 @@ use crate::subject::{Asked, ask, with_subject};
 /// A double holds 53 bits. With the lowest 16 bits of the number that it was made of, it is that number again
 /// (`exactly` in `lib/decision.js`).
 const NUMBERS: usize = 10;
+/// With what `enter` writes behind them.
+const ROOM: usize = NUMBERS + passage::FIELDS;
 /// Flags: bit 0 allowed, bits 1–3 the reason, bit 4 limit and bit 5 remaining beyond 2^53 − 1, bit 6 there is a burst.
 const REASON_SHIFT: u32 = 1;
 const BIG_LIMIT: u32 = 1 << 4;
@@ -51,7 +53,7 @@ const HAS_BURST: u32 = 1 << 6;
 
 struct Hot {
     limiter: Limiter,
-    /// `NUMBERS` doubles inside the buffer that `buffer` keeps.
+    /// `ROOM` doubles inside the buffer that `buffer` keeps.
     numbers: *mut f64,
     buffer: sys::napi_ref,
     origins: Rc<Origins>,
@@ -63,8 +65,14 @@ struct Hot {
 
 impl Hot {
     fn write(&self, decision: &Decision) {
-        // SAFETY: the buffer holds NUMBERS doubles and lives (see the top of the file).
+        // SAFETY: the buffer holds ROOM doubles and lives (see the top of the file).
         unsafe { self.numbers.cast::<[f64; NUMBERS]>().write(self.numbers_of(decision)) };
+    }
+
+    /// What `enter` tells besides, behind a decision.
+    fn write_fields(&self, fields: [f64; passage::FIELDS]) {
+        // SAFETY: the buffer holds ROOM doubles and lives (see the top of the file).
+        unsafe { self.numbers.add(NUMBERS).cast::<[f64; passage::FIELDS]>().write(fields) };
     }
 
     /// What JavaScript makes a decision of.
@@ -226,7 +234,7 @@ fn run<const N: usize>(
     null_mut()
 }
 
-/// The array that `acquire` writes to; one serves all limiters of an environment, since
+/// The array that `acquire` and `enter` write to; one serves all limiters of an environment, since
 /// JavaScript reads it at once.
 pub(crate) fn numbers(env: Env) -> Result<sys::napi_value, Refusal> {
     let env = env.raw();
@@ -235,14 +243,14 @@ pub(crate) fn numbers(env: Env) -> Result<sys::napi_value, Refusal> {
     // SAFETY: `env` is that of the running call; the outputs are locals; the array covers the
     // buffer exactly.
     unsafe {
-        let bytes = NUMBERS * size_of::<f64>();
+        let bytes = ROOM * size_of::<f64>();
         check(sys::napi_create_arraybuffer(env, bytes, &mut data, &mut buffer), "memory")?;
-        check(sys::napi_create_typedarray(env, kind, NUMBERS, buffer, 0, &mut array), "an array")?;
+        check(sys::napi_create_typedarray(env, kind, ROOM, buffer, 0, &mut array), "an array")?;
     }
     Ok(array)
 }
 
-/// Makes `{ tryAcquire, acquire, acquireMany, recordLatency, enter, leave }` for one limiter.
+/// Makes `{ tryAcquire, acquire, acquireMany, recordLatency, enter, enterPairs, leave }` for one limiter.
 ///
 /// # Safety
 /// `array` and `tell` are values of the running call.
@@ -268,8 +276,8 @@ pub(crate) unsafe fn functions(
             null_mut(),
         );
         check(status, "the array")?;
-        if kind != sys::TypedarrayType::float64_array || length < NUMBERS {
-            return Err(Refusal::Type(format!("numbers: give a Float64Array of {NUMBERS}")));
+        if kind != sys::TypedarrayType::float64_array || length < ROOM {
+            return Err(Refusal::Type(format!("numbers: give a Float64Array of {ROOM}")));
         }
         check(sys::napi_create_object(env, &mut object), "an object")?;
         // A reference to the array keeps its buffer.
@@ -291,6 +299,7 @@ pub(crate) unsafe fn functions(
         (c"acquireMany", batch::acquire_many),
         (c"recordLatency", record_latency),
         (c"enter", passage::enter),
+        (c"enterPairs", passage::enter_pairs),
         (c"leave", passage::leave),
     ];
     let made = functions::add(env, object, &functions, &hot);

@@ -1,9 +1,9 @@
-//! `enter` and `leave`: what an adapter of a web framework asks for each request, in one call each.
+//! `enter`, `enterPairs` and `leave`: what an adapter of a web framework asks for each request, in one call each.
 //!
-//! `enter` admits, writes the decision's numbers as `acquire` does, and answers with the header fields. What is to be given
-//! back later stays here, under a number that `lib/passage.js` chooses: an object of the generator costs more than the
-//! decision. Where nothing is, the answer says so: to listen for the end of a response costs more than all else. Attributes
-//! come as arguments, name and value by turns: reading an object takes several times as long.
+//! `enter` admits, and writes the decision's numbers as `acquire` does, with the numbers of header fields behind them; fields
+//! that are no numbers it answers with. What is to be given back later stays here, under a number: an object of the generator
+//! costs more than the decision. Where nothing is, there is no number: to listen for the end of a response costs more than all
+//! else. Attributes come as arguments, name and value by turns: reading an object takes several times as long.
 
 use std::cell::RefCell;
 use std::ptr::null_mut;
@@ -12,16 +12,15 @@ use napi::sys;
 use napi_derive::napi;
 use tidegate::{Admission, Decision, FieldValue, HeaderStyle, Request};
 
-use super::run;
-use crate::argument::{check, units};
+use super::{Call, Hot, run};
+use crate::argument::{MAX_SAFE, check, units};
 use crate::refusal::Refusal;
 use crate::subject::{Asked, ask, with_pairs};
 
-/// `(number, style, cost, key or address)`, or `(number, style, cost, name, value, …)`.
-const BEFORE: usize = 3;
 const MOST_ATTRIBUTES: usize = 8;
 const PAIRED: usize = 2 * MOST_ATTRIBUTES;
-const MOST: usize = BEFORE + PAIRED;
+/// The style and the cost.
+const BEFORE: usize = 2;
 
 /// Added to a style: the subject is the address of a request that has no other attribute, the commonest of all.
 const BY_ADDRESS: u64 = 1 << 2;
@@ -30,28 +29,41 @@ const BY_ADDRESS: u64 = 1 << 2;
 const STYLES: [Option<HeaderStyle>; 4] =
     [None, Some(HeaderStyle::Legacy), Some(HeaderStyle::Draft), Some(HeaderStyle::Both)];
 
+/// What is written behind the numbers of a decision: flags, the numbers of the first fields of `NAMES`, and the number of
+/// the passage.
+pub(super) const FIELDS: usize = 2 + AS_NUMBERS;
+/// So many fields are told as numbers: all or none, `X-RateLimit-Limit`, `-Remaining` and `-Reset`.
+const AS_NUMBERS: usize = 3;
+/// Flags: bit 0 there are numbers of fields, bit 1 `leave` is to be called at the end.
+const HAS_NUMBERS: u32 = 1;
+const OWES: u32 = 1 << 1;
+
 /// Requests under way, by number.
 #[derive(Default)]
-pub(super) struct Passages(RefCell<Vec<Option<Box<Admission>>>>);
+pub(super) struct Passages(RefCell<Places>);
+
+#[derive(Default)]
+struct Places {
+    taken: Vec<Option<Box<Admission>>>,
+    free: Vec<usize>,
+}
 
 impl Passages {
-    fn keep(&self, number: usize, admission: Box<Admission>) -> Result<(), Refusal> {
+    fn keep(&self, admission: Box<Admission>) -> usize {
         let mut places = self.0.borrow_mut();
-        if number == places.len() {
-            places.push(None);
+        let number = places.free.pop().unwrap_or(places.taken.len());
+        if number == places.taken.len() {
+            places.taken.push(None);
         }
-        let Some(place) = places.get_mut(number) else {
-            return Err(Refusal::Internal(format!("number: {number} is not the next one")));
-        };
-        let before = place.replace(admission);
-        // One that was never ended ends now; nothing is borrowed then.
-        drop(places);
-        drop(before);
-        Ok(())
+        places.taken[number] = Some(admission);
+        number
     }
 
     fn take(&self, number: usize) -> Option<Box<Admission>> {
-        self.0.borrow_mut().get_mut(number)?.take()
+        let mut places = self.0.borrow_mut();
+        let admission = places.taken.get_mut(number)?.take()?;
+        places.free.push(number);
+        Some(admission)
     }
 }
 
@@ -72,71 +84,134 @@ pub fn header_names() -> Vec<&'static str> {
     NAMES.to_vec()
 }
 
-/// Comes first in an answer when `leave` is to be called at the end.
-const OWES: char = '!';
-
-/// A line for each header field: the letter of its name, and the value.
+/// `(style, key or address, cost)`: a cost that is left out is 1.
 pub(super) extern "C" fn enter(
     env: sys::napi_env,
     info: sys::napi_callback_info,
 ) -> sys::napi_value {
-    run::<MOST>(env, info, |hot, call| {
+    run::<3>(env, info, |hot, call| {
         // SAFETY: all of them belong to the running call.
-        let (number, style, cost) = unsafe {
-            let number = units(env, call.values[0], "number")?;
-            (number, units(env, call.values[1], "style")?, units(env, call.values[2], "cost")?)
+        let style = unsafe { units(env, call.values[0], "style") }?;
+        let cost = match call.given {
+            0..=2 => 1,
+            // SAFETY: the same.
+            _ => unsafe { units(env, call.values[2], "cost") }?,
         };
         let limiter = &hot.limiter;
-        let (decision, owed) = if style & BY_ADDRESS != 0 {
-            call.with_subject_at(BEFORE, |asked| match asked {
-                Asked::Key(ip) => limiter.admit_owing(Request::new().with("ip", ip), cost),
-                Asked::Request(request) => limiter.admit_owing(&*request, cost),
-            })?
-        } else if call.given <= BEFORE + 1 {
-            call.with_subject_at(BEFORE, |asked| ask!(asked, it => limiter.admit_owing(it, cost)))?
-        } else {
-            let pairs = &call.values[BEFORE..call.given.min(MOST)];
-            // SAFETY: they belong to the running call.
-            unsafe { with_pairs::<PAIRED, _>(env, pairs, |it| limiter.admit_owing(it, cost)) }?
-        }?;
-        let mut lines = String::with_capacity(96);
-        // Before anybody is told: whoever is may make calls, with the numbers that follow.
-        if let Some(admission) = owed {
-            lines.push(OWES);
-            hot.passages.keep(number as usize, admission)?;
-        }
-        call.tell(hot);
-        hot.write(&decision);
-        if let Some(style) = STYLES.get((style & !BY_ADDRESS) as usize).copied().flatten() {
-            write_fields(&decision, style, &mut lines)?;
-        }
-        text(env, &lines)
+        let (decision, owed) = call.with_subject_at(1, |asked| match asked {
+            Asked::Key(ip) if style & BY_ADDRESS != 0 => {
+                limiter.admit_owing(Request::new().with("ip", ip), cost)
+            }
+            asked => ask!(asked, it => limiter.admit_owing(it, cost)),
+        })??;
+        answer(hot, call, style, &decision, owed)
     })
 }
 
-fn write_fields(
+/// `(style, cost, name, value, …)`
+pub(super) extern "C" fn enter_pairs(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
+    run::<{ BEFORE + PAIRED }>(env, info, |hot, call| {
+        // SAFETY: all of them belong to the running call.
+        let (style, cost) = unsafe {
+            (units(env, call.values[0], "style")?, units(env, call.values[1], "cost")?)
+        };
+        let pairs = &call.values[BEFORE..call.given.clamp(BEFORE, BEFORE + PAIRED)];
+        // SAFETY: they belong to the running call.
+        let admitted = unsafe {
+            with_pairs::<PAIRED, _>(env, pairs, |it| hot.limiter.admit_owing(it, cost))
+        }?;
+        let (decision, owed) = admitted?;
+        answer(hot, call, style, &decision, owed)
+    })
+}
+
+/// Writes the numbers, and answers with a line for each other field: the letter of its name, and the value. Undefined: there
+/// is none.
+#[inline]
+fn answer<const N: usize>(
+    hot: &Hot,
+    call: &Call<N>,
+    style: u64,
     decision: &Decision,
-    style: HeaderStyle,
-    lines: &mut String,
-) -> Result<(), Refusal> {
-    let mut unknown = None;
-    decision.each_header(style, &mut |name, value| match NAMES
-        .iter()
-        .zip('a'..)
-        .find(|(known, _)| **known == name)
-    {
-        Some((_, letter)) => {
-            lines.push(letter);
-            match value {
-                FieldValue::Number(number) => lines.push_str(itoa::Buffer::new().format(number)),
-                FieldValue::Text(text) => lines.push_str(text),
+    owed: Option<Box<Admission>>,
+) -> Result<sys::napi_value, Refusal> {
+    let mut fields = Fields::default();
+    if let Some(style) = STYLES.get((style & !BY_ADDRESS) as usize).copied().flatten() {
+        fields.read(decision, style)?;
+    }
+    let mut flags = if fields.known == AS_NUMBERS { HAS_NUMBERS } else { 0 };
+    let mut number = 0;
+    if let Some(admission) = owed {
+        flags |= OWES;
+        number = hot.passages.keep(admission);
+    }
+    // First: whoever is told may make calls that write numbers, too.
+    call.tell(hot);
+    hot.write(decision);
+    let [limit, remaining, reset] = fields.numbers.map(|number| number as f64);
+    hot.write_fields([f64::from(flags), limit, remaining, reset, number as f64]);
+    if fields.lines.is_empty() { Ok(null_mut()) } else { text(call.env, &fields.lines) }
+}
+
+#[derive(Default)]
+struct Fields {
+    numbers: [u64; AS_NUMBERS],
+    /// How many of them were told so far.
+    known: usize,
+    lines: String,
+}
+
+impl Fields {
+    fn read(&mut self, decision: &Decision, style: HeaderStyle) -> Result<(), Refusal> {
+        let mut unknown = None;
+        decision.each_header(style, &mut |name, value| {
+            if !self.add(name, &value) {
+                unknown = Some(name);
             }
-            lines.push('\n');
+        });
+        if let Some(name) = unknown {
+            return Err(Refusal::Internal(format!("`{name}` is not in NAMES")));
         }
-        None => unknown = Some(name),
-    });
-    let refusal = |name| Refusal::Internal(format!("`{name}` is not in NAMES"));
-    unknown.map_or(Ok(()), |name| Err(refusal(name)))
+        // A number that JavaScript would round: all of them are lines.
+        if self.known > 0 && (self.known < AS_NUMBERS || self.numbers.iter().any(|n| *n > MAX_SAFE)) {
+            let others = std::mem::take(&mut self.lines);
+            for (at, number) in self.numbers[..self.known].iter().enumerate() {
+                add_line(&mut self.lines, at, itoa::Buffer::new().format(*number));
+            }
+            self.lines.push_str(&others);
+            self.known = 0;
+        }
+        Ok(())
+    }
+
+    /// False for a field that `NAMES` does not have.
+    fn add(&mut self, name: &str, value: &FieldValue<'_>) -> bool {
+        if let FieldValue::Number(number) = *value
+            && self.known < AS_NUMBERS
+            && NAMES[self.known] == name
+        {
+            self.numbers[self.known] = number;
+            self.known += 1;
+            return true;
+        }
+        let Some(at) = NAMES.iter().position(|known| *known == name) else { return false };
+        match value {
+            FieldValue::Number(number) => {
+                add_line(&mut self.lines, at, itoa::Buffer::new().format(*number));
+            }
+            FieldValue::Text(text) => add_line(&mut self.lines, at, text),
+        }
+        true
+    }
+}
+
+fn add_line(lines: &mut String, at: usize, value: &str) {
+    lines.push(char::from(b'a' + at as u8));
+    lines.push_str(value);
+    lines.push('\n');
 }
 
 /// `(number)`: the request is over. One that is over already is none.
