@@ -29,7 +29,7 @@ function rateLimit(options) {
     req[requestPropertyName] = decision
     if (!decision.allowed) return refuse(gate, passage, req, res, next)
     tell(passage, res)
-    whenOver(gate, [req, res], res, passage)
+    if (passage.owes) whenOver(gate, [req, res], res, passage)
     next()
   }
 

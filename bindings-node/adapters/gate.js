@@ -45,6 +45,8 @@ const OPTIONS = {
   proxyHeader: 'string',
 }
 
+const NAMED_STYLES = Object.keys(STYLES)
+
 const BODIES = ['error', 'message', 'problem']
 
 // What the caller got wrong, and no failure of the engine: letting it pass would make a request without a key free.
@@ -52,6 +54,9 @@ const MISTAKES = ['ERR_OUT_OF_RANGE', 'ERR_INVALID_ARG_TYPE', 'ERR_INVALID_ARG_V
 
 class Gate {
   #options
+  // Of the options, what every request asks for: V8 looks among so many by hashes.
+  #skip
+  #cost
   #port
   #subjectOf
   #style
@@ -64,11 +69,13 @@ class Gate {
   constructor(options, port, more = {}) {
     const given = checked(options, { ...OPTIONS, ...more })
     this.#options = given
+    this.#skip = given.skip
+    this.#cost = given.cost ?? 1
     this.#port = port
     const { own, by } = shorthandOf(given)
     this.limiter = own ?? givenLimiter(given.limiter)
     this.#subjectOf = this.#reader(by)
-    this.#style = styleOf(given)
+    this.#style = STYLES[styleOf(given)]
     const { actualCost, skipFailedRequests, skipSuccessfulRequests } = given
     this.#settles = Boolean(actualCost ?? (skipFailedRequests || skipSuccessfulRequests))
     checkTogether(given)
@@ -81,7 +88,7 @@ class Gate {
   }
 
   enter(args) {
-    const { skip } = this.#options
+    const skip = this.#skip
     if (skip === undefined) return this.#identified(args)
     return then(skip(...args), (skipped) => (skipped ? null : this.#identified(args)))
   }
@@ -93,15 +100,15 @@ class Gate {
   }
 
   #priced(args, subject) {
-    const { cost = 1 } = this.#options
+    const cost = this.#cost
     if (typeof cost !== 'function') return this.#ask(args, subject, cost)
     return then(cost(...args), (units) => this.#ask(args, subject, units))
   }
 
   #ask(args, subject, cost) {
     try {
-      if (!this.#settles) return this.limiter[ENTER](subject, cost, STYLES[this.#style])
-      return new Estimate(this, this.limiter.reserve(subject, cost), subject, args, this.#style)
+      if (!this.#settles) return this.limiter[ENTER](subject, cost, this.#style)
+      return new Estimate(this, this.limiter.reserve(subject, cost), subject, args, NAMED_STYLES[this.#style])
     } catch (error) {
       if (!MISTAKES.includes(error?.code)) {
         this.failed(error, args)
@@ -147,7 +154,7 @@ class Gate {
     const status = statusCode ?? decision.status
     const headers = {}
     passage.eachHeader((name, value) => (headers[name] = value))
-    if (this.#style === 'none') {
+    if (this.#style === STYLES.none) {
       const { 'Retry-After': wait } = decision.headers()
       if (wait !== undefined) headers['Retry-After'] = wait
     }
@@ -218,6 +225,10 @@ class Estimate {
     for (const [name, value] of Object.entries(this.decision.headers(this.#style))) set(lower ? name.toLowerCase() : name, value)
   }
 
+  addTo(fields) {
+    this.eachHeader((name, value) => (fields[name] = value), true)
+  }
+
   end(completed) {
     if (this.#over || !this.decision.allowed) return
     this.#over = true
@@ -250,10 +261,9 @@ class Estimate {
   }
 }
 
-// Ends a passage when the response of Node is over: all of it sent, broken off, or nobody there any more. Where nothing is owed
-// then, nobody listens.
+// Ends a passage when the response of Node is over: all of it sent, broken off, or nobody there any more. For passages that owe
+// something then.
 function whenOver(gate, args, response, passage) {
-  if (!passage.owes) return
   if (response.closed || response.destroyed) return gate.over(passage, args, false)
   const end = () => gate.over(passage, args, response.writableFinished)
   response.on('close', end)
@@ -367,7 +377,7 @@ function then(value, next) {
 }
 
 function isPromise(value) {
-  return typeof value?.then === 'function'
+  return (typeof value === 'object' || typeof value === 'function') && typeof value?.then === 'function'
 }
 
 module.exports = { Gate, whenOver, isPromise, then }

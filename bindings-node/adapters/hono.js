@@ -30,7 +30,7 @@ function rateLimit(options) {
     c.set('rateLimit', decision)
     if (!decision.allowed) return refuse(gate, passage, c, next)
     const { outgoing } = c.env ?? {}
-    if (outgoing) whenOver(gate, [c], outgoing, passage)
+    if (outgoing && passage.owes) whenOver(gate, [c], outgoing, passage)
     try {
       await next()
       // After the handler: a response that it has made itself knows nothing of headers that were set before.

@@ -39,7 +39,7 @@ function rateLimit(options) {
     ctx.state.rateLimit = decision
     if (!decision.allowed) return refuse(gate, passage, ctx, next)
     passage.eachHeader((name, value) => ctx.set(name, value))
-    whenOver(gate, [ctx], ctx.res, passage)
+    if (passage.owes) whenOver(gate, [ctx], ctx.res, passage)
     try {
       return await next()
     } catch (error) {

@@ -57,9 +57,9 @@ class Passage {
     this.#number = flags & OWES ? numbers[NUMBER] : -1
     this.#lines = lines
     if (flags & HAS_NUMBERS) {
-      this.#limit = String(numbers[LIMIT])
-      this.#remaining = String(numbers[REMAINING])
-      this.#reset = String(numbers[RESET])
+      this.#limit = '' + numbers[LIMIT]
+      this.#remaining = '' + numbers[REMAINING]
+      this.#reset = '' + numbers[RESET]
     }
     this.decision = decision
   }
@@ -78,6 +78,16 @@ class Passage {
       set(names[2], this.#reset)
     }
     if (this.#lines !== undefined) this.#eachLine(set, names)
+  }
+
+  // Puts each into an object, its name in small letters. By names that stand here V8 does so at once.
+  addTo(fields) {
+    if (this.#limit !== undefined) {
+      fields['x-ratelimit-limit'] = this.#limit
+      fields['x-ratelimit-remaining'] = this.#remaining
+      fields['x-ratelimit-reset'] = this.#reset
+    }
+    if (this.#lines !== undefined) this.#eachLine((name, value) => (fields[name] = value), LOWER_NAMES)
   }
 
   #eachLine(set, names) {

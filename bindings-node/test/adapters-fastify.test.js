@@ -163,3 +163,30 @@ test('fastify: a path that is no URL reaches no hook, but frameworkErrors', asyn
   assert.deepEqual(await asked(own, '/%zz', 2), [400, 429])
   assert.deepEqual(await asked(own, '/a', 1), [429])
 })
+
+test('fastify: header fields are those of the reply, wherever a Fastify keeps them', async (t) => {
+  const symbols = t.mock.method(Object, 'getOwnPropertySymbols')
+  const told = async () => {
+    const fastify = Fastify()
+    // One that was set before is replaced, as by `reply.header`; others stay.
+    fastify.addHook('onRequest', async (request, reply) => void reply.headers({ 'X-RateLimit-Limit': 'before', 'X-Other': 'o' }))
+    await fastify.register(plugin, { rate: '7/minute', standardHeaders: true })
+    fastify.get('/', async (request, reply) => reply.getHeaders())
+    const first = await fastify.inject('/')
+    const second = await fastify.inject('/')
+    const [seen, sent] = [second.json(), second.headers]
+    for (const name in seen) assert.equal(sent[name], seen[name], name)
+    return [first.headers['x-ratelimit-limit'], seen]
+  }
+  const [limit, known] = await told()
+  assert.equal(limit, '7')
+  assert.deepEqual([known['x-ratelimit-limit'], known['x-ratelimit-remaining'], known['x-other']], ['7', '5', 'o'])
+  assert.deepEqual(Object.keys(known).filter((name) => /ratelimit/.test(name)).length, 5)
+  assert.ok(symbols.mock.callCount() > 0)
+  const same = ([limit, { 'x-ratelimit-reset': reset, ...fields }]) => [limit, Math.abs(reset - known['x-ratelimit-reset']) < 60, fields]
+  const expected = same([limit, known])
+  for (const found of [[], [Symbol('fastify.reply.headers')]]) {
+    symbols.mock.mockImplementation(() => found)
+    assert.deepEqual(same(await told()), expected)
+  }
+})

@@ -9,7 +9,7 @@ const { test } = require('node:test')
 
 const { Limiter, ManualClock } = require('tidegate')
 const { ENTER } = require('../lib/limiter.js')
-const { Address } = require('../lib/passage.js')
+const { Address, STYLES } = require('../lib/passage.js')
 const { rateLimit } = require('../adapters/express.js')
 
 const START = Date.UTC(2026, 0, 1)
@@ -75,6 +75,36 @@ test('headers in small letters', () => {
   assert.deepEqual(own, passage.decision.headers('both'))
   const small = Object.entries(own).map(([name, value]) => [name.toLowerCase(), value])
   assert.deepEqual(lower, Object.fromEntries(small))
+})
+
+test('header fields of every kind, however they are asked for', () => {
+  const policies = [
+    { limit: [count, permits] },
+    { limit: [time] },
+    { limit: [{ ...count, rate: '10/minute', algorithm: 'fixed_window' }] },
+    { limit: [{ name: 'r', cascade: ['2/minute', { rate: '1/second', burst: 1 }] }] },
+    // Whole numbers up to 2^53 − 1 are exact in JavaScript; beyond, the engine tells them as texts.
+    { limit: [{ name: 'r', quota: 2 ** 53 - 1, period: '1h', algorithm: 'fixed_window' }] },
+    { limit: [{ name: 'r', cascade: ['9007199254740991/hour', '9007199254740991/day'] }] },
+    { limit: [permits], exempt: [{ name: 'own', when: { key: 'k' } }] },
+  ]
+  for (const policy of policies) {
+    for (const [name, style] of Object.entries(STYLES)) {
+      const { limiter } = made(policy)
+      for (let i = 0; i < 4; i++) {
+        const passage = limiter[ENTER]('k', 1, style)
+        const [own, added] = [{}, { before: 'b' }]
+        passage.eachHeader((field, value) => (own[field] = value))
+        passage.addTo(added)
+        const expected = style === STYLES.none ? {} : passage.decision.headers(name)
+        const what = `${JSON.stringify(policy)} ${name} ${i}`
+        assert.deepEqual(own, expected, what)
+        assert.deepEqual(Object.keys(own), Object.keys(expected), what)
+        const small = Object.entries(expected).map(([field, value]) => [field.toLowerCase(), value])
+        assert.deepEqual(added, { before: 'b', ...Object.fromEntries(small) }, what)
+      }
+    }
+  }
 })
 
 // A response that the middleware has seen, with the number of listeners that it left.
