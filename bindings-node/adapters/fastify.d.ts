@@ -42,6 +42,9 @@ export interface RateLimitPluginOptions extends RouteRateLimitOptions {
  *
  *     await fastify.register(rateLimit, { rate: '100/minute' })
  *
+ * Before the plugins that it limits; routes of the same server that are there already are limited, too.
+ *
+ * @throws {Error} registered a second time at a server, or within a plugin around which it is registered
  * @throws {TypeError} unknown options (the message names the nearest one), and options that do not go together
  * @throws {RangeError} values that cannot be; @throws {PolicyError} a rate that says something wrong
  */

@@ -71,7 +71,10 @@ export interface GateOptions<Args extends unknown[]> {
    * policy cannot decide about, for it lacks an attribute, never passes.
    */
   passOnStoreError?: boolean
-  /** Told of an engine that failed, and of functions that failed after the response. */
+  /**
+   * Told of an engine that failed, and of functions that failed after the response. What it throws itself is a warning of the
+   * process (`TIDEGATE_ON_ERROR`), once for each middleware.
+   */
   onError?: (error: unknown, ...args: Args) => void
   /**
    * Proxies whose word on the client's address counts: their number, or addresses, networks, `'loopback'`, `'linklocal'`,

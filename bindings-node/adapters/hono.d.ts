@@ -12,7 +12,8 @@ export interface RateLimitMiddleware extends GateState {
 
 /**
  * A middleware; the decision is `c.get('rateLimit')`. Under @hono/node-server a response is over when Node has sent it;
- * elsewhere when the handler has returned, and the client's address is for `identify` to say.
+ * elsewhere when its body has ended or was cancelled (one that is complete already: when the handler has returned), and the
+ * client's address is for `identify` to say.
  *
  *     app.use(rateLimit({ rate: '100/minute' }))
  *

@@ -20,8 +20,8 @@ const LIMIT = NUMBERS + 1
 const REMAINING = NUMBERS + 2
 const RESET = NUMBERS + 3
 const NUMBER = NUMBERS + 4
-const HAS_NUMBERS = 1
-const OWES = 1 << 1
+const KNOWN = 3
+const OWES = 1 << 2
 
 // The attributes of a request of which nothing but the address matters.
 class Address {
@@ -43,7 +43,7 @@ const MOST_ATTRIBUTES = 8
 class Passage {
   #limiter
   #number
-  // The first three header fields; undefined where they are not told, or are too large: then they are among the lines.
+  // The first three header fields; undefined where they are not told.
   #limit
   #remaining
   #reset
@@ -56,11 +56,10 @@ class Passage {
     this.#limiter = limiter
     this.#number = flags & OWES ? numbers[NUMBER] : -1
     this.#lines = lines
-    if (flags & HAS_NUMBERS) {
-      this.#limit = '' + numbers[LIMIT]
-      this.#remaining = '' + numbers[REMAINING]
-      this.#reset = '' + numbers[RESET]
-    }
+    const known = flags & KNOWN
+    if (known > 0) this.#limit = '' + numbers[LIMIT]
+    if (known > 1) this.#remaining = '' + numbers[REMAINING]
+    if (known > 2) this.#reset = '' + numbers[RESET]
     this.decision = decision
   }
 
@@ -72,21 +71,17 @@ class Passage {
   // Calls `set` with each header field of the response; `lower`: names in small letters.
   eachHeader(set, lower = false) {
     const names = lower ? LOWER_NAMES : NAMES
-    if (this.#limit !== undefined) {
-      set(names[0], this.#limit)
-      set(names[1], this.#remaining)
-      set(names[2], this.#reset)
-    }
+    if (this.#limit !== undefined) set(names[0], this.#limit)
+    if (this.#remaining !== undefined) set(names[1], this.#remaining)
+    if (this.#reset !== undefined) set(names[2], this.#reset)
     if (this.#lines !== undefined) this.#eachLine(set, names)
   }
 
   // Puts each into an object, its name in small letters. By names that stand here V8 does so at once.
   addTo(fields) {
-    if (this.#limit !== undefined) {
-      fields['x-ratelimit-limit'] = this.#limit
-      fields['x-ratelimit-remaining'] = this.#remaining
-      fields['x-ratelimit-reset'] = this.#reset
-    }
+    if (this.#limit !== undefined) fields['x-ratelimit-limit'] = this.#limit
+    if (this.#remaining !== undefined) fields['x-ratelimit-remaining'] = this.#remaining
+    if (this.#reset !== undefined) fields['x-ratelimit-reset'] = this.#reset
     if (this.#lines !== undefined) this.#eachLine((name, value) => (fields[name] = value), LOWER_NAMES)
   }
 

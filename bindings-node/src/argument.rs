@@ -208,8 +208,12 @@ pub(crate) use arguments;
 
 /// What such an argument holds: 64 bits unless something else is said.
 macro_rules! number {
-    () => { u64 };
-    ($of:ty) => { $of };
+    () => {
+        u64
+    };
+    ($of:ty) => {
+        $of
+    };
 }
 pub(crate) use number;
 

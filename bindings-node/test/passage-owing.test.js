@@ -85,7 +85,7 @@ test('header fields of every kind, however they are asked for', () => {
     { limit: [{ name: 'r', cascade: ['2/minute', { rate: '1/second', burst: 1 }] }] },
     // Whole numbers up to 2^53 − 1 are exact in JavaScript; beyond, the engine tells them as texts.
     { limit: [{ name: 'r', quota: 2 ** 53 - 1, period: '1h', algorithm: 'fixed_window' }] },
-    { limit: [{ name: 'r', cascade: ['9007199254740991/hour', '9007199254740991/day'] }] },
+    { limit: [{ name: 'r', cascade: ['9007199254740991/365d', '9007199254740991/366d'] }] },
     { limit: [permits], exempt: [{ name: 'own', when: { key: 'k' } }] },
   ]
   for (const policy of policies) {

@@ -32,11 +32,10 @@ const STYLES: [Option<HeaderStyle>; 4] =
 /// What is written behind the numbers of a decision: flags, the numbers of the first fields of `NAMES`, and the number of
 /// the passage.
 pub(super) const FIELDS: usize = 2 + AS_NUMBERS;
-/// So many fields are told as numbers: all or none, `X-RateLimit-Limit`, `-Remaining` and `-Reset`.
+/// At most so many fields are told as numbers: `X-RateLimit-Limit`, `-Remaining` and `-Reset`.
 const AS_NUMBERS: usize = 3;
-/// Flags: bit 0 there are numbers of fields, bit 1 `leave` is to be called at the end.
-const HAS_NUMBERS: u32 = 1;
-const OWES: u32 = 1 << 1;
+/// Flags: bits 0 and 1 how many of them are, bit 2 `leave` is to be called at the end.
+const OWES: u32 = 1 << 2;
 
 /// Requests under way, by number.
 #[derive(Default)]
@@ -115,14 +114,12 @@ pub(super) extern "C" fn enter_pairs(
 ) -> sys::napi_value {
     run::<{ BEFORE + PAIRED }>(env, info, |hot, call| {
         // SAFETY: all of them belong to the running call.
-        let (style, cost) = unsafe {
-            (units(env, call.values[0], "style")?, units(env, call.values[1], "cost")?)
-        };
+        let (style, cost) =
+            unsafe { (units(env, call.values[0], "style")?, units(env, call.values[1], "cost")?) };
         let pairs = &call.values[BEFORE..call.given.clamp(BEFORE, BEFORE + PAIRED)];
         // SAFETY: they belong to the running call.
-        let admitted = unsafe {
-            with_pairs::<PAIRED, _>(env, pairs, |it| hot.limiter.admit_owing(it, cost))
-        }?;
+        let admitted =
+            unsafe { with_pairs::<PAIRED, _>(env, pairs, |it| hot.limiter.admit_owing(it, cost)) }?;
         let (decision, owed) = admitted?;
         answer(hot, call, style, &decision, owed)
     })
@@ -142,7 +139,7 @@ fn answer<const N: usize>(
     if let Some(style) = STYLES.get((style & !BY_ADDRESS) as usize).copied().flatten() {
         fields.read(decision, style)?;
     }
-    let mut flags = if fields.known == AS_NUMBERS { HAS_NUMBERS } else { 0 };
+    let mut flags = fields.known as u32;
     let mut number = 0;
     if let Some(admission) = owed {
         flags |= OWES;
@@ -172,25 +169,16 @@ impl Fields {
                 unknown = Some(name);
             }
         });
-        if let Some(name) = unknown {
-            return Err(Refusal::Internal(format!("`{name}` is not in NAMES")));
-        }
-        // A number that JavaScript would round: all of them are lines.
-        if self.known > 0 && (self.known < AS_NUMBERS || self.numbers.iter().any(|n| *n > MAX_SAFE)) {
-            let others = std::mem::take(&mut self.lines);
-            for (at, number) in self.numbers[..self.known].iter().enumerate() {
-                add_line(&mut self.lines, at, itoa::Buffer::new().format(*number));
-            }
-            self.lines.push_str(&others);
-            self.known = 0;
-        }
-        Ok(())
+        let refusal = |name| Refusal::Internal(format!("`{name}` is not in NAMES"));
+        unknown.map_or(Ok(()), |name| Err(refusal(name)))
     }
 
     /// False for a field that `NAMES` does not have.
     fn add(&mut self, name: &str, value: &FieldValue<'_>) -> bool {
+        // One that JavaScript would round is a text, and so are those after it.
         if let FieldValue::Number(number) = *value
             && self.known < AS_NUMBERS
+            && number <= MAX_SAFE
             && NAMES[self.known] == name
         {
             self.numbers[self.known] = number;

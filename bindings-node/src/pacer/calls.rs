@@ -17,8 +17,8 @@ use std::rc::Rc;
 use napi::{Env, sys};
 use tidegate::client::{Call, CallOptions, Class, Finish, Pacer, PacerError, ServerLimits, Step};
 
-use super::answer::{Pairs, text};
 use super::WORD;
+use super::answer::{Pairs, text};
 use crate::argument::{check, millis, small, span, units};
 use crate::functions::{self, Callback, Context};
 use crate::refusal::Refusal;
