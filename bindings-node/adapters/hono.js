@@ -3,6 +3,7 @@
 const { watched } = require('./bodies.js')
 const { Gate, whenOver } = require('./gate.js')
 const { methodOf } = require('./routes.js')
+const { Passage } = require('../lib/passage.js')
 
 const port = {
   // Of @hono/node-server; elsewhere there is none.
@@ -59,7 +60,12 @@ async function watch(gate, passage, c) {
   // Else the headers of the one before would be added to its own.
   c.res = undefined
   c.res = response
+  // An estimate knows the context, and so the body: that would never be collected.
+  if (response.body !== null && passage instanceof Passage) dropped.register(response.body, { gate, passage })
 }
+
+// Bodies that nobody reads, and nobody cancels.
+const dropped = new FinalizationRegistry(({ gate, passage }) => gate.over(passage, [], false))
 
 async function refuse(gate, passage, c, next) {
   const refusal = await gate.refusal(passage, [c])

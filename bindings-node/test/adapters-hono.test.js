@@ -6,7 +6,7 @@ const { test } = require('node:test')
 const { Hono } = require('hono')
 const { Limiter, ManualClock } = require('tidegate')
 const { rateLimit } = require('tidegate/hono')
-const { suite, START } = require('./adapters/suite.js')
+const { settled, suite, START } = require('./adapters/suite.js')
 
 suite('hono')
 
@@ -170,4 +170,12 @@ test('hono: without Node\'s server what a stream cost is asked when it has ended
   body.close()
   await response.text()
   assert.deepEqual([asked, ...state()], [[200], 0, 0])
+})
+
+test('hono: without Node\'s server a stream that is dropped gives its permit back, too', async () => {
+  const { app, state, limit } = bare((c) => c.body(new ReadableStream()))
+  await app.request('/')
+  assert.deepEqual(state(), [0, 1])
+  await settled(() => (globalThis.gc(), state()[1] === 0))
+  assert.equal(limit.failures, 0)
 })
