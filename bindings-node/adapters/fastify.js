@@ -43,7 +43,6 @@ class Fields {
 
 function symbolOf(reply) {
   const symbol = Object.getOwnPropertySymbols(reply).find(({ description }) => description === 'fastify.reply.headers')
-  if (symbol === undefined) return null
   const [name, tried] = ['x-ratelimit-limit', 'tried']
   const before = reply.getHeader(name)
   reply.header(name, tried)

@@ -119,6 +119,16 @@ test('fastify: routes from before the plugin was loaded are limited, too', async
   assert.equal(denied.statusCode, 429)
 })
 
+test('fastify: nobody is asked twice, where the plugin was loaded late', async () => {
+  const fastify = Fastify()
+  const asking = []
+  void fastify.register(plugin, { max: 9, skip: (request) => asking.push(request.url) > 0 })
+  fastify.get('/early', ok)
+  void fastify.register(async (inner) => inner.get('/late', ok))
+  for (const url of ['/early', '/late', '/nobody']) await fastify.inject(url)
+  assert.deepEqual(asking, ['/early', '/late', '/nobody'])
+})
+
 test('fastify: global: false, and routes from before', async () => {
   const fastify = Fastify()
   void fastify.register(plugin, { global: false, max: 1 })
@@ -162,6 +172,14 @@ test('fastify: a path that is no URL reaches no hook, but frameworkErrors', asyn
   assert.deepEqual(await asked(plain, '/%zz', 3), [400, 400, 400])
   assert.deepEqual(await asked(own, '/%zz', 2), [400, 429])
   assert.deepEqual(await asked(own, '/a', 1), [429])
+})
+
+test('fastify: a header field of the handlers\' own stays where the limit tells another', async () => {
+  const fastify = Fastify()
+  fastify.addHook('onRequest', async (request, reply) => void reply.header('x-ratelimit-limit', 'own'))
+  await fastify.register(plugin, { rate: '7/minute', standardHeaders: true, legacyHeaders: false })
+  fastify.get('/', ok)
+  for (let i = 0; i < 2; i++) assert.equal((await fastify.inject('/')).headers['x-ratelimit-limit'], 'own')
 })
 
 test('fastify: header fields are those of the reply, wherever a Fastify keeps them', async (t) => {
