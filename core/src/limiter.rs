@@ -191,6 +191,19 @@ impl Limiter {
         self.acquire_further(visit, key, (tag, at), cost, place.write(Decision::NONE))
     }
 
+    /// Decides and counts; `None`: no bucket decides alone, or not now.
+    #[inline(never)]
+    fn acquire_lone(&self, key: &[u8], cost: u64) -> Option<Decision> {
+        let tag = self.tag(key);
+        let visit = self.0.lanes.enter();
+        let at = self.moment_at_last();
+        let (lone, outcome) = self.take_quickly(&visit, tag, at, cost)?;
+        let mut place = MaybeUninit::uninit();
+        let decision = lone.answer(outcome, at, cost, &mut place);
+        visit.count(decision.reason());
+        Some(decision.moved())
+    }
+
     #[inline(never)]
     fn acquire_further<'p>(
         &self,

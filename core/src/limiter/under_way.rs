@@ -96,6 +96,10 @@ impl Limiter {
         subject: impl Subject,
         cost: u64,
     ) -> Result<(Decision, Option<Box<Admission>>)> {
+        // A bucket that decides alone counts requests.
+        if let Some(decision) = subject.as_key().and_then(|key| self.acquire_lone(key, cost)) {
+            return Ok((decision, None));
+        }
         let at = self.moment();
         let (decision, receipt) = self.acquire_with(Notes::with_permits(), &subject, at, cost)?;
         // Afterwards: when an update came in between, permits of the policy before are gone with it, and those of the new one
