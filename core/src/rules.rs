@@ -826,7 +826,7 @@ mod tests {
         let refused = |count: usize| {
             let limit = |n| format!("[[limit]]\nname = \"{n}\"\nrate = \"1/s\"\nby = [\"a{n}\"]\n");
             let text: String = (0..count).map(limit).collect();
-            for own in ["", "[[limit]]\nrate = \"1/s\"\nby = [\"key\", \"plan\"]\n"] {
+            for own in ["", "[[limit]]\nrate = \"1/s\"\nby = [\"key\"]\n"] {
                 let policy = Policy::parse(&(text.clone() + own)).expect("each by itself is right");
                 let error = Rules::new(&policy, &scopes(&policy).0).err();
                 let error = error.map(|error| error.to_string());
