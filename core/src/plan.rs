@@ -206,6 +206,13 @@ impl Plan {
                 named: limit.named,
                 lineage,
                 method: limit.method,
+                due: match limit.method {
+                    Method::Count => (u64::MAX, 0),
+                    // When it is done.
+                    Method::Latency => (0, 0),
+                    Method::Concurrency => (0, 1),
+                },
+                pool: buckets.len() > 1 && limit.method == Method::Count,
                 shadow: limit.shadow,
                 alerts: limit.alerts.iter().map(|&share| u64::from(share)).collect(),
                 grows: buckets.iter().any(|bucket| bucket.bucket.grows()),

@@ -6,6 +6,7 @@
 
 mod address;
 mod matching;
+mod text;
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -27,9 +28,12 @@ use crate::store;
 use crate::terms::Terms;
 pub(crate) use address::{Address, IP, Networks};
 use matching::{Bits, Matcher};
+use text::{Text, head};
 
-/// Most attributes that a policy may speak of.
+/// Most attributes that a policy may speak of besides `key` and `plan`, which it may not name and need all the same.
 const MAX_ATTRIBUTES: usize = 16;
+/// Most numbers of attributes.
+const NUMBERS: usize = MAX_ATTRIBUTES + 2;
 /// Most conditions, each counted once.
 const MAX_CONDITIONS: usize = Bits::BITS as usize;
 
@@ -105,23 +109,35 @@ pub(crate) fn scopes(policy: &Policy) -> (Vec<ScopeLimits<'_>>, bool) {
 pub(crate) struct Rules {
     /// What the policy speaks of; the position is the attribute's number below.
     attributes: Vec<String>,
-    /// The numbers of the attributes that every request has a place for; `NONE`: the policy does not speak of it.
-    known: [usize; KNOWN.len()],
+    /// The attributes that every request has a place for.
+    known: [Known; KNOWN.len()],
     matchers: Vec<Option<Matcher>>,
     /// The number of `ip`, and by what its values are known.
     ip: Option<usize>,
     networks: Networks,
     plans: Vec<Name>,
+    plan_texts: Vec<Text>,
     plans_by_name: HashMap<Box<[u8]>, usize, RandomState>,
     default_plan: Option<usize>,
     plan: usize,
     plan_by: usize,
     scopes: Vec<ScopeRule>,
     /// Those that have limits in a variant.
-    by_variant: Vec<Vec<Met>>,
+    by_variant: Vec<Meeting>,
+    /// All.
+    all: Meeting,
     listed: Vec<Listed>,
     /// The attribute that tells kinds of call apart, for the report of usage.
     kind: Option<usize>,
+}
+
+/// An attribute that every request has a place for.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    /// `NONE`: the policy does not speak of it.
+    number: usize,
+    /// Is its value all that is to be known of it? Else it meets conditions, or is an address.
+    plain: bool,
 }
 
 #[derive(Debug)]
@@ -139,6 +155,54 @@ struct ScopeRule {
 struct Met {
     scope: usize,
     needs: Bits,
+    /// The attribute that it counts by; `NONE`: there are several, or none.
+    by: usize,
+}
+
+/// The scopes that have limits in a variant, in order.
+#[derive(Debug)]
+struct Meeting {
+    scopes: Vec<Met>,
+    /// Of the first 64: those without conditions, and for each condition those that need it. So a request looks at few.
+    always: u64,
+    needing: Vec<u64>,
+}
+
+impl Meeting {
+    fn new(scopes: Vec<Met>) -> Meeting {
+        let those = |is_meant: &dyn Fn(&Met) -> bool| {
+            let first = scopes.iter().take(u64::BITS as usize).enumerate();
+            first.fold(0, |all, (place, met)| all | u64::from(is_meant(met)) << place)
+        };
+        let always = those(&|met| met.needs == 0);
+        let needing = (0..MAX_CONDITIONS).map(|bit| those(&|met| met.needs >> bit & 1 == 1));
+        Meeting { always, needing: needing.collect(), scopes }
+    }
+
+    /// Calls `meet` with each scope of which all conditions are met, in order, until it says something.
+    #[inline(always)]
+    fn find<T>(&self, matched: Bits, mut meet: impl FnMut(Met) -> Option<T>) -> Option<T> {
+        let mut places = self.always;
+        let mut conditions = matched;
+        while conditions != 0 {
+            places |= self.needing[conditions.trailing_zeros() as usize];
+            conditions &= conditions - 1;
+        }
+        let mut others = u64::BITS as usize..self.scopes.len();
+        loop {
+            let place = match places {
+                0 => others.next()?,
+                _ => places.trailing_zeros() as usize,
+            };
+            places &= places.wrapping_sub(1);
+            let met = self.scopes[place];
+            if matched & met.needs == met.needs
+                && let Some(found) = meet(met)
+            {
+                return Some(found);
+            }
+        }
+    }
 }
 
 /// Requests that pass, or do not, whatever the limits say.
@@ -174,22 +238,22 @@ impl Part {
 
 /// A request's attributes, as far as the policy speaks of them.
 pub(crate) struct Given<'r> {
-    values: [Option<&'r [u8]>; MAX_ATTRIBUTES],
+    values: [Option<&'r [u8]>; NUMBERS],
     /// The address under its mask.
     network: [u8; 16],
     matched: Bits,
     /// Of single values, as they were asked for; 0: not yet.
-    tags: [Cell<u64>; MAX_ATTRIBUTES],
+    tags: [Cell<u64>; NUMBERS],
 }
 
 impl Given<'_> {
     #[inline(always)]
     pub(crate) fn nothing() -> Self {
         Given {
-            values: [None; MAX_ATTRIBUTES],
+            values: [None; NUMBERS],
             network: [0; 16],
             matched: 0,
-            tags: [const { Cell::new(0) }; MAX_ATTRIBUTES],
+            tags: [const { Cell::new(0) }; NUMBERS],
         }
     }
 }
@@ -225,9 +289,11 @@ impl Rules {
             .map(|variant| {
                 let scopes = rules.iter().zip(scopes).enumerate();
                 let scopes = scopes.filter(|(_, (_, limits))| !limits.variants[variant].is_empty());
-                scopes.map(|(scope, (rule, _))| Met { scope, needs: rule.needs }).collect()
+                Meeting::new(scopes.map(|(scope, (rule, _))| Met::new(scope, rule)).collect())
             })
             .collect();
+        let all = rules.iter().enumerate().map(|(scope, rule)| Met::new(scope, rule));
+        let all = Meeting::new(all.collect());
         let listed = listed(policy, &mut attributes, &mut conditions);
         let kind = policy.usage.as_ref().and_then(|usage| usage.by.as_deref());
         let kind = kind.map(|name| attributes.number(name));
@@ -241,15 +307,22 @@ impl Rules {
         }
         let attributes = attributes.0;
         matchers.resize_with(attributes.len(), || None);
-        bounded("attributes", attributes.len(), MAX_ATTRIBUTES)?;
+        let own = attributes.iter().filter(|name| ![KEY, PLAN].contains(&name.as_str()));
+        bounded("attributes besides `key` and `plan`", own.count(), MAX_ATTRIBUTES)?;
         bounded("conditions", conditions.0.len(), MAX_CONDITIONS)?;
+        let known = KNOWN.map(|name| {
+            let number = number_of(&attributes, name);
+            let matched = number.is_some_and(|number| matchers[number].is_some());
+            Known { number: number.unwrap_or(NONE), plain: name != IP && !matched }
+        });
         Ok(Rules {
             matchers,
             ip: number_of(&attributes, IP),
-            known: KNOWN.map(|name| number_of(&attributes, name).unwrap_or(NONE)),
+            known,
             attributes,
             networks: Networks::new(policy.ipv6_prefix),
             plans: policy.plans.iter().map(|name| Name::intern(name)).collect(),
+            plan_texts: policy.plans.iter().map(|name| Text::new(name.as_bytes())).collect(),
             plans_by_name: (0..)
                 .zip(&policy.plans)
                 .map(|(n, name)| (name.as_bytes().into(), n))
@@ -259,6 +332,7 @@ impl Rules {
             plan_by,
             scopes: rules,
             by_variant,
+            all,
             listed,
             kind,
         })
@@ -290,11 +364,12 @@ impl Rules {
         request: &Request<'r>,
         strictness: Strictness,
     ) -> Result<()> {
-        for (number, value) in self.known.iter().zip(request.known()) {
-            if let Some(value) = value
-                && *number != NONE
-            {
-                self.take(given, *number, value, strictness)?;
+        for (known, value) in self.known.iter().zip(request.known()) {
+            let Some(value) = *value else { continue };
+            match *known {
+                Known { number: NONE, .. } => {}
+                Known { number, plain: true } => given.values[number] = Some(value),
+                Known { number, .. } => self.take(given, number, value, strictness)?,
             }
         }
         for (name, value) in request.others() {
@@ -305,7 +380,7 @@ impl Rules {
         Ok(())
     }
 
-    #[inline(always)]
+    #[inline]
     fn take<'r>(
         &self,
         given: &mut Given<'r>,
@@ -347,6 +422,7 @@ impl Rules {
     ///
     /// # Errors
     /// A plan that is not there, or none at all.
+    #[inline]
     pub(crate) fn variant(
         &self,
         given: &Given<'_>,
@@ -380,11 +456,15 @@ impl Rules {
         assignments.ends_after(value, at)
     }
 
+    #[inline]
     pub(crate) fn plan_named(&self, name: &[u8]) -> Option<usize> {
         // Of a few it is faster to look at each than to hash the name.
-        match &self.plans[..] {
+        match &self.plan_texts[..] {
             plans if plans.len() > FEW => self.plans_by_name.get(name).copied(),
-            plans => plans.iter().position(|plan| plan.as_str().as_bytes() == name),
+            plans => {
+                let head = head(name, 0);
+                plans.iter().position(|plan| plan.is(name, head))
+            }
         }
     }
 
@@ -427,35 +507,24 @@ impl Rules {
         strictness: Strictness,
         parts: &mut Parts,
     ) -> Result<Option<&'static Terms>> {
-        let mut meet = |scope: usize| {
-            let rule = &self.scopes[scope];
-            match self.tag(given, &rule.by, hasher) {
+        let meet = |Met { scope, by, .. }: Met| {
+            let tag = match by {
+                NONE => self.tag(given, &self.scopes[scope].by, hasher),
+                number => self.tag_known_by(given, number, hasher).ok_or(number),
+            };
+            match tag {
                 Ok(tag) => parts.push(Part { scope, tag }),
                 Err(_) if strictness != Strictness::Strict => {}
-                Err(missing) => return self.miss(rule, variant.unwrap_or(0), missing),
+                Err(missing) => {
+                    return self
+                        .miss(&self.scopes[scope], variant.unwrap_or(0), missing)
+                        .transpose();
+                }
             }
-            Ok(None)
+            None
         };
-        let meets = |needs: Bits| given.matched & needs == needs;
-        match variant {
-            Some(variant) => {
-                for met in self.by_variant[variant].iter().filter(|met| meets(met.needs)) {
-                    if let Some(terms) = meet(met.scope)? {
-                        return Ok(Some(terms));
-                    }
-                }
-            }
-            None => {
-                for (scope, rule) in self.scopes.iter().enumerate() {
-                    if meets(rule.needs)
-                        && let Some(terms) = meet(scope)?
-                    {
-                        return Ok(Some(terms));
-                    }
-                }
-            }
-        }
-        Ok(None)
+        let meeting = variant.map_or(&self.all, |variant| &self.by_variant[variant]);
+        meeting.find(given.matched, meet).transpose()
     }
 
     /// What a scope says of a request that lacks an attribute of its key: the terms of the limit that denies it for that.
@@ -494,7 +563,8 @@ impl Rules {
         Some(known.get())
     }
 
-    /// The key in a scope; else the attribute that is missing.
+    /// The key in a scope that does not count by one attribute; else the one that is missing.
+    #[inline(never)]
     fn tag(
         &self,
         given: &Given<'_>,
@@ -502,9 +572,6 @@ impl Rules {
         hasher: &RandomState,
     ) -> std::result::Result<u64, usize> {
         let value = |number: usize| self.known_by(given, number).ok_or(number);
-        if let [number] = *by {
-            return self.tag_known_by(given, number, hasher).ok_or(number);
-        }
         let mut state = hasher.build_hasher();
         for &number in by {
             let value = value(number)?;
@@ -527,6 +594,7 @@ impl Rules {
     }
 
     /// The kind of call, for the report of usage.
+    #[inline]
     pub(crate) fn kind<'r>(&self, given: &Given<'r>) -> Cow<'r, [u8]> {
         match self.kind.and_then(|number| given.values[number]) {
             Some(_) if self.kind == self.ip => address::text(given.network).into_bytes().into(),
@@ -588,6 +656,13 @@ pub(crate) fn tag_of_network(hasher: &RandomState, address: Address, networks: N
         state.write_u8(networks.prefix);
     }
     store::tag(state.finish())
+}
+
+impl Met {
+    fn new(scope: usize, rule: &ScopeRule) -> Met {
+        let by = if let [number] = *rule.by { number } else { NONE };
+        Met { scope, needs: rule.needs, by }
+    }
 }
 
 impl ScopeLimits<'_> {
@@ -744,6 +819,28 @@ mod tests {
         ),
         ("ip", "2001:db8::1", &["2001:db8:0::1"], &["2001:db8::2"]),
     ];
+
+    /// The error tells of as many attributes as the policy names, whatever it needs besides.
+    #[test]
+    fn too_many_attributes_are_counted_as_they_were_given() {
+        let refused = |count: usize| {
+            let limit = |n| format!("[[limit]]\nname = \"{n}\"\nrate = \"1/s\"\nby = [\"a{n}\"]\n");
+            let text: String = (0..count).map(limit).collect();
+            for own in ["", "[[limit]]\nrate = \"1/s\"\nby = [\"key\"]\n"] {
+                let policy = Policy::parse(&(text.clone() + own)).expect("each by itself is right");
+                let error = Rules::new(&policy, &scopes(&policy).0).err();
+                let error = error.map(|error| error.to_string());
+                let told = format!("speaks of {count} attributes besides `key` and `plan`");
+                assert!(error.as_ref().is_none_or(|error| error.contains(&told)), "{error:?}");
+                if error.is_some() {
+                    return true;
+                }
+            }
+            false
+        };
+        assert!(!refused(MAX_ATTRIBUTES));
+        assert!(refused(MAX_ATTRIBUTES + 1));
+    }
 
     #[test]
     fn patterns_match() {

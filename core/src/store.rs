@@ -33,7 +33,7 @@ mod locks;
 mod region;
 mod table;
 
-pub(crate) use table::{Found, Inserted, Look, MAX_WORDS, OnPressure, Table};
+pub(crate) use table::{Found, Inserted, KeptOut, Look, MAX_WORDS, OnPressure, Table};
 
 /// What the store must know of the words it keeps. Given by the limiter, for one moment.
 pub(crate) trait Judge {

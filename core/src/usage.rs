@@ -317,6 +317,13 @@ impl Key {
 
 impl Kind {
     fn add(&mut self, slot: u64, units: u64, kept: u64) {
+        // Mostly it is the newest one; what was too old went when that began.
+        if let Some((newest, sum)) = self.ring.back_mut()
+            && *newest == slot
+        {
+            *sum = sum.saturating_add(units);
+            return;
+        }
         while self.ring.front().is_some_and(|(oldest, _)| is_too_old(*oldest, slot, kept)) {
             self.ring.pop_front();
         }

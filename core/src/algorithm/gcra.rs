@@ -92,6 +92,12 @@ impl Gcra {
         if steps > u64::MAX >> self.fine { u64::MAX } else { steps << self.fine }
     }
 
+    /// The room of a full bucket: its capacity, in whole steps.
+    pub(super) fn room_of_full(&self) -> Units {
+        // Wrapping: the shifts are less than 64.
+        self.capacity_steps.wrapping_shr(self.fine).wrapping_shl(self.coarse)
+    }
+
     /// Charges `units` of a count limit if they fit. Says how the bucket stands: then, or as it did.
     #[inline(always)]
     pub(crate) fn take<'a>(

@@ -19,7 +19,7 @@
 //! then. The first payment from such a key leaves in the whole what it leaves in the bucket.
 
 use super::gcra::{Account, Gcra};
-use super::meter::{Meter, Standing};
+use super::meter::{Meter, Paid, Standing};
 use super::{Bucket, Hold, Units};
 use crate::clock::Moment;
 use crate::rate::Rate;
@@ -109,6 +109,17 @@ impl Meter for Lasting {
     fn see<'a>(&'a self, words: &[u64], at: Moment) -> Both<'a> {
         let (bucket, whole) = (self.bucket.see(words, at), self.whole.see(&words[1..], at));
         Both { shown: bucket.within(&whole), bucket, whole }
+    }
+
+    /// Most pools behind a window are never touched: then nothing is to be worked out.
+    #[inline(always)]
+    fn pay(&self, words: &mut [u64], at: Moment, due: Units) -> Paid {
+        if due == 0 && words[..2] == [0, 0] {
+            return Paid { paid: 0, room: self.bucket.room_of_full(), full_after: 0 };
+        }
+        let mut standing = self.see(words, at);
+        let (paid, room) = standing.spend(words, due);
+        Paid { paid, room, full_after: standing.full_after() }
     }
 }
 

@@ -7,7 +7,8 @@
 //! go of those it has and begins again.
 //!
 //! A key without a record gets one first, empty or with what it inherits, and then all begins anew; unless the change
-//! leaves it as it begins: then it needs none. A key that the store has no place for does the same if the caller says
+//! leaves it as it begins: then it needs none, and with all records locked another look makes sure that it has none (under its
+//! sets' locks, which are tried, not waited for). A key that the store has no place for does the same if the caller says
 //! so (`Joint::spare`): it is asked as what it is, a key never seen, and the other records change without it.
 //!
 //! Nobody waits for a lock while it holds one, so that there is no deadlock: not with others who lock several,
@@ -21,27 +22,34 @@ use crate::clock::Moment;
 use crate::lanes::Visit;
 use crate::plan::{Asked, Plan};
 use crate::rules::Part;
-use crate::store::{Found, Inserted, Look, OnPressure};
+use crate::store::{Found, Inserted, KeptOut, Look, OnPressure};
 use crate::sync::spin;
 
 /// Words of all records of a request, as they are in most requests.
 const WORDS: usize = 32;
+/// Records of most requests.
+const FEW: usize = 4;
 
-/// A record of the request, and what was found of its key.
-struct Record<'v> {
-    scope: &'v Scope,
-    tag: u64,
-    sight: Sight,
-}
-
-type Records<'v> = SmallVec<[Record<'v>; 4]>;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sight {
-    Record(Look),
+/// What was found of a key that had no record where most are.
+enum Sight<'v> {
+    Record(Look<'v>),
     /// No record, but a place for one.
     Absent,
     NoPlace,
+}
+
+/// What was found of all keys, and copies of their records, in the order of the parts. A copy is as long as its record's
+/// cache lines: zeros follow the words.
+struct Copies<'c, 'a> {
+    /// `None`: the key has no record; and no place for one where what is asked does not last.
+    looks: &'c mut [Option<Look<'a>>],
+    asked: &'c mut [Asked<'a>],
+    /// What keys without a record begin with, one after the other.
+    begun: Vec<u64>,
+    /// Has every key a record?
+    complete: bool,
+    /// Was a record under another plan?
+    turned: bool,
 }
 
 /// A request's records in one engine, under one variant.
@@ -85,37 +93,44 @@ impl Joint<'_> {
         if let Some(made) = self.transact_alone(&mut change) {
             return Ok(made);
         }
-        let mut records = Records::new();
-        let mut length = 0;
-        for part in self.parts {
-            let scope = self.engine.scope(part.scope);
-            length += scope.table.words();
-            records.push(Record { scope, tag: part.tag, sight: Sight::Absent });
-        }
-        let (mut near, mut far) = ([0; WORDS], Vec::new());
-        let words = match near.get_mut(..length) {
-            Some(words) => words,
-            None => {
-                far.resize(length, 0);
-                &mut far[..]
-            }
-        };
-        // What keys without a record begin with, one after the other.
-        let mut begun = Vec::new();
+        let (mut near, mut far) = ([0; 2 * WORDS], Vec::new());
         loop {
-            let complete = self.look(visit, &mut records, words, &mut begun)?;
-            let keep = self.change(&records, words, &mut change);
+            let words = if far.is_empty() { &mut near[..] } else { &mut far[..] };
+            let (count, nothing) = (self.parts.len(), || Asked::shown(self.engine.plan(), &mut []));
+            let (mut few, mut many) = ([None; FEW], Vec::new());
+            let (mut few_asked, mut many_asked) = ([(); FEW].map(|()| nothing()), Vec::new());
+            if count > FEW {
+                many.resize(count, None);
+                many_asked.resize_with(count, nothing);
+            }
+            let mut copies = Copies {
+                looks: few.get_mut(..count).unwrap_or(&mut many),
+                asked: few_asked.get_mut(..count).unwrap_or(&mut many_asked),
+                begun: Vec::new(),
+                complete: true,
+                turned: false,
+            };
+            if !self.look(visit, words, &mut copies)? {
+                let rooms =
+                    self.parts.iter().map(|part| self.engine.scope(part.scope).table.room());
+                far.resize(2 * rooms.sum::<usize>(), 0);
+                continue;
+            }
+            let keep = match change(copies.asked) {
+                Keep::Plan if !copies.turned => Keep::Nothing,
+                keep => keep,
+            };
             let done = match keep {
                 Keep::All => {
-                    (complete || !self.make_records(visit, &records, &begun, words)?)
-                        && commit(&records, words)
+                    (copies.complete || !self.make_records(visit, &copies)?)
+                        && self.commit(&mut copies)
                 }
                 // What has no record is under no plan.
-                Keep::Plan => commit(&records, words),
+                Keep::Plan => self.commit(&mut copies),
                 Keep::Nothing => true,
             };
             if done {
-                let spared = !complete && spared(&records);
+                let spared = !copies.complete && copies.asked.iter().any(|asked| !asked.lasts);
                 return Ok(Made { kept: keep == Keep::All, spared });
             }
             spin();
@@ -136,46 +151,73 @@ impl Joint<'_> {
         done.then_some(Made { kept, spared: false })
     }
 
-    /// Copies all records, one after the other; of a key without a record, what it would begin with. Says whether all
-    /// have one.
-    fn look(
-        &self,
-        visit: &Visit<'_>,
-        records: &mut [Record<'_>],
-        mut words: &mut [u64],
-        begun: &mut Vec<u64>,
+    /// Copies all records, one after the other, and brings them under the request's plan; of a key without a record, what it
+    /// would begin with. False: that takes more words.
+    #[inline(always)]
+    fn look<'a>(
+        &'a self,
+        visit: &'a Visit<'_>,
+        words: &'a mut [u64],
+        copies: &mut Copies<'_, 'a>,
     ) -> Result<bool, Undone> {
-        begun.clear();
-        let mut complete = true;
-        for record in records {
-            let (own, others) = words.split_at_mut(record.scope.table.words());
-            words = others;
-            record.sight = match record.scope.table.look(record.tag, own) {
-                Ok(look) => Sight::Record(look),
-                Err(Found::Moved) => return Err(Undone::Moved),
-                Err(_) => self.look_closer(visit, record, own)?,
-            };
-            match record.sight {
-                Sight::Record(_) => continue,
-                Sight::Absent => begun.extend_from_slice(own),
-                Sight::NoPlace => {}
+        let mut rest = words;
+        let each = self.parts.iter().zip(&mut *copies.looks).zip(&mut *copies.asked);
+        for ((part, look), asked) in each {
+            let scope = self.engine.scope(part.scope);
+            let room = scope.table.room();
+            let both = std::mem::take(&mut rest).split_at_mut_checked(2 * room);
+            let Some((both, others)) = both else { return Ok(false) };
+            rest = others;
+            let (words, before) = both.split_at_mut(room);
+            asked.lasts = true;
+            *look = scope.table.look(part.tag, words);
+            if look.is_none() {
+                match self.look_around(visit, (scope, part.tag), words)? {
+                    Sight::Record(found) => *look = Some(found),
+                    sight => {
+                        copies.complete = false;
+                        asked.lasts = matches!(sight, Sight::Absent);
+                        copies.begun.extend_from_slice(if asked.lasts { words } else { &[] });
+                    }
+                }
             }
-            complete = false;
+            let (plan, met, turns) = scope.under(self.variant, words, self.at);
+            copies.turned |= turns;
+            copy(before, words);
+            (asked.plan, asked.words, asked.before, asked.met) = (plan, words, before, met);
+            asked.tag = part.tag;
         }
-        Ok(complete)
+        Ok(true)
+    }
+
+    /// As `Table::look` of a key whose record is not where most are.
+    #[cold]
+    #[inline(never)]
+    fn look_around<'a>(
+        &self,
+        visit: &'a Visit<'_>,
+        (scope, tag): (&'a Scope, u64),
+        words: &mut [u64],
+    ) -> Result<Sight<'a>, Undone> {
+        match scope.table.look_around(tag, words) {
+            Ok(look) => Ok(Sight::Record(look)),
+            Err(Found::Moved) => Err(Undone::Moved),
+            Err(_) => self.look_closer(visit, (scope, tag), words),
+        }
     }
 
     /// As `Table::look` of a key that seemed to have no record: with what would it begin?
-    #[cold]
-    fn look_closer(
+    fn look_closer<'v>(
         &self,
-        visit: &Visit<'_>,
-        record: &Record<'_>,
+        visit: &'v Visit<'_>,
+        (scope, tag): (&'v Scope, u64),
         words: &mut [u64],
-    ) -> Result<Sight, Undone> {
+    ) -> Result<Sight<'v>, Undone> {
         loop {
             // Not kept: a newcomer that is denied leaves no trace.
-            match self.insert(visit, record, |begin| words.copy_from_slice(begin)) {
+            let show = |begin: &mut [u64]| words[..begin.len()].copy_from_slice(begin);
+            let previous = Engines::previous(scope, visit);
+            match scope.insert(previous, tag, self.at, self.pressure, show) {
                 Inserted::Done => return Ok(Sight::Absent),
                 Inserted::Full if self.spare => {
                     words.fill(0);
@@ -185,7 +227,7 @@ impl Joint<'_> {
                 Inserted::Moved => return Err(Undone::Moved),
                 Inserted::Full => return Err(Undone::Full),
             }
-            match record.scope.table.look(record.tag, words) {
+            match scope.table.look_around(tag, words) {
                 Ok(look) => return Ok(Sight::Record(look)),
                 Err(Found::Moved) => return Err(Undone::Moved),
                 Err(_) => {}
@@ -195,24 +237,17 @@ impl Joint<'_> {
 
     /// Gives a record to every key that needs one and has none; were there any?
     #[cold]
-    fn make_records(
-        &self,
-        visit: &Visit<'_>,
-        records: &[Record<'_>],
-        mut begun: &[u64],
-        mut words: &[u64],
-    ) -> Result<bool, Undone> {
+    #[inline(never)]
+    fn make_records(&self, visit: &Visit<'_>, copies: &Copies<'_, '_>) -> Result<bool, Undone> {
+        let mut begun = &copies.begun[..];
         let mut made = false;
-        for Record { scope, tag, sight } in records {
-            let (own, others) = words.split_at(scope.table.words());
-            words = others;
-            if *sight != Sight::Absent {
-                continue;
-            }
-            let (begin, others) = begun.split_at(scope.table.words());
+        let absent = self.absent(copies).filter(|(_, asked)| asked.lasts);
+        for (Part { scope, tag }, asked) in absent {
+            let scope = self.engine.scope(*scope);
+            let (begin, others) = begun.split_at(asked.words.len());
             begun = others;
             // The stamps alone are no use of anything.
-            if begin[scope.stamps()..] == own[scope.stamps()..] {
+            if begin[scope.stamps()..] == asked.words[scope.stamps()..] {
                 continue;
             }
             made = true;
@@ -227,39 +262,62 @@ impl Joint<'_> {
         Ok(made)
     }
 
-    fn insert(
-        &self,
-        visit: &Visit<'_>,
-        record: &Record<'_>,
-        change: impl FnMut(&mut [u64]),
-    ) -> Inserted {
-        let previous = Engines::previous(record.scope, visit);
-        record.scope.insert(previous, record.tag, self.at, self.pressure, change)
+    /// Those without a record.
+    fn absent<'c, 'a>(
+        &'c self,
+        copies: &'c Copies<'_, 'a>,
+    ) -> impl Iterator<Item = (&'c Part, &'c Asked<'a>)> {
+        let each = self.parts.iter().zip(&*copies.asked).zip(&*copies.looks);
+        each.filter(|(_, look)| look.is_none()).map(|(each, _)| each)
     }
 
+    /// Writes all words, provided that nothing happened to any of the records, and that keys without one still have none:
+    /// they need none.
     #[inline(always)]
-    fn change(
-        &self,
-        records: &[Record<'_>],
-        words: &mut [u64],
-        change: &mut impl FnMut(&mut [Asked<'_>]) -> Keep,
-    ) -> Keep {
-        let mut turned = false;
-        let mut asked: SmallVec<[Asked<'_>; 4]> = SmallVec::new();
-        let mut rest = words;
-        for Record { scope, tag, sight } in records {
-            let (words, others) = rest.split_at_mut(scope.table.words());
-            rest = others;
-            let (plan, turns) = scope.under(self.variant, words, self.at);
-            turned |= turns;
-            let met = self.variant.is_some_and(|variant| scope.has_limits(variant));
-            asked.push(Asked { plan, words, tag: *tag, met, lasts: *sight != Sight::NoPlace });
+    fn commit(&self, copies: &mut Copies<'_, '_>) -> bool {
+        for (seized, look) in copies.looks.iter().enumerate() {
+            if let Some(look) = look
+                && !look.seize()
+            {
+                let_go(&copies.looks[..seized]);
+                return false;
+            }
         }
-        match change(&mut asked) {
-            Keep::Plan if !turned => Keep::Nothing,
-            keep => keep,
+        if !copies.complete {
+            return self.commit_beside_absent(copies);
         }
+        write(copies);
+        true
     }
+
+    /// Writes what has been seized, if the keys without a record still have none, all at that moment.
+    #[cold]
+    #[inline(never)]
+    fn commit_beside_absent(&self, copies: &mut Copies<'_, '_>) -> bool {
+        let absent = self.absent(copies).map(|(part, _)| part);
+        let kept_out: Option<Vec<KeptOut<'_>>> =
+            absent.map(|part| self.engine.scope(part.scope).table.keep_out(part.tag)).collect();
+        match kept_out {
+            Some(_) => write(copies),
+            None => let_go(copies.looks),
+        }
+        kept_out.is_some()
+    }
+}
+
+/// Copies a record of whole cache lines, without a call where it is one or two.
+#[inline(always)]
+fn copy(into: &mut [u64], from: &[u64]) {
+    let lines = (into.split_first_chunk_mut::<6>(), from.split_first_chunk::<6>());
+    let (Some((first, into)), Some((first_from, from))) = lines else {
+        return into.copy_from_slice(from);
+    };
+    *first = *first_from;
+    if into.is_empty() {
+        return;
+    }
+    let lines = into.as_chunks_mut::<8>().0.iter_mut().zip(from.as_chunks::<8>().0);
+    lines.for_each(|(line, from)| *line = *from);
 }
 
 /// A change of one record that is taken back unless all of it is to be kept. Is it?
@@ -272,7 +330,7 @@ pub(crate) fn change_alone(
     change: &mut impl FnMut(&mut [Asked<'_>]) -> Keep,
 ) -> bool {
     let before: SmallVec<[u64; 8]> = SmallVec::from_slice(words);
-    let asked = Asked { plan, words: &mut *words, tag, met, lasts: true };
+    let asked = Asked { tag, met, ..Asked::new(plan, &mut *words, &before) };
     let kept = change(&mut [asked]) == Keep::All;
     if !kept {
         words.copy_from_slice(&before);
@@ -281,36 +339,17 @@ pub(crate) fn change_alone(
 }
 
 #[cold]
-fn spared(records: &[Record<'_>]) -> bool {
-    records.iter().any(|record| record.sight == Sight::NoPlace)
+#[inline(never)]
+fn let_go(looks: &[Option<Look<'_>>]) {
+    looks.iter().flatten().for_each(|look| look.let_go());
 }
 
-/// Writes all words, provided that nothing happened to any of the records. A key without one needs none.
-#[inline]
-fn commit(records: &[Record<'_>], mut words: &[u64]) -> bool {
-    for (seized, Record { scope, sight, .. }) in records.iter().enumerate() {
-        if let Sight::Record(look) = sight
-            && !scope.table.seize(*look)
-        {
-            let_go(&records[..seized]);
-            return false;
-        }
-    }
-    for Record { scope, sight, .. } in records {
-        let (own, others) = words.split_at(scope.table.words());
-        words = others;
-        if let Sight::Record(look) = sight {
-            scope.table.commit(*look, own);
-        }
-    }
-    true
-}
-
-#[cold]
-fn let_go(records: &[Record<'_>]) {
-    for Record { scope, sight, .. } in records {
-        if let Sight::Record(look) = sight {
-            scope.table.let_go(*look);
+/// Writes what has been seized.
+#[inline(always)]
+fn write(Copies { looks, asked, .. }: &mut Copies<'_, '_>) {
+    for (look, asked) in looks.iter().zip(&mut **asked) {
+        if let Some(look) = look {
+            look.commit(asked.words);
         }
     }
 }
@@ -324,6 +363,7 @@ mod models {
     use crate::decision::Decision;
     use crate::lanes::Lanes;
     use crate::plan::{Notes, decide};
+    use crate::rate::Method;
     use crate::time::Timestamp;
 
     const NOW: u64 = 1_700_000_000;
@@ -364,8 +404,31 @@ mod models {
             }
         }
 
-        fn used(&self, scope: usize) -> u64 {
-            let visit = self.lanes[0].enter();
+        /// Charges more time to a scope's record than there is.
+        fn overdraw(&self, thread: usize, scope: usize) {
+            let visit = self.lanes[thread].enter();
+            let at = Moment::from(Timestamp::from_secs(NOW));
+            let parts = [Part { scope, tag: 77 }];
+            loop {
+                let engine = self.engines.engine(&visit);
+                let pressure = OnPressure::Inherit;
+                let joint =
+                    Joint { engine, parts: &parts, variant: Some(0), at, pressure, spare: false };
+                let done = joint.transact(&visit, |asked| {
+                    let Asked { plan, words, .. } = &mut asked[0];
+                    let notes = &mut Notes::default();
+                    plan.charge(words, at, Method::Latency, 3_000_000_000, notes);
+                    Keep::All
+                });
+                if done.is_ok() {
+                    return;
+                }
+                spin();
+            }
+        }
+
+        fn used(&self, thread: usize, scope: usize) -> u64 {
+            let visit = self.lanes[thread].enter();
             let at = Moment::from(Timestamp::from_secs(NOW));
             let parts = [Part { scope, tag: 77 }];
             let engine = self.engines.engine(&visit);
@@ -404,7 +467,7 @@ mod models {
                 let paid = |scopes: &[usize], admitted: bool| {
                     u64::from(admitted && scopes.contains(&scope))
                 };
-                let used = house.used(scope);
+                let used = house.used(0, scope);
                 assert_eq!(used, first + paid(mine, ours) + paid(theirs, theirs_admitted));
                 assert!(used <= 2);
             }
@@ -421,5 +484,33 @@ mod models {
     #[test]
     fn two_records_beside_one() {
         two_threads(&[0, 1], &[1], 1);
+    }
+
+    /// A request pays to one record, and finds none of its key where it pays nothing. If that key overdraws there, and sees
+    /// nothing paid then, the request is the later one, and denied.
+    #[test]
+    fn a_record_that_comes_between_is_seen() {
+        const POLICY: &str = r#"{"limit": [
+            {"name": "one", "rate": "2/day", "algorithm": "fixed_window"},
+            {"name": "time", "rate": "2s/day", "algorithm": "fixed_window", "by": ["account"]}]}"#;
+        let mut model = loom::model::Builder::new();
+        // One is enough: between the look and the exchange.
+        model.preemption_bound = Some(1);
+        model.max_branches = 20_000;
+        model.check(move || {
+            let house = Arc::new(House::new(POLICY));
+            assert!(house.acquire(0, &[0]));
+            let other = {
+                let house = Arc::clone(&house);
+                thread::spawn(move || {
+                    house.overdraw(1, 1);
+                    house.used(1, 0)
+                })
+            };
+            let admitted = house.acquire(0, &[0, 1]);
+            let paid = other.join().unwrap() == 2;
+            assert!(paid || !admitted);
+            assert_eq!(house.used(0, 0), 1 + u64::from(admitted));
+        });
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Scope {
     pub(crate) plan: Plan,
     /// Those of the other variants.
     others: Vec<Plan>,
+    /// For each variant, what a request is to know first.
+    stands: Vec<Stand>,
     layout: Arc<Layout>,
     pub(crate) table: Table,
     identity: Identity,
@@ -31,6 +33,13 @@ pub(crate) struct Scope {
     pub(super) follows: Option<usize>,
     /// How its records go on here.
     inheritance: Option<Inheritance>,
+}
+
+/// How a record under a variant is known, where its first word tells.
+struct Stand {
+    has_limits: bool,
+    /// The bits that matter, and what they are when there is nothing to take over; `None`: it takes more words to tell.
+    first: Option<(u64, u64)>,
 }
 
 /// What all scopes of an engine have in common.
@@ -120,6 +129,12 @@ impl Scope {
         });
         let plan = made.next().unwrap_or_else(|| Plan::new(&[], &[], Name::EMPTY, (&layout, 0)));
         let others: Vec<Plan> = made.collect();
+        let stands = std::iter::once(&plan).chain(&others).enumerate();
+        let stands = stands.map(|(variant, plan)| Stand {
+            has_limits: !plan.limits.is_empty(),
+            first: layout.first_stamp(variant),
+        });
+        let stands = stands.collect();
         // A record that is locked together with others has a header, and so two words.
         let words = if plain { plan.words() } else { plan.words().max(2) };
         if words > MAX_WORDS {
@@ -152,6 +167,7 @@ impl Scope {
         Ok(Scope {
             plan,
             others,
+            stands,
             layout,
             table,
             identity: limits.identity.clone(),
@@ -217,18 +233,32 @@ impl Scope {
     /// Has a variant limits here?
     #[inline]
     pub(super) fn has_limits(&self, variant: usize) -> bool {
-        !self.variant(variant).limits.is_empty()
+        // A variant that is none has the limits of the first one: see `variant`.
+        self.stands.get(variant).unwrap_or(&self.stands[0]).has_limits
     }
 
     /// Converts a copy of a record to a variant (`None`, or one without limits here: that of the last request), and
-    /// returns the plan, and whether the record was under another one.
-    #[inline]
+    /// returns the plan, whether it is the variant's own, and whether the record was under another one.
+    #[inline(always)]
     pub(super) fn under(
         &self,
         variant: Option<usize>,
         words: &mut [u64],
         at: Moment,
-    ) -> (&Plan, bool) {
+    ) -> (&Plan, bool, bool) {
+        if let Some(variant) = variant
+            && let Some(Stand { has_limits: true, first: Some((mask, expected)) }) =
+                self.stands.get(variant)
+            && words[0] & mask == *expected
+        {
+            return (self.variant(variant), true, false);
+        }
+        let (plan, turns) = self.bring_under(variant, words, at);
+        (plan, variant.is_some_and(|variant| self.has_limits(variant)), turns)
+    }
+
+    #[inline(never)]
+    fn bring_under(&self, variant: Option<usize>, words: &mut [u64], at: Moment) -> (&Plan, bool) {
         if self.is_single() {
             return (&self.plan, false);
         }

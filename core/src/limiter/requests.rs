@@ -215,7 +215,7 @@ impl Limiter {
             // A policy about keys alone: there is no other record.
             Outcome::Full => {
                 let plan = self.0.engines.engine(visit).plan();
-                show(&[Asked::new(plan, &mut [0; MAX_WORDS])]);
+                show(&[Asked::shown(plan, &mut [0; MAX_WORDS])]);
                 Ok(None)
             }
         }
@@ -394,7 +394,8 @@ enum Outcome {
 /// Decides on copies.
 fn foretell(asked: &[Asked<'_>], at: Moment, cost: u64, decision: &mut Decision) {
     let mut copies: Vec<Vec<u64>> = asked.iter().map(|asked| asked.words.to_vec()).collect();
+    let copied = asked.iter().zip(&mut copies);
     let mut asked: Vec<Asked<'_>> =
-        asked.iter().zip(&mut copies).map(|(asked, words)| Asked::new(asked.plan, words)).collect();
+        copied.map(|(asked, copy)| Asked::new(asked.plan, copy, asked.words)).collect();
     decide(&mut asked, at, cost, &mut Notes::default(), decision);
 }

@@ -132,6 +132,16 @@ impl Layout {
         words.iter().zip(expected).all(|(word, (mask, expected))| word & mask == *expected)
     }
 
+    /// Of a record under a variant, the bits of the first word by which it is known (see [`Layout::is_under`]); `None`: it
+    /// takes more.
+    pub(crate) fn first_stamp(&self, variant: usize) -> Option<(u64, u64)> {
+        match &self.expected[variant][..] {
+            [] => Some((0, 0)),
+            [stamp] => Some(*stamp),
+            _ => None,
+        }
+    }
+
     /// Takes all words that a variant has over to its rates.
     #[cold]
     pub(crate) fn convert(&self, variant: usize, words: &mut [u64], at: Moment) {

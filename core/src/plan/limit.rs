@@ -8,7 +8,7 @@ use crate::rate::Method;
 use crate::terms::Terms;
 
 /// What paying left of a limit, over all its buckets.
-#[derive(Default)]
+#[derive(Clone, Copy)]
 pub(super) struct Left {
     /// Of what was due.
     pub(super) unpaid: Units,
@@ -16,6 +16,10 @@ pub(super) struct Left {
     /// Of the buckets after the first.
     pub(super) later: Units,
     pub(super) full_after: u64,
+}
+
+impl Left {
+    pub(super) const NONE: Left = Left { unpaid: 0, room: 0, later: 0, full_after: 0 };
 }
 
 /// One limit: its buckets, in the order in which they pay.
@@ -26,6 +30,10 @@ pub(crate) struct PlannedLimit {
     /// The same from one plan to the next as long as the limit goes on, whatever it is called.
     pub(super) lineage: u64,
     pub(crate) method: Method,
+    /// What a request pays at once: these bits of its cost, or else so much.
+    pub(super) due: (u64, Units),
+    /// See [`PlannedLimit::has_pool`].
+    pub(super) pool: bool,
     /// It counts and tells, and denies nobody.
     pub(crate) shadow: bool,
     /// Shares of the capacity in per mille: use that passes one is told.
@@ -116,11 +124,11 @@ impl PlannedLimit {
     /// Did a request pass that left this when it paid what was due?
     #[inline(always)]
     pub(super) fn has_admitted(&self, left: &Left, words: &[u64], at: Moment, cost: Units) -> bool {
-        match self.method {
-            Method::Count if cost == 0 => self.is_out_of_debt(words, at),
-            Method::Count | Method::Concurrency => left.unpaid == 0,
-            Method::Latency => left.room > 0,
+        if cost == 0 && self.method == Method::Count {
+            return self.is_out_of_debt(words, at);
         }
+        // A latency limit is paid when the work is done.
+        left.unpaid == 0 && (left.room > 0 || self.method != Method::Latency)
     }
 
     /// Does a request pass that pays nothing?
@@ -132,11 +140,8 @@ impl PlannedLimit {
     /// What an admitted request pays at once.
     #[inline]
     pub(super) fn due(&self, cost: Units) -> Units {
-        match self.method {
-            // When it is done.
-            Method::Latency => 0,
-            Method::Count | Method::Concurrency => self.wanted(cost),
-        }
+        let (mask, fixed) = self.due;
+        cost & mask | fixed
     }
 
     /// Does no waiting help? Of a rate that does not grow.
@@ -231,25 +236,30 @@ impl PlannedLimit {
     /// The quota that holds now.
     #[inline(always)]
     pub(crate) fn quota_now(&self, words: &[u64], at: Moment) -> Units {
-        if !self.grows {
-            return self.quota;
-        }
-        sum(self.buckets.iter().map(|bucket| bucket.bucket.quota_now(bucket.of(words), at)))
+        if !self.grows { self.quota } else { self.grown_quota(words, at) }
     }
 
     /// Most that can be spent at once now.
     #[inline(always)]
     pub(super) fn capacity_now(&self, words: &[u64], at: Moment) -> Units {
-        if !self.grows {
-            return self.capacity;
-        }
+        if !self.grows { self.capacity } else { self.grown_capacity(words, at) }
+    }
+
+    // Out of line, so that what does not grow keeps its registers.
+    #[inline(never)]
+    fn grown_quota(&self, words: &[u64], at: Moment) -> Units {
+        sum(self.buckets.iter().map(|bucket| bucket.bucket.quota_now(bucket.of(words), at)))
+    }
+
+    #[inline(never)]
+    fn grown_capacity(&self, words: &[u64], at: Moment) -> Units {
         sum(self.buckets.iter().map(|bucket| bucket.bucket.capacity_now(bucket.of(words), at)))
     }
 
     /// Is it a cascade of counts, whose later buckets are there for bursts?
     #[inline]
     pub(super) fn has_pool(&self) -> bool {
-        self.buckets.len() > 1 && self.method == Method::Count
+        self.pool
     }
 
     #[inline]
@@ -275,7 +285,8 @@ impl PlannedLimit {
         let used = |words: &[u64]| sum(self.buckets.iter().map(|bucket| bucket.used(words, at)));
         let before = used(words);
         self.charge(words, at, units);
-        notes.used(self, self.capacity_now(words, at), before, used(words));
+        let now = used(words);
+        notes.used(self, self.capacity_now(words, at), now, now.saturating_sub(before));
     }
 
     pub(super) fn full_after(&self, words: &[u64], at: Moment) -> u64 {
@@ -293,16 +304,16 @@ impl PlannedLimit {
         due: Units,
         mut payer: impl FnMut(usize, Units, &[u64]),
     ) -> Left {
-        let mut left = Left { unpaid: due, ..Left::default() };
-        for (index, bucket) in self.buckets.iter().enumerate() {
+        let mut left = Left { unpaid: due, ..Left::NONE };
+        for (position, bucket) in self.buckets.iter().enumerate() {
             let Paid { paid, room, full_after } =
                 bucket.bucket.pay(bucket.of_mut(words), at, left.unpaid);
             if paid > 0 {
-                payer(index, paid, words);
+                payer(position, paid, words);
             }
             left.unpaid -= paid;
             left.room = left.room.saturating_add(room);
-            left.later = if index > 0 { left.later.saturating_add(room) } else { 0 };
+            left.later = if position > 0 { left.later.saturating_add(room) } else { 0 };
             left.full_after = left.full_after.max(full_after);
         }
         left

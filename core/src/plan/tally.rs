@@ -1,7 +1,5 @@
 //! What the limits of all records of a request say together: one answer, and what is noted on the way.
 
-use smallvec::SmallVec;
-
 use super::limit::{Left, PlannedLimit, admission, denial};
 use super::{Payment, Plan};
 use crate::algorithm::{NOMINAL_WAIT, Units, wide};
@@ -17,6 +15,8 @@ use crate::time::Timestamp;
 pub(crate) struct Asked<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) words: &'a mut [u64],
+    /// The words as they were, for whoever changes them and takes that back.
+    pub(crate) before: &'a [u64],
     /// Whose it is: what was paid is given back to no other; 0 where nobody asks.
     pub(crate) tag: u64,
     /// Does the request meet these limits? Else it may have met them when it was admitted, and gives back.
@@ -26,8 +26,14 @@ pub(crate) struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    pub(crate) fn new(plan: &'a Plan, words: &'a mut [u64]) -> Asked<'a> {
-        Asked { plan, words, tag: 0, met: true, lasts: true }
+    /// To be changed, which can be taken back.
+    pub(crate) fn new(plan: &'a Plan, words: &'a mut [u64], before: &'a [u64]) -> Asked<'a> {
+        Asked { plan, words, before, tag: 0, met: true, lasts: true }
+    }
+
+    /// To be looked at.
+    pub(crate) fn shown(plan: &'a Plan, words: &'a mut [u64]) -> Asked<'a> {
+        Asked::new(plan, words, &[])
     }
 
     /// Makes a change; has it changed anything?
@@ -109,22 +115,17 @@ impl Notes {
         receipt.push(Payment { tag: self.tag, rate, lineage, position, units, mark });
     }
 
-    /// Notes the thresholds between two amounts used.
-    #[inline]
-    pub(super) fn used(
-        &mut self,
-        limit: &PlannedLimit,
-        capacity: Units,
-        before: Units,
-        used: Units,
-    ) {
+    /// Notes the thresholds that are passed where so much is used now, of which so much is new.
+    #[inline(always)]
+    pub(super) fn used(&mut self, limit: &PlannedLimit, capacity: Units, used: Units, new: Units) {
         // A threshold that is not reached at the floor of a rate that grows is not reached above it.
         if used >= limit.first_alert {
-            self.passed(limit, capacity, before, used);
+            self.passed(limit, capacity, used.saturating_sub(new), used);
         }
     }
 
     #[cold]
+    #[inline(never)]
     fn passed(&mut self, limit: &PlannedLimit, capacity: Units, before: Units, used: Units) {
         for &threshold in &limit.alerts {
             let passed = |used: Units| wide(used, 1000) >= wide(capacity, threshold);
@@ -137,22 +138,25 @@ impl Notes {
 
 /// The tightest limit so far, and what else an admission tells.
 pub(super) struct Tally<'p> {
-    tightest: Option<Tightest<'p>>,
+    tightest: Option<&'p PlannedLimit>,
+    // Its amounts, each by itself: most limits change none of them.
+    quota: Units,
+    capacity: Units,
+    left: Left,
     /// What is left of the later buckets of the first cascade.
     burst: Option<Units>,
     shadow: Name,
 }
 
-struct Tightest<'p> {
-    limit: &'p PlannedLimit,
-    quota: Units,
-    capacity: Units,
-    left: Left,
-}
-
 impl<'p> Tally<'p> {
-    pub(super) const NONE: Tally<'static> =
-        Tally { tightest: None, burst: None, shadow: Name::EMPTY };
+    pub(super) const NONE: Tally<'static> = Tally {
+        tightest: None,
+        quota: 0,
+        capacity: 0,
+        left: Left::NONE,
+        burst: None,
+        shadow: Name::EMPTY,
+    };
 
     /// Takes what the request pays to the limits of one record; false when one of them denies it: then what was done to
     /// the words, and noted, does not count.
@@ -178,15 +182,21 @@ impl<'p> Tally<'p> {
                 return false;
             }
             let capacity = limit.capacity_now(words, at);
-            if !limit.alerts.is_empty() {
-                let used = capacity.saturating_sub(left.room);
-                notes.used(limit, capacity, used.saturating_sub(due), used);
-            }
+            // Of one without thresholds none is passed.
+            let used = capacity.saturating_sub(left.room);
+            notes.used(limit, capacity, used, due);
             if !limit.shadow {
                 self.take(limit, left, capacity, words, at);
             }
         }
         true
+    }
+
+    /// What is not kept is nothing to give back, nor to tell of.
+    #[cold]
+    #[inline(never)]
+    fn pay_unkept(&mut self, plan: &'p Plan, words: &mut [u64], at: Moment, cost: Units) -> bool {
+        self.pay(plan, words, at, cost, &mut Notes::default())
     }
 
     #[inline(always)]
@@ -198,17 +208,15 @@ impl<'p> Tally<'p> {
         words: &[u64],
         at: Moment,
     ) {
-        if self.burst.is_none() && limit.has_pool() {
+        if limit.has_pool() && self.burst.is_none() {
             self.burst = Some(left.later);
         }
         // room / capacity, compared exactly.
-        if self
-            .tightest
-            .as_ref()
-            .is_none_or(|least| wide(left.room, least.capacity) < wide(least.left.room, capacity))
+        if self.tightest.is_none()
+            || wide(left.room, self.capacity) < wide(self.left.room, capacity)
         {
-            let quota = limit.quota_now(words, at);
-            self.tightest = Some(Tightest { limit, quota, capacity, left });
+            self.tightest = Some(limit);
+            (self.quota, self.capacity, self.left) = (limit.quota_now(words, at), capacity, left);
         }
     }
 
@@ -221,7 +229,8 @@ impl<'p> Tally<'p> {
     /// The answer: that of the tightest limit, the smallest share of its capacity left, the first of equals.
     #[inline(always)]
     pub(super) fn admission(self, at: Moment) -> Decision {
-        let Some(Tightest { limit, quota, left, .. }) = self.tightest else {
+        let Tally { quota, left, .. } = self;
+        let Some(limit) = self.tightest else {
             return unlimited(at).with_shadow(self.shadow);
         };
         let burst = if limit.has_pool() { Some(left.later) } else { self.burst };
@@ -324,27 +333,19 @@ pub(crate) fn decide(
     decision: &mut Decision,
 ) {
     notes.clear();
-    let mut before: SmallVec<[u64; 32]> = SmallVec::new();
-    asked.iter().for_each(|asked| before.extend_from_slice(asked.words));
     let mut tally = Tally::NONE;
     let admitted = asked.iter_mut().all(|Asked { plan, words, tag, lasts, .. }| match lasts {
         true => {
             notes.tag = *tag;
             tally.pay(plan, words, at, cost, notes)
         }
-        // What is not kept is nothing to give back, nor to tell of.
-        false => tally.pay(plan, words, at, cost, &mut Notes::default()),
+        false => tally.pay_unkept(plan, words, at, cost),
     });
     if admitted {
         *decision = tally.admission(at);
         return;
     }
     notes.clear();
-    let mut before = &before[..];
-    for Asked { words, .. } in asked.iter_mut() {
-        let (own, others) = before.split_at(words.len());
-        words.copy_from_slice(own);
-        before = others;
-    }
+    asked.iter_mut().for_each(|asked| asked.words.copy_from_slice(asked.before));
     *decision = deny(asked.iter().map(|asked| (asked.plan, &*asked.words)), at, cost);
 }

@@ -1,9 +1,15 @@
 //! Which conditions does a value meet? One bit a condition.
+//!
+//! Most requests ask for one of a few routes. What the first ones come to is remembered, as many as there is a place for, and for
+//! good: a memory in which one took another's place would be written to by all threads when requests bring many. Who is
+//! not in it is worked out.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use ahash::RandomState;
 
+use super::text::{Text, blanks, ends, head, place, span};
 use crate::policy::{Pattern, Segment};
 
 /// One bit a condition of the policy.
@@ -17,7 +23,42 @@ pub(super) struct Matcher {
     prefixes: Vec<(Box<[u8]>, Bits)>,
     networks: Vec<Network>,
     routes: Node,
-    has_routes: bool,
+    /// Where there are routes.
+    memory: Option<Memory>,
+}
+
+/// What values came to.
+#[derive(Debug)]
+struct Memory(Box<[OnceLock<Known>]>);
+
+/// A value, and what it came to.
+type Known = (Box<[u8]>, Bits);
+
+/// Routes that are remembered, at most: each has one place where it may be.
+const PLACES: usize = 256;
+/// Bytes of one.
+const LONGEST: usize = 128;
+
+impl Memory {
+    fn new() -> Memory {
+        Memory((0..PLACES).map(|_| OnceLock::new()).collect())
+    }
+
+    #[inline(always)]
+    fn bits(&self, value: &[u8], work_out: impl FnOnce() -> Bits) -> Bits {
+        let place = &self.0[place(value) % PLACES];
+        match place.get() {
+            Some((known, bits)) if **known == *value => *bits,
+            known => {
+                let bits = work_out();
+                if known.is_none() && value.len() <= LONGEST {
+                    // Another thread may be faster, with another value.
+                    _ = place.set((value.into(), bits));
+                }
+                bits
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -34,7 +75,7 @@ struct Node {
     ends: Bits,
     /// Of those that take whatever follows.
     rest: Bits,
-    exact: Vec<(Box<[u8]>, Node)>,
+    exact: Vec<(Text, Node)>,
     parameter: Option<Box<Node>>,
 }
 
@@ -50,7 +91,7 @@ impl Matcher {
                 self.networks.push(Network { address, mask, bits });
             }
             Pattern::Route(segments) => {
-                self.has_routes = true;
+                self.memory.get_or_insert_with(Memory::new);
                 self.routes.add(segments, bits);
             }
         }
@@ -71,8 +112,8 @@ impl Matcher {
             let inside = |network: &&Network| address & network.mask == network.address;
             bits |= self.networks.iter().filter(inside).fold(0, |all, network| all | network.bits);
         }
-        if self.has_routes {
-            bits |= self.routes.route(value);
+        if let Some(memory) = &self.memory {
+            bits |= memory.bits(value, || self.routes.route(value));
         }
         bits
     }
@@ -88,10 +129,10 @@ impl Node {
             Segment::Rest => self.rest |= bits,
             Segment::Parameter => self.parameter.get_or_insert_default().add(others, bits),
             Segment::Exact(text) => {
-                let text = text.as_bytes();
-                let known = self.exact.iter().position(|(known, _)| **known == *text);
+                let (text, head) = (text.as_bytes(), head(text.as_bytes(), 0));
+                let known = self.exact.iter().position(|(known, _)| known.is(text, head));
                 let index = known.unwrap_or_else(|| {
-                    self.exact.push((text.into(), Node::default()));
+                    self.exact.push((Text::new(text), Node::default()));
                     self.exact.len() - 1
                 });
                 self.exact[index].1.add(others, bits);
@@ -101,32 +142,54 @@ impl Node {
 
     /// `GET /v3/configs/7`: the method is the first segment, the path's own follow. What comes with a `?` or a `#` is
     /// not the path's.
+    #[inline(never)]
     fn route(&self, value: &[u8]) -> Bits {
-        let Some(blank) = value.iter().position(|&byte| byte == b' ') else { return 0 };
-        let (method, path) = value.split_at(blank);
-        let Some(path) = path.trim_ascii_start().strip_prefix(b"/") else { return 0 };
-        self.next(method, |node| node.walk(path)) | self.rest
-    }
-
-    /// The conditions of those that go on with this segment.
-    #[inline]
-    fn next(&self, segment: &[u8], mut then: impl FnMut(&Node) -> Bits) -> Bits {
-        let exact = self.exact.iter().find(|(text, _)| **text == *segment);
-        let mut bits = exact.map_or(0, |(_, node)| then(node));
-        if let Some(node) = self.parameter.as_deref().filter(|_| !segment.is_empty()) {
-            bits |= then(node);
-        }
-        bits
-    }
-
-    fn walk(&self, path: &[u8]) -> Bits {
-        let end = path.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#'));
-        let (segment, others) = path.split_at(end.unwrap_or(path.len()));
-        let bits = match others.strip_prefix(b"/") {
-            Some(others) => self.next(segment, |node| node.walk(others)),
-            None => self.next(segment, |node| node.ends),
+        let (end, first) = span(value, 0, blanks);
+        let (method, path) = value.split_at(end);
+        let begin = match path {
+            [b' ', b'/', ..] => end + 2,
+            [] => return 0,
+            // What else is blank before the path.
+            path => match path.trim_ascii_start() {
+                path @ [b'/', ..] => value.len() - path.len() + 1,
+                _ => return 0,
+            },
         };
-        bits | self.rest
+        let [exact, parameter] = self.next(method, first);
+        let walk = |node: Option<&Node>| node.map_or(0, |node| node.walk(value, begin));
+        self.rest | walk(exact) | walk(parameter)
+    }
+
+    /// Those that go on with this segment: with its text, and with any.
+    #[inline(always)]
+    fn next(&self, segment: &[u8], head: u64) -> [Option<&Node>; 2] {
+        let exact = self.exact.iter().find(|(text, _)| text.is(segment, head));
+        let parameter = self.parameter.as_deref().filter(|_| !segment.is_empty());
+        [exact.map(|(_, node)| node), parameter]
+    }
+
+    /// The conditions met by the segments that begin there.
+    fn walk(&self, value: &[u8], mut begin: usize) -> Bits {
+        let (mut node, mut bits) = (self, 0);
+        loop {
+            bits |= node.rest;
+            let (end, head) = span(value, begin, ends);
+            let next = node.next(&value[begin..end], head);
+            if value.get(end) != Some(&b'/') {
+                let ends = |node: Option<&Node>| node.map_or(0, |node| node.ends);
+                return next.into_iter().fold(bits, |bits, node| bits | ends(node));
+            }
+            begin = end + 1;
+            node = match next {
+                [Some(exact), None] => exact,
+                [None, Some(parameter)] => parameter,
+                [Some(exact), Some(parameter)] => {
+                    bits |= parameter.walk(value, begin);
+                    exact
+                }
+                [None, None] => return bits,
+            };
+        }
     }
 }
 
@@ -180,6 +243,27 @@ mod tests {
         ] {
             assert_eq!(matcher.matches(route.as_bytes(), None), bits, "{route}");
         }
+    }
+
+    /// More routes than are remembered come to the same again.
+    #[test]
+    fn what_is_remembered_is_right() {
+        let matcher = routes(&[&["GET", "v3", ":"], &["GET", "v3", "7"], &["PUT", "v3", "*"]]);
+        for _ in 0..3 {
+            for number in 0..3 * PLACES {
+                let bits = if number == 7 { 0b11 } else { 0b01 };
+                let route = format!("GET /v3/{number}");
+                assert_eq!(matcher.matches(route.as_bytes(), None), bits, "{route}");
+                let route = format!("PUT /v3/{number}");
+                assert_eq!(matcher.matches(route.as_bytes(), None), 0b100, "{route}");
+                let route = format!("GET /v3/{}{number}", "a".repeat(LONGEST));
+                assert_eq!(matcher.matches(route.as_bytes(), None), 0b01, "{route}");
+            }
+        }
+        let memory = matcher.memory.unwrap();
+        let known: Vec<_> = memory.0.iter().filter_map(OnceLock::get).collect();
+        assert!(known.len() > PLACES / 2, "{} are remembered", known.len());
+        assert!(known.iter().all(|(value, _)| value.len() <= LONGEST));
     }
 
     #[test]

@@ -71,17 +71,16 @@ pub(super) fn transact<const N: usize>(
     Ok(())
 }
 
-/// Copies the words of the record of `tag`; returns the header that they were read under.
-#[inline]
+/// Copies the words of the record of `tag` (of whole cache lines: see [`by_line`]); returns the header that they were read
+/// under.
+#[inline(always)]
 pub(super) fn look(slot: &[AtomicU64], tag: u64, words: &mut [u64]) -> Result<u64, Attempt> {
     // Acquire: the words below are not older than the header.
     let header = slot[1].load(Ordering::Acquire);
     if header & LOCKED != 0 {
         return Err(Attempt::Locked);
     }
-    for (word, source) in words.iter_mut().zip(&slot[2..]) {
-        *word = source.load(Ordering::Relaxed);
-    }
+    by_line(words, &slot[2..], |word, source| *word = source.load(Ordering::Relaxed));
     let seen_tag = slot[0].load(Ordering::Relaxed);
     // The loads above come before the second look at the header.
     fence(Ordering::Acquire);
@@ -95,20 +94,40 @@ pub(super) fn look(slot: &[AtomicU64], tag: u64, words: &mut [u64]) -> Result<u6
     }
 }
 
+/// Goes through the words of a record and their copies: those of its first cache line at once, then those of each further
+/// one. (A loop over as many as there are takes twice as long.) Copies of less than that, and models, go one by one.
+#[inline(always)]
+fn by_line(words: &mut [u64], slot: &[AtomicU64], mut each: impl FnMut(&mut u64, &AtomicU64)) {
+    let mut go = |words: &mut [u64], slot: &[AtomicU64]| {
+        words.iter_mut().zip(slot).for_each(|(word, slot)| each(word, slot));
+    };
+    let lines = (words.split_first_chunk_mut::<WORDS>(), slot.split_first_chunk::<WORDS>());
+    let (Some((first, words)), Some((first_slot, slot))) = lines else {
+        return go(words, slot);
+    };
+    go(first, first_slot);
+    if words.is_empty() {
+        return;
+    }
+    let lines = words.as_chunks_mut::<STRIDE>().0.iter_mut().zip(slot.as_chunks::<STRIDE>().0);
+    lines.for_each(|(words, slot)| go(words, slot));
+}
+
 /// Locks the record, provided that nothing happened to it since it was looked at.
+#[inline]
 pub(super) fn seize(slot: &[AtomicU64], header: u64) -> bool {
     swap_lock(slot, header)
 }
 
 /// Writes to a record that was seized, and lets it go. What stays as it was is let go as it was: nobody has to look again
 /// for its sake.
-#[inline]
-pub(super) fn settle(slot: &[AtomicU64], header: u64, words: &[u64]) {
+#[inline(always)]
+pub(super) fn settle(slot: &[AtomicU64], header: u64, words: &mut [u64]) {
     let mut changed = 0;
-    for (word, target) in words.iter().zip(&slot[2..]) {
-        changed |= target.load(Ordering::Relaxed) ^ word;
+    by_line(words, &slot[2..], |word, target| {
+        changed |= target.load(Ordering::Relaxed) ^ *word;
         target.store(*word, Ordering::Relaxed);
-    }
+    });
     match changed {
         0 => let_go(slot, header),
         _ => unlock(slot, header),

@@ -96,6 +96,14 @@ impl Table {
         [Some(first), second]
     }
 
+    /// As [`Table::lock`], if nobody else has one of them: any thread may try.
+    pub(super) fn try_lock(&self, sets: [usize; 2]) -> Option<[Option<Guard<'_>>; 2]> {
+        let [a, b] = sets.map(|set| set % self.locks.len());
+        let first = self.locks[a].try_lock()?;
+        let second = if a == b { None } else { Some(self.locks[b].try_lock()?) };
+        Some([Some(first), second])
+    }
+
     /// Locks everything, in order. The thread has no lock yet.
     fn lock_all(&self) -> Vec<Guard<'_>> {
         self.locks.iter().map(|lock| lock.lock()).collect()

@@ -5,7 +5,7 @@ use super::growth::{first_sets, most_sets, preferred_way, roomy_sets, sets_of};
 use super::locks::locks;
 use super::region::Region;
 use super::{Attempt, Change, EMPTY, GHOST, Judge, compact, line};
-use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, spin};
+use crate::sync::{AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, spin};
 
 /// Slots of a set.
 pub(super) const WAYS: usize = 8;
@@ -43,10 +43,35 @@ pub(crate) enum Inserted {
 }
 
 /// Where a record was looked at, and as what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Look {
-    index: usize,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Look<'t> {
+    slot: &'t [AtomicU64],
     header: u64,
+}
+
+impl Look<'_> {
+    /// Locks the record, provided that nothing happened to it since that look. Nobody else changes it until
+    /// [`Look::commit`] or [`Look::let_go`].
+    #[inline]
+    pub(crate) fn seize(self) -> bool {
+        line::seize(self.slot, self.header)
+    }
+
+    /// Writes to a record that was seized, and lets it go; as it was, if these are its words.
+    #[inline]
+    pub(crate) fn commit(self, words: &mut [u64]) {
+        line::settle(self.slot, self.header, words);
+    }
+
+    /// Lets a record go as it was.
+    pub(crate) fn let_go(self) {
+        line::let_go(self.slot, self.header);
+    }
+}
+
+/// A key gets no record.
+pub(crate) struct KeptOut<'t> {
+    _locks: [Option<MutexGuard<'t, ()>>; 2],
 }
 
 pub(crate) struct Table {
@@ -54,6 +79,8 @@ pub(crate) struct Table {
     /// Words of a slot, and of the state in it.
     stride: usize,
     pub(super) words: usize,
+    /// Words of a copy that is made to be looked at.
+    room: usize,
     /// Sets in use, and the most there may be. Grows under the locks of the sets concerned.
     pub(super) sets: AtomicUsize,
     pub(super) most_sets: usize,
@@ -81,6 +108,8 @@ impl Table {
             region: Region::zeroed(most_sets.checked_mul(WAYS * stride)?)?,
             stride,
             words,
+            // Models look at no more words than they must.
+            room: if cfg!(loom) && words < line::WORDS { words } else { stride - 2 },
             sets: AtomicUsize::new(first_sets(most_sets)),
             most_sets,
             roomy_sets: roomy_sets(WAYS * stride, most_sets),
@@ -94,9 +123,10 @@ impl Table {
         })
     }
 
-    /// Words of a record.
-    pub(crate) fn words(&self) -> usize {
-        self.words
+    /// Words of a copy of a record, of several words, as [`Table::look`] makes it: as many as its cache lines have.
+    #[inline]
+    pub(crate) fn room(&self) -> usize {
+        self.room
     }
 
     /// Records of keys, ghosts apart.
@@ -194,27 +224,25 @@ impl Table {
         }
     }
 
-    /// Copies the words of the record of `tag`, which has two at least. Absent, or moved, as in [`Table::transact`].
-    #[inline]
-    pub(crate) fn look(&self, tag: u64, words: &mut [u64]) -> Result<Look, Found> {
-        // Mostly it is where it likes best to be.
-        let index = self.home(tag);
-        match line::look(self.lines(index), tag, &mut words[..self.words]) {
-            Ok(header) => Ok(Look { index, header }),
-            Err(_) => self.look_around(tag, words),
-        }
+    /// Copies the words of the record of `tag`, which has two at least. (A copy has [`Table::room`] for more: zeros.)
+    /// `None`: it is not where it likes best to be, or somebody interferes.
+    #[inline(always)]
+    pub(crate) fn look(&self, tag: u64, words: &mut [u64]) -> Option<Look<'_>> {
+        let slot = self.lines(self.home(tag));
+        line::look(slot, tag, words).ok().map(|header| Look { slot, header })
     }
 
-    #[cold]
-    fn look_around(&self, tag: u64, words: &mut [u64]) -> Result<Look, Found> {
+    /// As [`Table::look`], wherever it is. Absent, or moved, as in [`Table::transact`].
+    pub(crate) fn look_around(&self, tag: u64, words: &mut [u64]) -> Result<Look<'_>, Found> {
         loop {
             let Some(index) = self.find(tag) else {
                 // Acquire pairs with the Release in `freeze`.
                 let frozen = self.frozen.load(Ordering::Acquire);
                 return Err(if frozen { Found::Moved } else { Found::Absent });
             };
-            match line::look(self.lines(index), tag, &mut words[..self.words]) {
-                Ok(header) => return Ok(Look { index, header }),
+            let slot = self.lines(index);
+            match line::look(slot, tag, words) {
+                Ok(header) => return Ok(Look { slot, header }),
                 Err(Attempt::Gone) if self.frozen.load(Ordering::Acquire) => {
                     return Err(Found::Moved);
                 }
@@ -224,21 +252,14 @@ impl Table {
         }
     }
 
-    /// Locks a record, provided that nothing happened to it since that look. Nobody else changes it until
-    /// [`Table::commit`] or [`Table::let_go`].
-    #[inline]
-    pub(crate) fn seize(&self, look: Look) -> bool {
-        line::seize(self.lines(look.index), look.header)
-    }
-
-    /// Writes to a record that was seized, and lets it go; as it was, if these are its words.
-    pub(crate) fn commit(&self, look: Look, words: &[u64]) {
-        line::settle(self.lines(look.index), look.header, &words[..self.words]);
-    }
-
-    /// Lets a record go as it was.
-    pub(crate) fn let_go(&self, look: Look) {
-        line::let_go(self.lines(look.index), look.header);
+    /// Keeps a key without a record from getting one, as long as that is held; `None`: it has one by now, or somebody
+    /// is busy where it would be. Who has locked records may ask: nobody is waited for.
+    pub(crate) fn keep_out(&self, tag: u64) -> Option<KeptOut<'_>> {
+        let sets = sets_of(tag, self.sets());
+        let locks = self.try_lock(sets)?;
+        // Acquire pairs with the Release in `freeze`; after that, the locks keep us out.
+        let stays = sets_of(tag, self.sets()) == sets && !self.frozen.load(Ordering::Acquire);
+        (stays && self.find(tag).is_none()).then_some(KeptOut { _locks: locks })
     }
 
     fn attempt(&self, index: usize, tag: u64, change: &mut impl Change) -> Result<(), Attempt> {
