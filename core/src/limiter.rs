@@ -188,7 +188,14 @@ impl Limiter {
             visit.count(decision.reason());
             return Ok(decision);
         }
-        self.acquire_further(visit, key, (tag, at), cost, place.write(Decision::NONE))
+        let decision = place.write(Decision::NONE);
+        if self.decide_further(&visit, tag, at, cost, decision) {
+            visit.count(decision.reason());
+        } else {
+            drop(visit);
+            self.acquire_any(&key, at, cost, decision)?;
+        }
+        Ok(decision)
     }
 
     /// Decides and counts; `None`: no bucket decides alone, or not now.
@@ -202,24 +209,6 @@ impl Limiter {
         let decision = lone.answer(outcome, at, cost, &mut place);
         visit.count(decision.reason());
         Some(decision.moved())
-    }
-
-    #[inline(never)]
-    fn acquire_further<'p>(
-        &self,
-        visit: Visit<'_>,
-        key: &[u8],
-        (tag, at): (u64, Moment),
-        cost: u64,
-        decision: &'p mut Decision,
-    ) -> Result<&'p Decision> {
-        if self.decide_further(&visit, tag, at, cost, decision) {
-            visit.count(decision.reason());
-        } else {
-            drop(visit);
-            self.acquire_any(&key, at, cost, decision)?;
-        }
-        Ok(decision)
     }
 
     #[inline(always)]
