@@ -5,7 +5,11 @@
 //! are variants of a scope: the limits of another plan over the same record.
 
 mod address;
+mod making;
 mod matching;
+mod meeting;
+mod scopes;
+mod tags;
 mod text;
 
 use std::borrow::Cow;
@@ -21,13 +25,17 @@ use crate::clock::Moment;
 use crate::decision::Reason;
 use crate::error::{Error, Result};
 use crate::names::Name;
-use crate::policy::{Conditions, KEY, Limit, Missing, PLAN, Policy};
+use crate::policy::{Missing, PLAN};
 use crate::request::{KNOWN, Request};
 use crate::secrets;
 use crate::store;
 use crate::terms::Terms;
 pub(crate) use address::{Address, IP, Networks};
+use making::number_of;
 use matching::{Bits, Matcher};
+use meeting::{Meeting, Met};
+pub(crate) use scopes::{Identity, ScopeLimits, scopes};
+pub(crate) use tags::{tag_of, tag_of_attribute, tag_of_network};
 use text::{Text, head};
 
 /// Most attributes that a policy may speak of besides `key` and `plan`, which it may not name and need all the same.
@@ -39,70 +47,6 @@ const MAX_CONDITIONS: usize = Bits::BITS as usize;
 
 /// Plans of which the name is found without hashing it.
 const FEW: usize = 8;
-
-/// What a scope is, from one policy to the next.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Identity {
-    by: Vec<String>,
-    when: Conditions,
-    missing: Missing,
-}
-
-impl Identity {
-    fn of(limit: &Limit) -> Identity {
-        Identity { by: limit.by.clone(), when: limit.when.clone(), missing: limit.missing }
-    }
-
-    /// Do its limits count by the same attributes?
-    pub(crate) fn counts_as(&self, other: &Identity) -> bool {
-        self.by == other.by
-    }
-
-    /// By what its limits count, in words.
-    pub(crate) fn counted_by(&self) -> String {
-        match &self.by[..] {
-            [] => "all requests together".to_owned(),
-            by => format!("{by:?}"),
-        }
-    }
-
-    /// Does a key alone say all that it asks for?
-    fn is_plain(&self) -> bool {
-        self.by == [KEY] && self.when.0.is_empty() && self.missing == Missing::Error
-    }
-}
-
-/// The limits of one scope, for each variant.
-#[derive(Debug)]
-pub(crate) struct ScopeLimits<'p> {
-    pub(crate) identity: Identity,
-    pub(crate) variants: Vec<Vec<&'p Limit>>,
-}
-
-/// A policy's limits by scope, in the order in which they come first; and whether a key is all that a request needs.
-pub(crate) fn scopes(policy: &Policy) -> (Vec<ScopeLimits<'_>>, bool) {
-    let variants = policy.plans.len().max(1);
-    let mut scopes: Vec<ScopeLimits<'_>> = Vec::new();
-    for limit in &policy.limits {
-        let identity = Identity::of(limit);
-        let known = scopes.iter().position(|scope| scope.identity == identity);
-        let index = known.unwrap_or_else(|| {
-            scopes.push(ScopeLimits { identity, variants: vec![Vec::new(); variants] });
-            scopes.len() - 1
-        });
-        for (plan, limits) in scopes[index].variants.iter_mut().enumerate() {
-            if limit.plan.is_none_or(|its| its == plan) {
-                limits.push(limit);
-            }
-        }
-    }
-    let lists = policy.exempt.len() + policy.bypass.len() + policy.block.len();
-    let plain = matches!(&scopes[..], [scope] if scope.identity.is_plain())
-        && policy.plans.is_empty()
-        && policy.usage.is_none()
-        && lists == 0;
-    (scopes, plain)
-}
 
 /// A policy about requests with attributes, worked out.
 #[derive(Debug)]
@@ -148,61 +92,6 @@ struct ScopeRule {
     /// Of a request that is denied because an attribute is missing, by variant.
     /// `None`: it has none but in shadow, which deny nobody.
     terms: Vec<Option<&'static Terms>>,
-}
-
-/// A scope that a request meets which meets these conditions.
-#[derive(Clone, Copy, Debug)]
-struct Met {
-    scope: usize,
-    needs: Bits,
-    /// The attribute that it counts by; `NONE`: there are several, or none.
-    by: usize,
-}
-
-/// The scopes that have limits in a variant, in order.
-#[derive(Debug)]
-struct Meeting {
-    scopes: Vec<Met>,
-    /// Of the first 64: those without conditions, and for each condition those that need it. So a request looks at few.
-    always: u64,
-    needing: Vec<u64>,
-}
-
-impl Meeting {
-    fn new(scopes: Vec<Met>) -> Meeting {
-        let those = |is_meant: &dyn Fn(&Met) -> bool| {
-            let first = scopes.iter().take(u64::BITS as usize).enumerate();
-            first.fold(0, |all, (place, met)| all | u64::from(is_meant(met)) << place)
-        };
-        let always = those(&|met| met.needs == 0);
-        let needing = (0..MAX_CONDITIONS).map(|bit| those(&|met| met.needs >> bit & 1 == 1));
-        Meeting { always, needing: needing.collect(), scopes }
-    }
-
-    /// Calls `meet` with each scope of which all conditions are met, in order, until it says something.
-    #[inline(always)]
-    fn find<T>(&self, matched: Bits, mut meet: impl FnMut(Met) -> Option<T>) -> Option<T> {
-        let mut places = self.always;
-        let mut conditions = matched;
-        while conditions != 0 {
-            places |= self.needing[conditions.trailing_zeros() as usize];
-            conditions &= conditions - 1;
-        }
-        let mut others = u64::BITS as usize..self.scopes.len();
-        loop {
-            let place = match places {
-                0 => others.next()?,
-                _ => places.trailing_zeros() as usize,
-            };
-            places &= places.wrapping_sub(1);
-            let met = self.scopes[place];
-            if matched & met.needs == met.needs
-                && let Some(found) = meet(met)
-            {
-                return Some(found);
-            }
-        }
-    }
 }
 
 /// Requests that pass, or do not, whatever the limits say.
@@ -271,73 +160,6 @@ pub(crate) enum Strictness {
 }
 
 impl Rules {
-    /// # Errors
-    /// When the policy speaks of more than can be told apart.
-    pub(crate) fn new(policy: &Policy, scopes: &[ScopeLimits<'_>]) -> Result<Rules> {
-        let mut attributes = Attributes::default();
-        let mut conditions = Numbered::default();
-        let rules: Vec<ScopeRule> = scopes
-            .iter()
-            .map(|scope| ScopeRule {
-                by: scope.identity.by.iter().map(|name| attributes.number(name)).collect(),
-                needs: conditions.bits(&scope.identity.when),
-                missing: scope.identity.missing,
-                terms: scope.lacking(&policy.plans),
-            })
-            .collect();
-        let by_variant = (0..policy.plans.len().max(1))
-            .map(|variant| {
-                let scopes = rules.iter().zip(scopes).enumerate();
-                let scopes = scopes.filter(|(_, (_, limits))| !limits.variants[variant].is_empty());
-                Meeting::new(scopes.map(|(scope, (rule, _))| Met::new(scope, rule)).collect())
-            })
-            .collect();
-        let all = rules.iter().enumerate().map(|(scope, rule)| Met::new(scope, rule));
-        let all = Meeting::new(all.collect());
-        let listed = listed(policy, &mut attributes, &mut conditions);
-        let kind = policy.usage.as_ref().and_then(|usage| usage.by.as_deref());
-        let kind = kind.map(|name| attributes.number(name));
-        let (plan, plan_by) = (attributes.number(PLAN), attributes.number(&policy.plan_by));
-        let mut matchers: Vec<Option<Matcher>> = Vec::new();
-        for (bit, condition) in conditions.0.iter().enumerate().take(MAX_CONDITIONS) {
-            let number = attributes.number(&condition.attribute);
-            matchers.resize_with(matchers.len().max(number + 1), || None);
-            let matcher = matchers[number].get_or_insert_default();
-            condition.any_of.iter().for_each(|pattern| matcher.add(pattern, 1 << bit));
-        }
-        let attributes = attributes.0;
-        matchers.resize_with(attributes.len(), || None);
-        let own = attributes.iter().filter(|name| ![KEY, PLAN].contains(&name.as_str()));
-        bounded("attributes besides `key` and `plan`", own.count(), MAX_ATTRIBUTES)?;
-        bounded("conditions", conditions.0.len(), MAX_CONDITIONS)?;
-        let known = KNOWN.map(|name| {
-            let number = number_of(&attributes, name);
-            let matched = number.is_some_and(|number| matchers[number].is_some());
-            Known { number: number.unwrap_or(NONE), plain: name != IP && !matched }
-        });
-        Ok(Rules {
-            matchers,
-            ip: number_of(&attributes, IP),
-            known,
-            attributes,
-            networks: Networks::new(policy.ipv6_prefix),
-            plans: policy.plans.iter().map(|name| Name::intern(name)).collect(),
-            plan_texts: policy.plans.iter().map(|name| Text::new(name.as_bytes())).collect(),
-            plans_by_name: (0..)
-                .zip(&policy.plans)
-                .map(|(n, name)| (name.as_bytes().into(), n))
-                .collect(),
-            default_plan: policy.default_plan,
-            plan,
-            plan_by,
-            scopes: rules,
-            by_variant,
-            all,
-            listed,
-            kind,
-        })
-    }
-
     /// Reads the attributes.
     ///
     /// # Errors
@@ -625,125 +447,8 @@ impl Rules {
     }
 }
 
-/// The tag of one value.
-#[inline(always)]
-pub(crate) fn tag_of(hasher: &RandomState, value: &[u8]) -> u64 {
-    let mut state = hasher.build_hasher();
-    // Not `Hash`, which hashes the length besides: `write` has it in already.
-    state.write(value);
-    store::tag(state.finish())
-}
-
-/// The tag of an attribute's value, for blocks: of `key` that of the key alone.
-pub(crate) fn tag_of_attribute(hasher: &RandomState, name: &str, value: &[u8]) -> u64 {
-    if name == KEY {
-        return tag_of(hasher, value);
-    }
-    let mut state = hasher.build_hasher();
-    state.write_u64(name.len() as u64);
-    state.write(name.as_bytes());
-    state.write(value);
-    store::tag(state.finish())
-}
-
-/// The tag of an address's client, for blocks.
-pub(crate) fn tag_of_network(hasher: &RandomState, address: Address, networks: Networks) -> u64 {
-    let mut state = hasher.build_hasher();
-    state.write_u64(IP.len() as u64);
-    state.write(IP.as_bytes());
-    state.write_u128(networks.of(address));
-    if !address.is_v4() {
-        state.write_u8(networks.prefix);
-    }
-    store::tag(state.finish())
-}
-
-impl Met {
-    fn new(scope: usize, rule: &ScopeRule) -> Met {
-        let by = if let [number] = *rule.by { number } else { NONE };
-        Met { scope, needs: rule.needs, by }
-    }
-}
-
-impl ScopeLimits<'_> {
-    /// For each variant the terms of its first limit that may deny.
-    fn lacking(&self, plans: &[String]) -> Vec<Option<&'static Terms>> {
-        let first = |(variant, limits): (usize, &Vec<&Limit>)| {
-            let plan = plans.get(variant).map(String::as_str);
-            let first = limits.iter().find(|limit| !limit.shadow);
-            first.map(|limit| Terms::of(limit, plan).intern())
-        };
-        self.variants.iter().enumerate().map(first).collect()
-    }
-}
-
 /// No attribute's number.
 const NONE: usize = usize::MAX;
-
-fn number_of(attributes: &[String], name: &str) -> Option<usize> {
-    attributes.iter().position(|known| known == name)
-}
-
-/// Attributes by number.
-#[derive(Default)]
-struct Attributes(Vec<String>);
-
-impl Attributes {
-    fn number(&mut self, name: &str) -> usize {
-        self.0.iter().position(|known| known == name).unwrap_or_else(|| {
-            self.0.push(name.to_owned());
-            self.0.len() - 1
-        })
-    }
-}
-
-/// Conditions by number, each counted once.
-#[derive(Default)]
-struct Numbered(Vec<crate::policy::Condition>);
-
-impl Numbered {
-    fn bits(&mut self, conditions: &Conditions) -> Bits {
-        conditions.0.iter().fold(0, |bits, condition| {
-            let known = self.0.iter().position(|known| known == condition);
-            let number = known.unwrap_or_else(|| {
-                self.0.push(condition.clone());
-                self.0.len() - 1
-            });
-            // Beyond the most, the policy is refused.
-            bits | 1_u128.checked_shl(number as u32).unwrap_or(0)
-        })
-    }
-}
-
-fn listed(policy: &Policy, attributes: &mut Attributes, conditions: &mut Numbered) -> Vec<Listed> {
-    let mut listed = Vec::new();
-    for block in &policy.block {
-        let how = How::Meets(conditions.bits(&block.when));
-        listed.push(Listed { reason: Reason::Blocked, terms: Terms::named(&block.name), how });
-    }
-    for bypass in policy.bypass.iter().filter(|bypass| bypass.enabled) {
-        let attribute = attributes.number(&bypass.attribute);
-        let how = How::Knows { attribute, secrets: bypass.secrets.clone() };
-        listed.push(Listed { reason: Reason::Bypass, terms: Terms::named(&bypass.name), how });
-    }
-    for exempt in &policy.exempt {
-        let how = How::Meets(conditions.bits(&exempt.when));
-        listed.push(Listed { reason: Reason::Bypass, terms: Terms::named(&exempt.name), how });
-    }
-    listed
-}
-
-fn bounded(what: &str, count: usize, most: usize) -> Result<()> {
-    if count <= most {
-        return Ok(());
-    }
-    Err(Error::policy(
-        "limit",
-        None,
-        format!("the policy speaks of {count} {what}, it can of {most}"),
-        "split the policy: one limiter for each part",
-    ))
-}
 
 /// A value as an error shows it: requests may bring anything.
 fn shown(value: &[u8]) -> String {
@@ -756,6 +461,7 @@ fn shown(value: &[u8]) -> String {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::policy::Policy;
 
     /// The pattern of an attribute, and the values that match it and that do not.
     const CASES: &[(&str, &str, &[&str], &[&str])] = &[
