@@ -262,28 +262,30 @@ impl Limiter {
     }
 
     #[inline]
-    fn try_acquire_key(&self, key: &[u8], when: impl Fn() -> Moment, cost: u64) -> bool {
+    fn try_acquire_key(&self, key: &[u8], when: impl FnOnce() -> Moment, cost: u64) -> bool {
         let tag = self.tag(key);
         let visit = self.0.lanes.enter();
-        let (mut at, mut reason) = (None, None);
-        let done = self.0.engines.transact_quickly(&visit, tag, |lone, words| {
-            // Later still than in `acquire_now`: there is less to do meanwhile.
-            let now = when();
-            at = Some(now);
-            if self.0.blocks.left(tag, now) == 0 {
-                reason = Some(lone.admit(words, now, cost));
-            }
-        });
-        match reason.filter(|_| done.is_some()) {
+        let at = when();
+        match self.admit_quickly(&visit, tag, at, cost) {
             Some(reason) => {
                 visit.count(reason);
                 reason.admits()
             }
-            None => {
-                let at = at.unwrap_or_else(when);
-                self.admit_further(visit, key, tag, at, cost).is_ok_and(Reason::admits)
-            }
+            None => self.admit_further(visit, key, tag, at, cost).is_ok_and(Reason::admits),
         }
+    }
+
+    /// As `take_quickly`, only yes or why not.
+    #[inline(always)]
+    fn admit_quickly(&self, visit: &Visit<'_>, tag: u64, at: Moment, cost: u64) -> Option<Reason> {
+        if self.0.blocks.left(tag, at) > 0 {
+            return None;
+        }
+        let mut reason = None;
+        let done = self.0.engines.transact_quickly(visit, tag, |lone, words| {
+            reason = Some(lone.admit(words, at, cost));
+        });
+        done.and(reason)
     }
 
     /// Decides and counts.
