@@ -195,7 +195,7 @@ impl Limiter {
             drop(visit);
             self.acquire_any(&key, at, cost, &mut decision)?;
         }
-        Ok(place.write(decision))
+        Ok(place.write(decision.moved()))
     }
 
     /// Decides and counts; `None`: no bucket decides alone, or not now.
