@@ -283,6 +283,22 @@ impl Bucket {
         each!(self, bucket => bucket.refund(words, at, units, mark))
     }
 
+    /// As [`Bucket::refund`], of what a receipt says was paid: to one among several of its limit.
+    pub(crate) fn return_paid(
+        &self,
+        words: &mut [u64],
+        at: Moment,
+        units: Units,
+        mark: Option<Mark>,
+    ) {
+        match self {
+            Bucket::Lasting(bucket) => {
+                bucket.return_paid(words, at, units, mark.map(|mark| mark.payment));
+            }
+            _ => _ = self.refund(words, at, units, mark),
+        }
+    }
+
     /// Begins a permit's time anew: that of the mark, else of the oldest. Returns its new mark; none when it counts no
     /// more, or when there is none.
     pub(crate) fn renew(&self, words: &mut [u64], at: Moment, mark: Option<Mark>) -> Option<Mark> {

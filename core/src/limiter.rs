@@ -145,7 +145,7 @@ impl Limiter {
     /// As [`acquire`](Limiter::acquire), with the answer where it is wanted. For hosts that give it on as it is.
     ///
     /// # Errors
-    /// As [`acquire`](Limiter::acquire).
+    /// As [`acquire`](Limiter::acquire); nothing is written then.
     #[doc(hidden)]
     #[inline(always)]
     pub fn acquire_into<'p>(
@@ -157,9 +157,8 @@ impl Limiter {
         match subject.as_key() {
             Some(key) => self.acquire_now(key, cost, place),
             None => {
-                let decision = place.write(Decision::NONE);
-                self.acquire_any(&subject, self.moment(), cost, decision)?;
-                Ok(decision)
+                let decision = self.acquire_at_moment(&subject, self.moment(), cost)?;
+                Ok(place.write(decision))
             }
         }
     }
@@ -188,14 +187,15 @@ impl Limiter {
             visit.count(decision.reason());
             return Ok(decision);
         }
-        let decision = place.write(Decision::NONE);
-        if self.decide_further(&visit, tag, at, cost, decision) {
+        // An error leaves the place as it was: it may be C's.
+        let mut decision = Decision::NONE;
+        if self.decide_further(&visit, tag, at, cost, &mut decision) {
             visit.count(decision.reason());
         } else {
             drop(visit);
-            self.acquire_any(&key, at, cost, decision)?;
+            self.acquire_any(&key, at, cost, &mut decision)?;
         }
-        Ok(decision)
+        Ok(place.write(decision.moved()))
     }
 
     /// Decides and counts; `None`: no bucket decides alone, or not now.

@@ -127,8 +127,9 @@ impl Usage {
             0 => None,
             _ => known().or_else(|| self.record_newcomer(tag, kind, slot, units)),
         };
+        let is_counted = units == 0 || counted.is_some();
         let kind = counted.unwrap_or_else(|| String::from_utf8_lossy(kind).into());
-        Estimate { usage: Arc::clone(self), tag, kind, slot, units }
+        Estimate { usage: Arc::clone(self), tag, kind, slot, units, is_counted }
     }
 
     fn slot(&self, at: Moment) -> u64 {
@@ -219,6 +220,8 @@ pub(crate) struct Estimate {
     kind: Box<str>,
     slot: u64,
     units: u64,
+    /// Else there was no place for its key, which has been told (`dropped`).
+    is_counted: bool,
 }
 
 /// Without the kind, which may be anything that a request said, and what others used.
@@ -231,7 +234,10 @@ impl fmt::Debug for Estimate {
 impl Estimate {
     /// It was so many units, of the kind and in the slot in which it was counted; what is too old by now stays as it is.
     pub(crate) fn settle(self, actual: u64, at: Moment) {
-        let Estimate { usage, tag, kind, slot, units } = self;
+        let Estimate { usage, tag, kind, slot, units, is_counted } = self;
+        if !is_counted {
+            return;
+        }
         if actual < units {
             return usage.shard(tag).lock().remove(tag, &kind, slot, units - actual);
         }
@@ -440,6 +446,20 @@ mod tests {
         let uncounted = usage.estimate(8, b"reads", at(1_110), 9);
         uncounted.settle(0, at(1_110));
         assert_eq!((usage.said(8, 1_110, 100).as_str(), usage.dropped()), ("", 1));
+    }
+
+    /// Nor is anything taken from, or added to, what is counted when there is a place by then.
+    #[test]
+    fn an_estimate_that_was_not_counted_takes_nothing_from_others() {
+        let usage = Arc::new(Usage::new(100, 10, 1));
+        usage.record(7, "reads", at(1_000), 1);
+        let [less, more] = [9, 9].map(|units| usage.estimate(8, b"reads", at(1_099), units));
+        usage.record(8, "reads", at(1_110), 4);
+        usage.record(8, "reads", at(1_099), 5);
+        assert_eq!((usage.said(8, 1_110, 100).as_str(), usage.dropped()), ("reads 9", 2));
+        less.settle(0, at(1_110));
+        more.settle(12, at(1_110));
+        assert_eq!((usage.said(8, 1_110, 100).as_str(), usage.dropped()), ("reads 9", 2));
     }
 
     #[test]

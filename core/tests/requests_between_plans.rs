@@ -516,3 +516,25 @@ fn what_a_denial_advises_after_a_change_of_plan_is_true() {
         assert!(limiter.acquire(&request, 1).unwrap().allowed(), "{policy}");
     }
 }
+
+/// An estimate that was cancelled has cost nothing, in whatever plan it was made: also when the smaller one has forgiven what
+/// was used beyond its own.
+#[test]
+fn what_a_smaller_plan_forgives_comes_back_to_the_larger_one() {
+    let plans = r#"{"plan": {
+        "starter": {"limit": [{"name": "day", "rate": "50/day"}]},
+        "pro": {"limit": [{"name": "day", "rate": "500/day"}]}}}"#;
+    for asked_before in [false, true] {
+        let (limiter, _) = limiter(plans);
+        limiter.assign("k", "pro", None).unwrap();
+        let estimate = limiter.reserve(Request::new().key("k"), 400).unwrap();
+        limiter.assign("k", "starter", None).unwrap();
+        if asked_before {
+            assert!(!limiter.acquire(Request::new().key("k"), 1).unwrap().allowed());
+        }
+        estimate.settle(10).unwrap();
+        assert_eq!(left(&limiter, &under("starter"), "day"), 50, "asked: {asked_before}");
+        limiter.assign("k", "pro", None).unwrap();
+        assert_eq!(left(&limiter, &under("pro"), "day"), 490, "asked: {asked_before}");
+    }
+}

@@ -239,7 +239,7 @@ mod tests {
     use super::*;
     use crate::acquire::tidegate_acquire;
     use crate::limiter::tidegate_limiter;
-    use crate::status::TIDEGATE_OK;
+    use crate::status::{TIDEGATE_ERROR_ARGUMENT, TIDEGATE_OK};
 
     #[test]
     fn reasons_have_the_engines_numbers_and_words() {
@@ -286,6 +286,24 @@ mod tests {
                 };
                 assert_eq!(bytes(written), bytes(expected), "{key} under {policy}");
             }
+        }
+    }
+
+    /// Under a policy about requests, a key alone is none; and a policy may come to be one in the middle of a call.
+    #[test]
+    fn what_is_refused_writes_nothing() {
+        let limiter = Limiter::new(r#"{"limit": [{"rate": "1/hour", "by": ["account"]}]}"#);
+        let limiter = tidegate_limiter::new(limiter.unwrap());
+        let earlier = Limiter::new("7/hour").unwrap().acquire("k", 1).unwrap();
+        // Of this version, and of one that had fewer fields.
+        for struct_size in [size_of::<tidegate_decision>() as u32, 40] {
+            let mut decision = tidegate_decision { struct_size, ..earlier.into() };
+            let before = bytes(decision);
+            let key = b"k".as_ptr().cast();
+            // SAFETY: live places of their types; the struct begins with its size.
+            let status = unsafe { tidegate_acquire(&limiter, key, 1, 1, &mut decision) };
+            assert_eq!(status, TIDEGATE_ERROR_ARGUMENT);
+            assert_eq!(bytes(decision), before, "{struct_size} bytes");
         }
     }
 

@@ -247,6 +247,19 @@ impl Account<'_> {
         self.used -= steps.min(self.steps_in_use(self.used));
     }
 
+    /// Steps of a payment that time has not given back since: see `refund`.
+    pub(super) fn left_of(&self, mark: Option<u64>) -> u64 {
+        self.steps_in_use(mark.unwrap_or(u64::MAX))
+    }
+
+    /// Gives units back, at most what is in use, and so many steps.
+    pub(super) fn give_back(&mut self, units: Units, most: u64) -> Units {
+        let steps = self.steps_in_use(self.used).min(most);
+        let given = units.min(shifted_up(steps, self.gcra.fine) << self.gcra.coarse);
+        self.used -= self.gcra.steps(given).min(steps);
+        given
+    }
+
     /// Charges as much as a bucket at the same rate may be in debt.
     pub(super) fn charge_up_to(&mut self, units: Units, other: &Gcra) {
         let most = self.used.max(self.supply + other.max_debt_steps);
@@ -306,11 +319,7 @@ impl Standing for Account<'_> {
     /// `mark` is the word after the payment that is refunded: what time has given back since is not
     /// given back again.
     fn refund(&mut self, units: Units, mark: Option<u64>) -> Units {
-        let paid = self.steps_in_use(mark.unwrap_or(u64::MAX));
-        let steps = self.steps_in_use(self.used).min(paid);
-        let given = units.min(shifted_up(steps, self.gcra.fine) << self.gcra.coarse);
-        self.used -= self.gcra.steps(given).min(steps);
-        given
+        self.give_back(units, self.left_of(mark))
     }
 
     fn mark(&self) -> u64 {

@@ -15,7 +15,8 @@
 //! The bucket has left what both leave it. Whatever is paid or comes back counts in both words, and time gives back in
 //! both. A change of rate takes over the use of the one and what is left of the other, so that the way there and back is
 //! no way at all; but for use beyond what the rate allows at most, which is forgiven when a request comes under it, and
-//! which debt there is in what is left, is not. Only a whole that is full says no more than a key never seen (0, 0): a bucket of any rate is full
+//! which debt there is in what is left, is not. (What a receipt says was paid comes back to each word as far as it is used
+//! there: so what was forgiven is not lost to the larger rate.) Only a whole that is full says no more than a key never seen (0, 0): a bucket of any rate is full
 //! then. The first payment from such a key leaves in the whole what it leaves in the bucket.
 
 use super::gcra::{Account, Gcra};
@@ -88,6 +89,23 @@ impl Lasting {
     /// second word, stays: so no way from rate to rate gives more than the largest bucket has left.
     pub(crate) fn forgive(&self, words: &mut [u64], at: Moment) {
         words[0] = self.bucket.forgive(words[0], at);
+    }
+
+    /// Gives back what a receipt says was paid. It was paid from both words, and what was forgiven of the one since is
+    /// still missing in the other.
+    pub(crate) fn return_paid(
+        &self,
+        words: &mut [u64],
+        at: Moment,
+        units: Units,
+        mark: Option<u64>,
+    ) {
+        let mut both = self.see(words, at);
+        let left = both.shown.left_of(mark);
+        let given = both.bucket.give_back(units, left).max(both.whole.give_back(units, left));
+        if given > 0 {
+            both.write(words);
+        }
     }
 
     /// The word of a rate that is the only one of its limit.

@@ -209,7 +209,7 @@ impl Layout {
         units: Units,
     ) {
         if let Some((place, mark)) = self.paid(words, payment, method) {
-            place.bucket(words).refund(place.own(words), at, units, mark);
+            place.bucket(words).return_paid(place.own(words), at, units, mark);
         }
     }
 

@@ -355,7 +355,7 @@ impl Oracle {
                 // The windows of two policies, or rates, are not compared.
                 let paid = |limit: &Limit| limit.buckets[payment.bucket].is_like(bucket);
                 let same = !updated && limit(payment.plan).is_some_and(paid);
-                bucket.refund(state, at, units, same.then_some(payment.mark));
+                bucket.return_paid(state, at, units, same.then_some(payment.mark));
             }
             changed |= part.record.places != before;
             part.record.states = scope.under(part.record.plan, &part.record.places, at);

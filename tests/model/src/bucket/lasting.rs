@@ -1,6 +1,6 @@
 //! Buckets of a limit that has several rates, each in a plan of its own: nothing is lost from one to the next.
 
-use super::{Bucket, State};
+use super::{Bucket, Mark, State};
 use crate::policy::Algorithm;
 use crate::{Time, Units};
 
@@ -114,6 +114,24 @@ impl Bucket {
             *whole = Some((was + steps).max(idle_whole));
         }
         told
+    }
+
+    /// What a receipt says was paid comes back to what is used and to what is left, each as far as it counts there.
+    pub fn return_paid(&self, state: &mut State, at: Time, units: Units, mark: Option<Mark>) {
+        let State::Lasting { used, whole } = state else {
+            self.refund(state, at, units, mark);
+            return;
+        };
+        let left = mark.map(|mark| (mark.paid - self.used_steps(None, at)).max(0));
+        for (bucket, word) in [(self, used), (&self.whole(), whole)] {
+            let before = bucket.used_steps(*word, at);
+            let steps = before - bucket.used_steps(None, at);
+            let steps = left.map_or(steps, |left| steps.min(left));
+            let given = units.min(bucket.units(steps, true));
+            if given > 0 {
+                *word = Some(before - bucket.steps(given).min(steps));
+            }
+        }
     }
 
     /// What a key has that has come here from `before`: it is locked out for the time in which this bucket fills, or its
