@@ -98,6 +98,8 @@ class RateLimitMiddleware:
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
             markcoroutinefunction(self)
+        else:
+            self.guard.refuse_async()
 
     @property
     def errors(self) -> int:
@@ -122,7 +124,10 @@ class RateLimitMiddleware:
 
     async def _asynchronous(self, request: Any) -> Any:
         incoming = DjangoRequest(request, self.guard.proxies)
-        if self.guard.skips(incoming):
+        skipped = self.guard.skipping(incoming)
+        if inspect.isawaitable(skipped):
+            skipped = await skipped
+        if skipped:
             return await self.get_response(request)
         who = self.guard.who(incoming)
         if inspect.isawaitable(who):

@@ -69,6 +69,7 @@ class RateLimit:
         self, app: flask.Flask | None, limiter: _Policy, **options: Unpack[_Options]
     ) -> None:
         self.guard = Guard(limiter, **options)
+        self.guard.refuse_async()
         if app is not None:
             self.init_app(app)
 
