@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+class Unawaited(TypeError):
+    """A function has given what somebody would have to await."""
+
+
 def one_of(name: str, value: object, words: tuple[str, ...]) -> None:
     if value not in words:
         remedy = "give " + " or ".join(f'"{word}"' for word in words)
@@ -53,7 +57,7 @@ def told(name: str, value: Any, wanted: str) -> Any:
         kind = type(value).__name__
         if inspect.iscoroutine(value):
             value.close()
-        raise TypeError(f"{name}: expected {wanted}, got {kind}; give a function that is not async")
+        raise Unawaited(f"{name}: expected {wanted}, got {kind}; give a function that is not async")
     return value
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
+from tidegate import _checks
 from tidegate._adapter import logger
 from tidegate._errors import ArgumentError
 from tidegate._limiter import Limiter
@@ -136,6 +137,8 @@ class Rates:
         elif not callable(provider):
             kind = type(provider).__name__
             raise TypeError(f"limit: expected a rate string or a function, got {kind}")
+        else:
+            _checks.plain_function("limit", provider)
 
     def reset(self) -> None:
         """Forget all that was used."""

@@ -9,6 +9,7 @@ from typing import cast
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
+from tidegate import _checks
 from tidegate._adapter import show
 from tidegate._decorated import Denied, Pass
 from tidegate._route_limits import RouteLimits
@@ -106,6 +107,7 @@ class Limiter(RouteLimits):
             clock=clock,
             max_keys=max_keys,
         )
+        _checks.one_of("key_style", key_style, ("url", "endpoint"))
         self._by_url = key_style == "url"
         self._limit_all(default_limits, application_limits)
 

@@ -486,3 +486,61 @@ def test_a_cost_that_is_none_is_not_swallowed(clock):
     with pytest.raises(tidegate.ArgumentError, match="^cost: "):
         ask_asgi(app, "/", headers=[("n", "-1")])
     assert limiter.errors == 1
+
+
+async def says_yes(*_):
+    return True
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"key_func": None}, "key_func: expected a function, got NoneType"),
+        ({"key_func": says_yes}, "key_func: expected a function that is not async"),
+        ({"headers": "rfc"}, "headers: unknown 'rfc'; give \"legacy\""),
+        ({"body": "html"}, "body: unknown 'html'; give \"error\""),
+        ({"default_limits": "5/minute"}, "default_limits: expected a list, got str; give"),
+        ({"application_limits": "5/minute"}, "application_limits: expected a list, got str; give"),
+        ({"default_limits": [says_yes]}, "limit: expected a function that is not async"),
+        ({"key_style": "uri"}, "key_style: unknown 'uri'; give \"url\" or \"endpoint\""),
+    ],
+)
+def test_wrong_options_are_refused(options, text):
+    with pytest.raises((TypeError, ValueError), match=f"^{text}"):
+        Limiter(**{"key_func": get_remote_address, **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        # A text's letters would be methods, and no request would be limited.
+        ({"methods": "POST"}, "methods: expected a list, got str; give"),
+        # A coroutine is true, and each is another key.
+        ({"exempt_when": says_yes}, "exempt_when: expected a function that is not async"),
+        ({"key_func": says_yes}, "key_func: expected a function that is not async"),
+        ({"exempt_when": True}, "exempt_when: expected a function, got bool"),
+        ({"cost": "2"}, "cost: expected an int or a function, got str"),
+        ({"cost": -2}, "cost: -2 is negative"),
+        ({"cost": says_yes}, "cost: expected a function that is not async"),
+    ],
+)
+def test_wrong_terms_are_refused_where_they_are_written(options, text):
+    limiter = Limiter(get_remote_address)
+    with pytest.raises((TypeError, ValueError), match=f"^{text}"):
+        limiter.limit("5/minute", **options)
+    if "methods" not in options:
+        with pytest.raises((TypeError, ValueError), match=f"^{text}"):
+            limiter.shared_limit("5/minute", "scope", **options)
+
+
+@pytest.mark.parametrize("swallow", [True, False])
+@pytest.mark.parametrize("name", ["exempt_when", "key_func"])
+def test_a_coroutine_lets_nobody_pass(swallow, name):
+    app, limiter = FastAPI(), Limiter(get_remote_address, swallow_errors=swallow)
+
+    @app.get("/")
+    @limiter.limit("5/minute", **{name: lambda: says_yes()})
+    async def handler(): ...
+
+    with pytest.raises(TypeError, match=f"^{name}: expected .*, got coroutine; give a function"):
+        ask_asgi(app, "/")
