@@ -20,6 +20,8 @@ const port = {
 // Names of @fastify/rate-limit that mean the same as ours.
 const OTHER_NAMES = { max: 'limit', skipOnError: 'passOnStoreError' }
 const OWN = { period: 'string', errorResponseBuilder: 'function', onExceeded: 'function' }
+// What users write and `renamed` takes away: errors name these, too.
+const THEIRS = { max: 'any', timeWindow: 'any', allowList: 'any', skipOnError: 'any', enableDraftSpec: 'any' }
 // The ways to say what the limit is; a route that takes one leaves the plugin's.
 const WAYS = ['limiter', 'rate', 'limit', 'windowMs', 'period']
 const HOOKS = ['onRequest', 'preValidation', 'preHandler']
@@ -57,7 +59,7 @@ class Limit {
   #fields = new Fields()
 
   constructor(options) {
-    this.#gate = new Gate(options, port, OWN)
+    this.#gate = new Gate(options, port, { ...THEIRS, ...OWN })
   }
 
   get failures() {
@@ -168,6 +170,13 @@ function together(shared, own) {
 
 // The options of a plugin, with our names.
 function renamed({ enableDraftSpec, allowList, timeWindow, ...options }) {
+  const { max } = options
+  if (max !== undefined && typeof max !== 'number') {
+    throw wrongType('max', 'a number (limits that differ by request are plans of a policy)', max)
+  }
+  if (!['undefined', 'string', 'number'].includes(typeof timeWindow)) {
+    throw wrongType('timeWindow', "milliseconds, or a text such as '1 minute'", timeWindow)
+  }
   const known = { ...options }
   for (const [theirs, ours] of Object.entries(OTHER_NAMES)) {
     if (known[theirs] === undefined) continue

@@ -83,7 +83,11 @@ test('fastify: skipOnError, and one object of options is one limit', async () =>
 test('fastify: what is wrong is said when the server is made', async () => {
   const refused = (options, words) => assert.rejects(async () => Fastify().register(plugin, options), words)
   await refused({}, /give one of `limiter`, `rate`/)
-  await refused({ max: 1, timeWindo: 1 }, /^TypeError: timeWindo: no such option/)
+  await refused({ max: 1, timeWindo: 1 }, /^TypeError: timeWindo: no such option; did you mean timeWindow\?/)
+  await refused({ mx: 1 }, /^TypeError: mx: no such option; did you mean max\? .*timeWindow.*allowList/)
+  await refused({ max: () => 1 }, /^TypeError: max: must be a number \(limits that differ by request are plans of a policy\)/)
+  await refused({ max: '5' }, /^TypeError: max: must be a number .*, not a string$/)
+  await refused({ max: 1, timeWindow: {} }, /^TypeError: timeWindow: must be milliseconds, or a text such as '1 minute', not an object/)
   await refused({ max: 1, limit: 2 }, /max, limit: give one of them/)
   await refused({ max: 1, timeWindow: '1 fortnight' }, /fortnight/)
   await refused({ max: 1, hook: 'onSend' }, /hook: must be one of/)
