@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tidegate import _checks
 from tidegate._adapter import logger
-from tidegate._errors import ArgumentError
+from tidegate._errors import ArgumentError, PolicyError
 from tidegate._limiter import Limiter
 from tidegate._rules import Breach, rates_of
 
@@ -200,7 +201,7 @@ class Rates:
         shown = []
         for one in asked:
             message = one.rule.error_message
-            said = message if isinstance(message, str) else None
+            said = message if isinstance(message, str) and _is_for_policies(message) else None
             turn = seen[one.rate, said] = seen.get((one.rate, said), 0) + 1
             number = self._numbers.get((one.rate, said, turn))
             if number is None:
@@ -240,6 +241,16 @@ class Rates:
         if message:
             limit["message"] = message
         return limit
+
+
+@lru_cache(maxsize=1024)
+def _is_for_policies(message: str) -> bool:
+    """Whether a policy takes the message; others (of several lines) are told as those that a function makes."""
+    try:
+        Limiter({"limit": [{"rate": "1/minute", "message": message}]})
+    except PolicyError:
+        return message == ""
+    return True
 
 
 def check_store(storage_uri: str | None) -> None:

@@ -544,3 +544,15 @@ def test_a_coroutine_lets_nobody_pass(swallow, name):
 
     with pytest.raises(TypeError, match=f"^{name}: expected .*, got coroutine; give a function"):
         ask_asgi(app, "/")
+
+
+def test_a_message_that_no_policy_takes_is_told_all_the_same(clock):
+    app, limiter = FastAPI(), Limiter(get_remote_address, clock=clock)
+
+    @app.get("/")
+    @limiter.limit("1/minute", error_message="two\nlines")
+    async def handler(): ...
+
+    assert ask_asgi(app, "/").status == 200
+    denied = ask_asgi(app, "/")
+    assert (denied.status, denied.json()) == (429, {"error": "two\nlines"})

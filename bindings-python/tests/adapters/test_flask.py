@@ -546,6 +546,21 @@ def test_a_coroutine_lets_nobody_pass(app, name):
         app.test_client().get("/lambda")
 
 
+@pytest.mark.parametrize("message", ["two\nlines", "long " * 200, "\t"])
+def test_a_message_that_no_policy_takes_is_told_by_flask(app, clock, message):
+    limiter = Limiter(get_remote_address, app=app, clock=clock)
+    app.errorhandler(429)(lambda error: (error.description, 429))
+
+    @app.get("/")
+    @limiter.limit("1/minute", error_message=message)
+    def view():
+        return "hello"
+
+    client = app.test_client()
+    assert [client.get("/").status_code for _ in range(2)] == [200, 429]
+    assert client.get("/").text == message
+
+
 def test_nor_does_a_filter_that_is_one(app):
     limiter = Limiter(get_remote_address, app=app, default_limits=["1/minute"])
     with pytest.raises(TypeError, match="^request_filter: expected a function that is not async"):
