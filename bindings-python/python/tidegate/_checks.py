@@ -21,12 +21,12 @@ def one_of(name: str, value: object, words: tuple[str, ...]) -> None:
         raise ArgumentError(f"{name}: unknown {value!r}; {remedy}", name, remedy)
 
 
-def function(name: str, value: object) -> None:
+def function(name: str, value: Any) -> None:
     if not callable(value):
         raise TypeError(f"{name}: expected a function, got {type(value).__name__}")
 
 
-def plain_function(name: str, value: object) -> None:
+def plain_function(name: str, value: Any) -> None:
     """Refuse what is no function, and a coroutine function where nobody awaits what it gives."""
     function(name, value)
     if _is_async(value):
@@ -35,7 +35,7 @@ def plain_function(name: str, value: object) -> None:
         )
 
 
-def cost(value: object) -> None:
+def cost(value: Any) -> None:
     """Units, or a function that gives them."""
     if callable(value):
         return plain_function("cost", value)

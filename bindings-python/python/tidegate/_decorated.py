@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from functools import lru_cache
 
 from tidegate import _checks
 from tidegate._adapter import logger
@@ -243,14 +242,20 @@ class Rates:
         return limit
 
 
-@lru_cache(maxsize=1024)
 def _is_for_policies(message: str) -> bool:
     """Whether a policy takes the message; others (of several lines) are told as those that a function makes."""
-    try:
-        Limiter({"limit": [{"rate": "1/minute", "message": message}]})
-    except PolicyError:
-        return message == ""
-    return True
+    found = _FOR_POLICIES.get(message)
+    if found is None:
+        try:
+            Limiter({"limit": [{"rate": "1/minute", "message": message or "none"}]}, max_keys=1)
+            found = True
+        except PolicyError:
+            found = False
+        _FOR_POLICIES[message] = found  # they stand in the program, and are few
+    return found
+
+
+_FOR_POLICIES: dict[str, bool] = {}
 
 
 def check_store(storage_uri: str | None) -> None:
