@@ -37,6 +37,7 @@ export interface RateLimitMiddleware extends GateState {
  * @throws {RangeError} values that cannot be; @throws {PolicyError} a rate that says something wrong
  */
 export function rateLimit(options: RateLimitOptions): RateLimitMiddleware
+export default rateLimit
 
 declare global {
   namespace Express {

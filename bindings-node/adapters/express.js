@@ -165,4 +165,5 @@ function joined(prefix, pattern) {
   return prefix.replace(/\/$/, '') + pattern
 }
 
-module.exports = { rateLimit, TidegateStore }
+// As express-rate-limit has it: the function itself, and by name.
+module.exports = Object.assign(rateLimit, { rateLimit, default: rateLimit, TidegateStore })
