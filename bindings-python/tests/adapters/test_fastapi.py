@@ -556,3 +556,27 @@ def test_a_message_that_no_policy_takes_is_told_all_the_same(clock):
     assert ask_asgi(app, "/").status == 200
     denied = ask_asgi(app, "/")
     assert (denied.status, denied.json()) == (429, {"error": "two\nlines"})
+
+
+def test_a_mark_above_the_route_limits_too_where_the_limiter_knows_the_application(clock):
+    app, limiter = FastAPI(), Limiter(get_remote_address, clock=clock, default_limits=["5/minute"])
+    other = Limiter(get_remote_address, clock=clock)
+    limiter.init_app(app)
+
+    @limiter.limit("1/minute")
+    @app.get("/above")
+    async def above(): ...
+
+    @limiter.limit("1/minute")
+    @app.get("/two")
+    @other.limit("9/minute")
+    async def two(): ...
+
+    @app.get("/right")
+    @other.limit("9/minute")
+    @limiter.limit("2/minute")
+    async def right(): ...
+
+    assert [ask_asgi(app, "/above").status for _ in range(2)] == [200, 429]
+    assert [ask_asgi(app, "/two").status for _ in range(2)] == [200, 429]
+    assert [ask_asgi(app, "/right").status for _ in range(3)] == [200, 200, 429]
