@@ -1,1 +1,2 @@
 export * from './express.js'
+export { rateLimit as default } from './express.js'

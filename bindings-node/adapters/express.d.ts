@@ -4,12 +4,15 @@ import type { Decision, GateOptions, GateState, Refusal } from './gate.js'
 export { TidegateStore } from './express-rate-limit-store.js'
 
 export interface RateLimitOptions extends GateOptions<[req: Request, res: Response]> {
-  /** Answers a denial; headers are set already. */
+  /**
+   * Answers a denial; headers are set already. `message` is what was to be sent, of JSON its value:
+   * `res.status(options.statusCode).send(options.message)`.
+   */
   handler?: (
     req: Request,
     res: Response,
     next: NextFunction,
-    options: Refusal & { statusCode: number; decision: Decision },
+    options: Refusal & { statusCode: number; message: any; decision: Decision },
   ) => unknown
   /** The property of the request that holds the decision; default `'rateLimit'`. */
   requestPropertyName?: string
@@ -17,7 +20,11 @@ export interface RateLimitOptions extends GateOptions<[req: Request, res: Respon
 
 export interface RateLimitMiddleware extends GateState {
   (req: Request, res: Response, next: NextFunction): void
-  /** As `limiter.reset(key)`. */
+  /**
+   * As `limiter.reset(key)`; where `rate` or `limit` counts by address, `key` is one.
+   *
+   * @throws {RangeError} it is none
+   */
   resetKey(key: string): void
 }
 
@@ -30,6 +37,7 @@ export interface RateLimitMiddleware extends GateState {
  * @throws {RangeError} values that cannot be; @throws {PolicyError} a rate that says something wrong
  */
 export function rateLimit(options: RateLimitOptions): RateLimitMiddleware
+export default rateLimit
 
 declare global {
   namespace Express {

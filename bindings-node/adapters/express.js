@@ -21,7 +21,8 @@ const OPTIONS = { handler: 'function', requestPropertyName: 'string' }
 
 function rateLimit(options) {
   const gate = new Gate(options, port, OPTIONS)
-  const { requestPropertyName = 'rateLimit' } = gate.options
+  const { requestPropertyName = 'rateLimit', limiter, keyGenerator, identify } = gate.options
+  const byAddress = !(limiter ?? keyGenerator ?? identify)
 
   function pass(passage, req, res, next) {
     if (passage === null) return next()
@@ -47,7 +48,7 @@ function rateLimit(options) {
   return Object.defineProperties(middleware, {
     limiter: { value: gate.limiter },
     failures: { get: () => gate.failures },
-    resetKey: { value: (key) => gate.limiter.reset(key) },
+    resetKey: { value: (key) => gate.limiter.reset(byAddress ? { ip: key } : key) },
   })
 }
 
@@ -66,7 +67,7 @@ function refuse(gate, passage, req, res, next) {
   const { handler } = gate.options
   const answer = (refusal) => {
     for (const name in refusal.headers) res.setHeader(name, refusal.headers[name])
-    if (handler) return handler(req, res, next, { ...refusal, statusCode: refusal.status, decision: passage.decision })
+    if (handler) return handler(req, res, next, toldToHandler(refusal, passage))
     res.statusCode = refusal.status
     res.setHeader('Content-Type', refusal.contentType)
     res.end(refusal.text)
@@ -77,6 +78,12 @@ function refuse(gate, passage, req, res, next) {
   } catch (error) {
     next(error)
   }
+}
+
+// `statusCode` and `message` are what handlers of express-rate-limit send; of a message in JSON its value, which `res.send` writes.
+function toldToHandler(refusal, { decision }) {
+  const { status, contentType, text } = refusal
+  return { ...refusal, statusCode: status, message: contentType.includes('json') ? JSON.parse(text) : text, decision }
 }
 
 // The path alone, where Express has not parsed it: as `URL` reads it, for so do handlers; clients may also send what it refuses.
@@ -158,4 +165,5 @@ function joined(prefix, pattern) {
   return prefix.replace(/\/$/, '') + pattern
 }
 
-module.exports = { rateLimit, TidegateStore }
+// As express-rate-limit has it: the function itself, and by name.
+module.exports = Object.assign(rateLimit, { rateLimit, default: rateLimit, TidegateStore })

@@ -1,3 +1,4 @@
-import adapter from './express.js'
+import rateLimit from './express.js'
 
-export const { rateLimit, TidegateStore } = adapter
+export const { TidegateStore } = rateLimit
+export { rateLimit, rateLimit as default }

@@ -2,6 +2,7 @@
 
 // A Fastify plugin: every route of the server, or, with `global: false`, those whose config asks for it.
 
+const { addressReader } = require('./addresses.js')
 const { Gate, whenOver, isPromise, then } = require('./gate.js')
 const { methodOf } = require('./routes.js')
 const { wrongType } = require('../lib/options.js')
@@ -20,6 +21,8 @@ const port = {
 // Names of @fastify/rate-limit that mean the same as ours.
 const OTHER_NAMES = { max: 'limit', skipOnError: 'passOnStoreError' }
 const OWN = { period: 'string', errorResponseBuilder: 'function', onExceeded: 'function' }
+// What users write and `renamed` takes away: errors name these, too.
+const THEIRS = { max: 'any', timeWindow: 'any', allowList: 'any', skipOnError: 'any', enableDraftSpec: 'any' }
 // The ways to say what the limit is; a route that takes one leaves the plugin's.
 const WAYS = ['limiter', 'rate', 'limit', 'windowMs', 'period']
 const HOOKS = ['onRequest', 'preValidation', 'preHandler']
@@ -57,7 +60,9 @@ class Limit {
   #fields = new Fields()
 
   constructor(options) {
-    this.#gate = new Gate(options, port, OWN)
+    const { allowList, ...given } = options
+    const skip = allowList === undefined ? given.skip : skipOf(allowList, given)
+    this.#gate = new Gate({ ...given, skip }, port, { ...THEIRS, ...OWN })
   }
 
   get failures() {
@@ -159,6 +164,9 @@ async function rateLimit(fastify, { hook = 'onRequest', global = true, ...option
 function together(shared, own) {
   const says = (way) => own[way] !== undefined
   const merged = { ...shared, ...own }
+  // A route that says itself who is not asked leaves what the plugin says of that.
+  if (own.skip !== undefined) delete merged.allowList
+  else if (own.allowList !== undefined) delete merged.skip
   if (!WAYS.some(says)) return merged
   const span = says('windowMs') || says('period')
   const goesOn = { limit: span, windowMs: says('limit') && !span, period: says('limit') && !span }
@@ -168,6 +176,13 @@ function together(shared, own) {
 
 // The options of a plugin, with our names.
 function renamed({ enableDraftSpec, allowList, timeWindow, ...options }) {
+  const { max } = options
+  if (max !== undefined && typeof max !== 'number') {
+    throw wrongType('max', 'a number (limits that differ by request are plans of a policy)', max)
+  }
+  if (!['undefined', 'string', 'number'].includes(typeof timeWindow)) {
+    throw wrongType('timeWindow', "milliseconds, or a text such as '1 minute'", timeWindow)
+  }
   const known = { ...options }
   for (const [theirs, ours] of Object.entries(OTHER_NAMES)) {
     if (known[theirs] === undefined) continue
@@ -177,18 +192,24 @@ function renamed({ enableDraftSpec, allowList, timeWindow, ...options }) {
   }
   if (timeWindow !== undefined) known[typeof timeWindow === 'string' ? 'period' : 'windowMs'] = timeWindow
   if (enableDraftSpec) Object.assign(known, { standardHeaders: true, legacyHeaders: false })
-  if (allowList !== undefined) known.skip = skipOf(allowList, known)
+  if (allowList !== undefined) known.allowList = allowListOf(allowList, known)
   return known
 }
 
-// Keys that are never limited, or a function that says who is not.
-function skipOf(allowList, { skip, keyGenerator, identify }) {
+function allowListOf(allowList, { skip, identify }) {
   if (skip !== undefined) throw new TypeError('allowList, skip: give one of them')
   if (typeof allowList === 'function') return allowList
   if (!Array.isArray(allowList)) throw new TypeError('allowList: must be an array of keys or a function')
   if (identify !== undefined) throw new TypeError('allowList: with identify, list them as `exempt` in the policy')
+  return allowList
+}
+
+// Keys that are never limited, those of the route at hand, or a function that says who is not.
+function skipOf(allowList, { keyGenerator, trustProxy, proxyHeader }) {
+  if (typeof allowList === 'function') return allowList
   const listed = new Set(allowList)
-  const keyOf = keyGenerator ?? ((request) => request.ip)
+  const addressOf = trustProxy === undefined ? undefined : addressReader(trustProxy, proxyHeader)
+  const keyOf = keyGenerator ?? (addressOf ? ({ raw }) => addressOf(raw) : ({ ip }) => ip)
   return (request) => then(keyOf(request), (key) => listed.has(key))
 }
 

@@ -189,7 +189,10 @@ class Gate {
     const ip = addressOf ? (args) => addressOf(port.request(...args)) : (args) => port.ip(args[0])
     const route = routeResolver(this.#options.route, port)
     // A limiter of our own asks for no more.
-    if (by === 'ip') return (args) => (this.#settles ? present({ ip: ip(args) }) : new Address(ip(args)))
+    if (by === 'ip') {
+      const address = (args) => ip(args) ?? withoutAddress()
+      return (args) => (this.#settles ? { ip: address(args) } : new Address(address(args)))
+    }
     const given = identify ?? keyGenerator
     if (by === 'key') return (args) => then(given(...args), asKey)
     const facts = (args) => present({ ip: ip(args), route: route(args) })
@@ -344,6 +347,11 @@ function askForKey(limiter) {
     const remedy = 'give identify or keyGenerator, or limit by = ["ip"] in the policy'
     throw new TypeError(`identify: the limiter's policy limits by key, and nothing says whose request it is; ${remedy}`)
   }
+}
+
+function withoutAddress() {
+  const why = 'the request has no address (it came through a Unix socket, or not through a server of Node)'
+  throw new TypeError(`ip: ${why}; give keyGenerator`)
 }
 
 // What is no key is for the engine to refuse.

@@ -107,6 +107,29 @@ test('express: handler, requestPropertyName, resetKey', async (t) => {
   assert.equal(limit.limiter, limiter)
 })
 
+// As its documentation writes them: `message` is what was to be sent, and the key of `resetKey` is the address by default.
+test('express: a handler of express-rate-limit\'s, and resetKey by address', async (t) => {
+  const express = require('express')
+  const handler = (req, res, next, options) => res.status(options.statusCode).send(options.message)
+  for (const [options, type, text] of [
+    [{}, 'application/json', /^\{"error":\{"code":"RATE_LIMIT_EXCEEDED",/],
+    [{ body: 'message' }, 'application/json', /^\{"message":"Too many requests","code":429\}$/],
+    [{ message: 'Slow down.' }, 'text/html', /^Slow down\.$/],
+    [{ message: { error: 'slow' } }, 'application/json', /^\{"error":"slow"\}$/],
+    [{ message: async () => ['slow'] }, 'application/json', /^\["slow"\]$/],
+  ]) {
+    const limit = rateLimit({ limit: 1, windowMs: 60_000, handler, ...options })
+    const get = await served(t, express().use(limit).get('/', (req, res) => res.end()))
+    assert.equal((await get('/')).status, 200)
+    const denied = await get('/')
+    assert.deepEqual([denied.status, denied.headers.get('content-type').split(';')[0]], [429, type])
+    assert.match(await denied.text(), text)
+    limit.resetKey('127.0.0.1')
+    assert.equal((await get('/')).status, 200)
+    assert.throws(() => limit.resetKey('localhost'), /^\w*Error: ip: "localhost" is not an address/)
+  }
+})
+
 test('without a framework: plain http', async (t) => {
   const limit = rateLimit({ limit: 1, windowMs: 60_000 })
   const get = await served(t, (req, res) => limit(req, res, (error) => res.end(error ? 'failed' : 'ok')))

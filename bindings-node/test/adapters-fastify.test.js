@@ -62,6 +62,40 @@ test('fastify: global: false, hook, allowList, errorResponseBuilder, onExceeded,
   assert.deepEqual(told, ['requests', 'requests'])
 })
 
+test('fastify: allowList is of the keys that count at the route, whoever gives them', async () => {
+  const fastify = Fastify()
+  const keyGenerator = (request) => request.headers['x-key']
+  await fastify.register(plugin, { max: 1, keyGenerator, allowList: ['boss'] })
+  fastify.get('/', async () => 'ok')
+  fastify.get('/own', { config: { rateLimit: { allowList: ['guest'] } } }, async () => 'ok')
+  fastify.get('/by', { config: { rateLimit: { keyGenerator: (request) => request.headers['x-other'] } } }, async () => 'ok')
+  fastify.get('/skip', { config: { rateLimit: { skip: (request) => keyGenerator(request) === 'clerk' } } }, async () => 'ok')
+  const isFree = async (url, headers) => {
+    const codes = []
+    for (let i = 0; i < 2; i++) codes.push((await fastify.inject({ url, headers })).statusCode)
+    return codes[1] === 200
+  }
+  assert.equal(await isFree('/', { 'x-key': 'boss' }), true)
+  assert.equal(await isFree('/', { 'x-key': 'guest' }), false)
+  assert.equal(await isFree('/own', { 'x-key': 'guest' }), true)
+  assert.equal(await isFree('/own', { 'x-key': 'boss' }), false)
+  assert.equal(await isFree('/by', { 'x-other': 'boss', 'x-key': 'a' }), true)
+  assert.equal(await isFree('/by', { 'x-other': 'a', 'x-key': 'boss' }), false)
+  assert.equal(await isFree('/skip', { 'x-key': 'clerk' }), true)
+  assert.equal(await isFree('/skip', { 'x-key': 'boss' }), false)
+})
+
+test('fastify: allowList is of the addresses that trustProxy finds', async () => {
+  const fastify = Fastify()
+  await fastify.register(plugin, { max: 1, trustProxy: 1, allowList: ['203.0.113.9'] })
+  fastify.get('/', async () => 'ok')
+  const codes = []
+  for (const said of ['203.0.113.9', '6.6.6.6, 203.0.113.9', '203.0.113.9, 6.6.6.6', '203.0.113.9, 6.6.6.6']) {
+    codes.push((await fastify.inject({ url: '/', headers: { 'x-forwarded-for': said } })).statusCode)
+  }
+  assert.deepEqual(codes, [200, 200, 200, 429])
+})
+
 test('fastify: skipOnError, and one object of options is one limit', async () => {
   class Broken extends Limiter {
     [ENTER]() {
@@ -83,7 +117,11 @@ test('fastify: skipOnError, and one object of options is one limit', async () =>
 test('fastify: what is wrong is said when the server is made', async () => {
   const refused = (options, words) => assert.rejects(async () => Fastify().register(plugin, options), words)
   await refused({}, /give one of `limiter`, `rate`/)
-  await refused({ max: 1, timeWindo: 1 }, /^TypeError: timeWindo: no such option/)
+  await refused({ max: 1, timeWindo: 1 }, /^TypeError: timeWindo: no such option; did you mean timeWindow\?/)
+  await refused({ mx: 1 }, /^TypeError: mx: no such option; did you mean max\? .*timeWindow.*allowList/)
+  await refused({ max: () => 1 }, /^TypeError: max: must be a number \(limits that differ by request are plans of a policy\)/)
+  await refused({ max: '5' }, /^TypeError: max: must be a number .*, not a string$/)
+  await refused({ max: 1, timeWindow: {} }, /^TypeError: timeWindow: must be milliseconds, or a text such as '1 minute', not an object/)
   await refused({ max: 1, limit: 2 }, /max, limit: give one of them/)
   await refused({ max: 1, timeWindow: '1 fortnight' }, /fortnight/)
   await refused({ max: 1, hook: 'onSend' }, /hook: must be one of/)

@@ -25,6 +25,17 @@ test('hono: without Node\'s server; handler', async () => {
   assert.equal((await denied.json()).error.code, 'RATE_LIMIT_EXCEEDED')
 })
 
+test('hono: without Node\'s server there is no address, and the error says what to give', async () => {
+  for (const settled of [{}, { skipFailedRequests: true }]) {
+    const app = new Hono()
+    let said
+    app.onError((error, c) => ((said = error), c.text('failed', 500)))
+    app.use(rateLimit({ rate: '1/minute', ...settled })).get('/', (c) => c.text('hello'))
+    assert.equal((await app.request('/')).status, 500)
+    assert.match(String(said), /^TypeError: ip: the request has no address .*; give keyGenerator$/)
+  }
+})
+
 test('hono: of two limits the inner one is told, as of every framework', async () => {
   const limit = (policy) => rateLimit({ limiter: new Limiter(policy, { clock: new ManualClock(START) }), keyGenerator: () => 'k' })
   const app = new Hono()

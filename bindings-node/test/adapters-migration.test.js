@@ -100,6 +100,17 @@ for (const [title, options] of Object.entries(WITH_STORE)) {
   })
 }
 
+// The forms in which programs take express-rate-limit: only the name of the package changes.
+test('express-rate-limit: tidegate/express is taken in the same ways', async () => {
+  for (const name of ['express-rate-limit', 'tidegate/express']) {
+    const required = require(name)
+    const imported = await import(name)
+    for (const one of [required, required.rateLimit, required.default, imported.default, imported.rateLimit]) {
+      assert.equal(typeof one({ windowMs: 1000, limit: 1 }), 'function', name)
+    }
+  }
+})
+
 test('express-rate-limit: the store counts as its contract says', () => {
   const clock = new ManualClock(Date.UTC(2026, 0, 1))
   const store = new TidegateStore({ prefix: 'login:', clock })

@@ -564,6 +564,11 @@ impl Limiter {
         of!(key, self.engine.admit(key, cost)).map(Admission::new).map_err(raise)
     }
 
+    /// By what the client of an address is known; text that is no address as it is.
+    fn _client_at(&self, ip: String) -> String {
+        self.engine.client_at(&ip).unwrap_or(ip)
+    }
+
     /// Change the limits.
     fn _update(
         &self,

@@ -30,7 +30,7 @@ use crate::request::{KNOWN, Request};
 use crate::secrets;
 use crate::store;
 use crate::terms::Terms;
-pub(crate) use address::{Address, IP, Networks};
+pub(crate) use address::{Address, IP, Networks, text as network_text};
 use making::number_of;
 use matching::{Bits, Matcher};
 use meeting::{Meeting, Met};

@@ -4,7 +4,7 @@ import { Hono } from 'hono'
 import { ThrottlerModule } from '@nestjs/throttler'
 import { rateLimit as peer } from 'express-rate-limit'
 import { Limiter, type Decision } from 'tidegate'
-import { rateLimit as forExpress, TidegateStore } from 'tidegate/express'
+import expressDefault, { rateLimit as forExpress, TidegateStore } from 'tidegate/express'
 import fastifyPlugin, { rateLimit as named } from 'tidegate/fastify'
 import { rateLimit as forHono } from 'tidegate/hono'
 import { TidegateThrottlerStorage } from 'tidegate/nest'
@@ -27,6 +27,7 @@ const middleware = forExpress({
   trustProxy: ['loopback'],
 })
 app.use(middleware)
+app.use(expressDefault({ rate: '1/minute', handler: (req, res, next, { statusCode, message }) => res.status(statusCode).send(message) }))
 app.get('/', (req, res) => res.json(req.rateLimit?.remaining))
 middleware.resetKey('a')
 const failed: number = middleware.failures

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from tidegate._errors import ArgumentError
+from tidegate import _checks
 from tidegate._limiter import Limiter
 from tidegate._proxies import Proxies
 
@@ -47,6 +47,9 @@ logger = logging.getLogger("tidegate")
 # What the caller got wrong, and no failure of the limiter: letting it pass would make a request free whose key, or cost,
 # its client has spoiled.
 MISTAKES = (TypeError, ValueError, OverflowError)
+
+HEADER_STYLES = ("legacy", "draft", "both")
+BODY_STYLES = ("error", "message", "problem")
 
 # What is answered when the limiter itself failed, with on_error="closed".
 UNCHECKED_STATUS = 503
@@ -240,7 +243,7 @@ class Guard:
     identify : callable, optional
         Says whose request it is: gets an `Incoming`, returns the key (str or bytes), or a mapping of attributes
         (`{"user": ..., "api_key": ...}`; those that are None are left out). `ip` and `route` are added. None, or no
-        function: the key is the client's address.
+        function: the key is the client's address, of IPv6 the first one of its network (`ipv6_prefix` in the policy).
     cost : int or callable, optional
         Units that a request takes; a function gets the `Incoming`.
     settle : callable, optional
@@ -281,16 +284,15 @@ class Guard:
         on_error: Literal["open", "closed"] = "closed",
     ) -> None:
         self.limiter = limiter if isinstance(limiter, Limiter) else Limiter(limiter)
-        for name, function in (("identify", identify), ("settle", settle), ("skip", skip)):
-            if function is not None and not callable(function):
-                raise TypeError(f"{name}: expected a function, got {type(function).__name__}")
-        if not callable(cost) and (not isinstance(cost, int) or isinstance(cost, bool)):
-            raise TypeError(f"cost: expected an int or a function, got {type(cost).__name__}")
-        if not callable(cost) and cost < 0:
-            raise ArgumentError(f"cost: {cost} is negative; give 0 or more", "cost", "give 0 or more")
-        _one_of("on_error", on_error, ("open", "closed"))
-        _one_of("headers", headers, ("legacy", "draft", "both"))
-        _one_of("body", body, ("error", "message", "problem"))
+        for name, given in (("identify", identify), ("skip", skip)):
+            if given is not None:
+                _checks.function(name, given)
+        if settle is not None:
+            _checks.plain_function("settle", settle)
+        _checks.cost(cost)
+        _checks.one_of("on_error", on_error, ("open", "closed"))
+        _checks.one_of("headers", headers, HEADER_STYLES)
+        _checks.one_of("body", body, BODY_STYLES)
         self._identify = identify
         self._cost = cost
         self._skip = skip
@@ -301,8 +303,20 @@ class Guard:
         self.on_error = on_error
         self.errors = 0
 
+    def refuse_async(self) -> None:
+        """Refuse coroutine functions, in adapters that await nothing."""
+        for name, given in (("identify", self._identify), ("skip", self._skip)):
+            if given is not None:
+                _checks.plain_function(name, given)
+
     def skips(self, request: Incoming) -> bool:
-        return self._skip is not None and bool(self._skip(request))
+        return self._skip is not None and bool(
+            _checks.told("skip", self._skip(request), "true or false")
+        )
+
+    def skipping(self, request: Incoming) -> Any:
+        """What `skip` says; of a coroutine function, a coroutine."""
+        return self._skip is not None and self._skip(request)
 
     def who(self, request: Incoming) -> Any:
         """What `identify` says; of a coroutine function, a coroutine."""
@@ -316,7 +330,8 @@ class Guard:
             attributes["ip"] = client
         if who is None:
             if client is not None:
-                attributes["key"] = client
+                # Who has one address of IPv6 has its whole network, which has to be one key.
+                attributes["key"] = self.limiter._client_at(client) if ":" in client else client
         elif isinstance(who, Mapping):
             attributes.update((name, value) for name, value in who.items() if value is not None)
         else:
@@ -367,9 +382,3 @@ class Guard:
         self.failed(error)
         if self.on_error == "closed" or isinstance(error, MISTAKES):
             raise Unchecked from error
-
-
-def _one_of(name: str, value: object, words: tuple[str, ...]) -> None:
-    if value not in words:
-        remedy = "give " + " or ".join(f'"{word}"' for word in words)
-        raise ArgumentError(f"{name}: unknown {value!r}; {remedy}", name, remedy)

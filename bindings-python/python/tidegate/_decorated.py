@@ -11,8 +11,9 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
+from tidegate import _checks
 from tidegate._adapter import logger
-from tidegate._errors import ArgumentError
+from tidegate._errors import ArgumentError, PolicyError
 from tidegate._limiter import Limiter
 from tidegate._rules import Breach, rates_of
 
@@ -136,6 +137,8 @@ class Rates:
         elif not callable(provider):
             kind = type(provider).__name__
             raise TypeError(f"limit: expected a rate string or a function, got {kind}")
+        else:
+            _checks.plain_function("limit", provider)
 
     def reset(self) -> None:
         """Forget all that was used."""
@@ -197,7 +200,7 @@ class Rates:
         shown = []
         for one in asked:
             message = one.rule.error_message
-            said = message if isinstance(message, str) else None
+            said = message if isinstance(message, str) and _is_for_policies(message) else None
             turn = seen[one.rate, said] = seen.get((one.rate, said), 0) + 1
             number = self._numbers.get((one.rate, said, turn))
             if number is None:
@@ -237,6 +240,22 @@ class Rates:
         if message:
             limit["message"] = message
         return limit
+
+
+def _is_for_policies(message: str) -> bool:
+    """Whether a policy takes the message; others (of several lines) are told as those that a function makes."""
+    found = _FOR_POLICIES.get(message)
+    if found is None:
+        try:
+            Limiter({"limit": [{"rate": "1/minute", "message": message or "none"}]}, max_keys=1)
+            found = True
+        except PolicyError:
+            found = False
+        _FOR_POLICIES[message] = found  # they stand in the program, and are few
+    return found
+
+
+_FOR_POLICIES: dict[str, bool] = {}
 
 
 def check_store(storage_uri: str | None) -> None:

@@ -9,6 +9,7 @@ from typing import cast
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
+from tidegate import _checks
 from tidegate._adapter import show
 from tidegate._decorated import Denied, Pass
 from tidegate._route_limits import RouteLimits
@@ -106,6 +107,7 @@ class Limiter(RouteLimits):
             clock=clock,
             max_keys=max_keys,
         )
+        _checks.one_of("key_style", key_style, ("url", "endpoint"))
         self._by_url = key_style == "url"
         self._limit_all(default_limits, application_limits)
 
@@ -132,7 +134,7 @@ class Limiter(RouteLimits):
         cost: int | Callable[..., int] = 1,
         override_defaults: bool = True,
     ) -> Callable[[_Handler], _Handler]:
-        """Limit a handler. Put the route's decorator above this one.
+        """Limit a handler. Put the route's decorator above this one. Where it stands below, `init_app` is needed.
 
         Parameters
         ----------
@@ -208,7 +210,7 @@ class Limiter(RouteLimits):
 
 
 class _Defaults:
-    """Asks for the routes that have no limits of their own."""
+    """Asks for the routes that do not ask by themselves: those without limits of their own."""
 
     def __init__(self, app: _App, limiter: Limiter, routes: Any) -> None:
         self.app = app
@@ -221,7 +223,7 @@ class _Defaults:
         found = matching(self._routes.routes, scope)
         handler = None if found is None else found[1].get("endpoint")
         limiter, view = self._limiter, inspect.unwrap(handler) if handler else None
-        if view is None or limiter._decorated.at(view):
+        if view is None or (limiter._decorated.at(view) and _asks(handler, limiter)):
             return await self.app(scope, receive, send)
         connection = Request(scope, receive)
         try:
@@ -236,6 +238,15 @@ class _Defaults:
         if entered is not None:
             leave_to_end(scope, entered, limiter._headers)
         await self.app(scope, receive, send)
+
+
+def _asks(handler: Any, limiter: Limiter) -> bool:
+    """Whether the handler asks by itself. One that was marked above its route's decorator does not: the route has it unmarked."""
+    while handler is not None:
+        if getattr(handler, "_tidegate_marked", None) is limiter:
+            return True
+        handler = getattr(handler, "__wrapped__", None)
+    return False
 
 
 def _with_request(function: Callable[..., Any], request: Any) -> Any:

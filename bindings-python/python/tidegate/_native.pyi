@@ -591,6 +591,10 @@ class Limiter:
         """A place in the queue of the key; `notify` is called from any thread."""
     def _admit(self, key: _Key, cost: int) -> Admission:
         """Acquire, and remember when."""
+
+    def _client_at(self, ip: str) -> str:
+        """By what the client of an address is known; text that is no address as it is."""
+
     def _update(self, policy: str, form: str, now_ns: int | None) -> None:
         """Change the limits."""
 

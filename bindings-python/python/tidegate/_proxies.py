@@ -8,6 +8,7 @@ written by the client, and means nothing.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
@@ -15,7 +16,7 @@ from tidegate._errors import ArgumentError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from ipaddress import IPv4Network, IPv6Network
     from typing import TypeAlias
 
@@ -37,9 +38,12 @@ class Proxies:
     _networks: tuple[IPv4Network | IPv6Network, ...]
 
     def __init__(self, trusted: _Trust, header: str) -> None:
+        if not isinstance(header, str):
+            kind = type(header).__name__
+            raise TypeError(f"forwarded_header: expected the name of a header, got {kind}")
         self.header = header.lower()
         self._hops, self._networks, self._unix = 0, (), False
-        if isinstance(trusted, bool) or isinstance(trusted, (str, bytes)):
+        if isinstance(trusted, (bool, str, bytes)) or not isinstance(trusted, (int, Iterable)):
             raise TypeError(
                 "trusted_proxies: expected a number of hops or a list of networks, "
                 f"got {type(trusted).__name__}"
@@ -50,6 +54,10 @@ class Proxies:
             self._hops = trusted
         else:
             words = list(trusted)
+            for word in words:
+                if not isinstance(word, str):
+                    kind = type(word).__name__
+                    raise TypeError(f"trusted_proxies: expected networks as str, got {kind}")
             self._unix = "unix" in words
             self._networks = tuple(_network(word) for word in words if word != "unix")
         # A few proxies make all requests: their addresses are looked up once.

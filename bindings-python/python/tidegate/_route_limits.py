@@ -4,10 +4,11 @@ asking fails.
 
 from __future__ import annotations
 
-from tidegate._adapter import logger
+from tidegate import _checks
+from tidegate._adapter import BODY_STYLES, HEADER_STYLES, logger
 from tidegate._decorated import Denied, Rates, check_store
 from tidegate._errors import ArgumentError
-from tidegate._rules import Decorations, Rule, rule
+from tidegate._rules import Decorations, Rule, check_terms, rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from tidegate._native import ManualClock
     from tidegate._rules import _Provider
 
-# A key or a cost that is none: swallowed, it would make a request free, and clients may have written it.
-_MISTAKES = (ArgumentError, UnicodeError, OverflowError)
+# A key or a cost that is none: swallowed, it would make a request free, and clients may have written it. Coroutines would
+# make all of them free.
+_MISTAKES = (ArgumentError, UnicodeError, OverflowError, _checks.Unawaited)
 
 
 class RouteLimits:
@@ -42,6 +44,10 @@ class RouteLimits:
         max_keys: int,
     ) -> None:
         check_store(storage_uri)
+        _checks.plain_function("key_func", key_func)
+        if headers is not None:
+            _checks.one_of("headers", headers, HEADER_STYLES)
+        _checks.one_of("body", body, BODY_STYLES)
         self.enabled = enabled
         self.errors = 0
         self._headers = headers
@@ -58,6 +64,9 @@ class RouteLimits:
         self, default: Sequence[_Provider], application: Sequence[_Provider], **terms: Any
     ) -> None:
         """The rates of every route without its own, on these terms, and those of the whole application."""
+        _checks.words("default_limits", default, '["100/minute"]')
+        _checks.words("application_limits", application, '["100/minute"]')
+        check_terms(terms, "default_limits_")
         for provider in default:
             self._rates.check(provider)
             self._decorated.defaults.append(Rule(provider=provider, **terms))

@@ -7,6 +7,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from tidegate import _checks
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -123,9 +125,13 @@ class Decorations:
     def asked_by(self, rule: Rule, endpoint: str, method: str, request: Any) -> list[Asked]:
         if rule.methods is not None and method.lower() not in rule.methods:
             return []
-        if rule.exempt_when is not None and self._call(rule.exempt_when, request):
-            return []
+        if rule.exempt_when is not None:
+            exempt = self._call(rule.exempt_when, request)
+            if exempt is not False and _checks.told("exempt_when", exempt, "true or false"):
+                return []
         who = self._call(rule.key_func or self._key_func, request)
+        if not isinstance(who, str):
+            _checks.told("key_func", who, "a key")
         key = f"{self._prefix}\x1f{_scope(rule, endpoint, method)}\x1f{who}"
         text = rule.provider
         if not isinstance(text, str):
@@ -150,6 +156,7 @@ _RATES: dict[str, list[str]] = {}
 def rule(arguments: Mapping[str, Any], shared: bool) -> Rule:
     """A rule from the arguments of a decorator: what `locals()` has where its body begins."""
     given = {name: value for name, value in arguments.items() if name not in _NO_TERMS}
+    check_terms(given)
     made = Rule(provider=arguments["limit_value"], shared=shared, **given)
     if made.methods is None:
         return made
@@ -157,6 +164,18 @@ def rule(arguments: Mapping[str, Any], shared: bool) -> Rule:
 
 
 _NO_TERMS = ("self", "limit_value")
+_FUNCTIONS = ("key_func", "exempt_when", "deduct_when", "on_breach")
+
+
+def check_terms(given: Mapping[str, Any], prefix: str = "") -> None:
+    """Refuse terms of another kind where they are written; `prefix` is what their names have there."""
+    for name in _FUNCTIONS:
+        value = given.get(name)
+        if value is not None:
+            _checks.plain_function(prefix + name, value)
+    _checks.cost(given.get("cost", 1))
+    if given.get("methods") is not None:
+        _checks.words("methods", given["methods"], '["POST"]')
 
 
 def _scope(rule: Rule, endpoint: str, method: str) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import math
 from collections.abc import Mapping
 
 from tidegate._adapter import (
@@ -26,6 +27,7 @@ from tidegate._adapter import (
     Unchecked,
     Visit,
 )
+from tidegate._errors import ArgumentError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,7 +102,7 @@ class RateLimitMiddleware:
     app : ASGI application
         What is limited. The outermost middleware is the best place: nothing is done for a denied request then.
     limiter, identify, cost, settle, skip, headers, body, trusted_proxies, forwarded_header, on_error
-        As for every adapter: `help(tidegate.asgi.Guard)`. `identify` may be a coroutine function.
+        As for every adapter: `help(tidegate.asgi.Guard)`. `identify` and `skip` may be coroutine functions.
     renew_every : float, optional
         Seconds after which the permits of an open WebSocket are renewed, again and again: less than `max_hold` in the
         policy.
@@ -126,6 +128,8 @@ class RateLimitMiddleware:
     ) -> None:
         self.app = app
         self.guard = Guard(limiter, **options)
+        if renew_every is not None:
+            _check_seconds(renew_every)
         self._renew_every = renew_every
 
     @property
@@ -139,7 +143,10 @@ class RateLimitMiddleware:
             return await self.app(scope, receive, send)
         guard = self.guard
         request = Request(scope, guard.proxies, self.app)
-        if guard.skips(request):
+        skipped = guard.skipping(request)
+        if skipped is not False and inspect.isawaitable(skipped):
+            skipped = await skipped
+        if skipped:
             return await self.app(scope, receive, send)
         scope[KEY] = request
         who = guard.who(request)
@@ -226,6 +233,15 @@ class RateLimitMiddleware:
         if decision.closes and scope.get("http_version", "1.1").startswith("1"):
             headers["Connection"] = "close"
         await deny(scope, receive, send, decision.status, headers, decision.body(style))
+
+
+def _check_seconds(renew_every: float) -> None:
+    remedy = "give seconds, more than 0 and less than max_hold in the policy"
+    if not isinstance(renew_every, (int, float)) or isinstance(renew_every, bool):
+        raise TypeError(f"renew_every: expected a number, got {type(renew_every).__name__}; {remedy}")
+    if not 0 < renew_every < math.inf:
+        problem = f"renew_every: {renew_every} is out of range; {remedy}"
+        raise ArgumentError(problem, "renew_every", remedy)
 
 
 class _Renewal:

@@ -98,6 +98,8 @@ class RateLimitMiddleware:
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
             markcoroutinefunction(self)
+        else:
+            self.guard.refuse_async()
 
     @property
     def errors(self) -> int:
@@ -122,7 +124,10 @@ class RateLimitMiddleware:
 
     async def _asynchronous(self, request: Any) -> Any:
         incoming = DjangoRequest(request, self.guard.proxies)
-        if self.guard.skips(incoming):
+        skipped = self.guard.skipping(incoming)
+        if inspect.isawaitable(skipped):
+            skipped = await skipped
+        if skipped:
             return await self.get_response(request)
         who = self.guard.who(incoming)
         if inspect.isawaitable(who):
@@ -198,7 +203,8 @@ def _configured() -> Guard:
         if name in given:
             value = given[name]
             named = name in _FUNCTIONS and isinstance(value, str)
-            options[name.lower()] = import_string(value) if named else value
+            remedy = "give a function, or the dotted name of one"
+            options[name.lower()] = _imported(name, value, remedy) if named else value
     return Guard(_limiter(given), **options)
 
 
@@ -208,5 +214,13 @@ def _limiter(given: Mapping[str, Any]) -> Any:
     named = given["LIMITER"]
     # A dotted name has no blank and no slash; every rate has a slash or a blank.
     if isinstance(named, str) and named.replace(".", "").replace("_", "").isalnum():
-        return import_string(named)
+        remedy = 'give a rate such as "100/minute", or the dotted name of a limiter; a file as FILE'
+        return _imported("LIMITER", named, remedy)
     return named
+
+
+def _imported(setting: str, named: str, remedy: str) -> Any:
+    try:
+        return import_string(named)
+    except ImportError as error:
+        raise ImproperlyConfigured(f"TIDEGATE: {setting}: {error}; {remedy}") from error

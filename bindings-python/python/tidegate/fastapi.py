@@ -87,7 +87,7 @@ class RateLimit:
     Parameters
     ----------
     limiter, identify, cost, settle, skip, headers, body, trusted_proxies, forwarded_header, on_error
-        As for every adapter: `help(tidegate.fastapi.Guard)`. `identify` may be a coroutine function.
+        As for every adapter: `help(tidegate.fastapi.Guard)`. `identify` and `skip` may be coroutine functions.
 
     Raises
     ------
@@ -113,7 +113,10 @@ class RateLimit:
     ) -> AsyncIterator[Decision | None]:
         scope, guard = connection.scope, self.guard
         request = Incoming(scope, guard.proxies)
-        if guard.skips(request):
+        skipped = guard.skipping(request)
+        if inspect.isawaitable(skipped):
+            skipped = await skipped
+        if skipped:
             yield None
             return
         scope[KEY] = request

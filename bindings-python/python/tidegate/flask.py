@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import flask
 
+from tidegate import _checks
 from tidegate._adapter import (
     UNCHECKED_BODY,
     UNCHECKED_STATUS,
@@ -69,6 +70,7 @@ class RateLimit:
         self, app: flask.Flask | None, limiter: _Policy, **options: Unpack[_Options]
     ) -> None:
         self.guard = Guard(limiter, **options)
+        self.guard.refuse_async()
         if app is not None:
             self.init_app(app)
 
@@ -172,6 +174,8 @@ class Limiter(RouteLimits):
             clock=clock,
             max_keys=max_keys,
         )
+        if on_breach is not None:
+            _checks.plain_function("on_breach", on_breach)
         self._on_breach = on_breach
         self._filters: list[Callable[[], bool]] = []
         self._limit_all(
@@ -267,6 +271,7 @@ class Limiter(RouteLimits):
 
     def request_filter(self, fn: Callable[[], bool]) -> Callable[[], bool]:
         """A function that says, true, that the request at hand is not limited."""
+        _checks.plain_function("request_filter", fn)
         self._filters.append(fn)
         return fn
 
@@ -292,7 +297,9 @@ class Limiter(RouteLimits):
         return self._decorated.asked([view, *around], endpoint, flask.request.method, None)
 
     def _is_off(self) -> bool:
-        return not self.enabled or any(skips() for skips in self._filters)
+        return not self.enabled or any(
+            _checks.told("request_filter", skips(), "true or false") for skips in self._filters
+        )
 
     def _enter(self, asked: list[Asked]) -> None:
         try:

@@ -87,6 +87,7 @@ class RateLimitMiddleware:
     def __init__(self, app: _App, limiter: _Policy, **options: Unpack[_Options]) -> None:
         self.app = app
         self.guard = Guard(limiter, **options)
+        self.guard.refuse_async()
 
     @property
     def errors(self) -> int:

@@ -149,6 +149,10 @@ PROGRAMS = {
             ({"LIMITER": "1/minute", "FILE": "x"}, "TIDEGATE: give LIMITER or FILE"),
             ({"LIMITER": "1/minute", "IDENTITY": 1}, "TIDEGATE: unknown ['IDENTITY']; there are LIMITER, FILE"),
             (None, 'settings: give TIDEGATE = {"LIMITER"'),
+            ({"LIMITER": "policy.toml"}, "TIDEGATE: LIMITER: No module named 'policy'; give a rate such as"),
+            ({"LIMITER": "limiter"}, "TIDEGATE: LIMITER: limiter doesn't look like a module path; give a rate such"),
+            ({"LIMITER": "1/minute", "SKIP": "os.none"}, 'TIDEGATE: SKIP: Module "os" does not define a "none"'),
+            ({"LIMITER": "1/minute", "SKIP": "nobody.skip"}, "TIDEGATE: SKIP: No module named 'nobody'; give a"),
         ]:
             settings.TIDEGATE = given
             try:

@@ -486,3 +486,97 @@ def test_a_cost_that_is_none_is_not_swallowed(clock):
     with pytest.raises(tidegate.ArgumentError, match="^cost: "):
         ask_asgi(app, "/", headers=[("n", "-1")])
     assert limiter.errors == 1
+
+
+async def says_yes(*_):
+    return True
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"key_func": None}, "key_func: expected a function, got NoneType"),
+        ({"key_func": says_yes}, "key_func: expected a function that is not async"),
+        ({"headers": "rfc"}, "headers: unknown 'rfc'; give \"legacy\""),
+        ({"body": "html"}, "body: unknown 'html'; give \"error\""),
+        ({"default_limits": "5/minute"}, "default_limits: expected a list, got str; give"),
+        ({"application_limits": "5/minute"}, "application_limits: expected a list, got str; give"),
+        ({"default_limits": [says_yes]}, "limit: expected a function that is not async"),
+        ({"key_style": "uri"}, "key_style: unknown 'uri'; give \"url\" or \"endpoint\""),
+    ],
+)
+def test_wrong_options_are_refused(options, text):
+    with pytest.raises((TypeError, ValueError), match=f"^{text}"):
+        Limiter(**{"key_func": get_remote_address, **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        # A text's letters would be methods, and no request would be limited.
+        ({"methods": "POST"}, "methods: expected a list, got str; give"),
+        # A coroutine is true, and each is another key.
+        ({"exempt_when": says_yes}, "exempt_when: expected a function that is not async"),
+        ({"key_func": says_yes}, "key_func: expected a function that is not async"),
+        ({"exempt_when": True}, "exempt_when: expected a function, got bool"),
+        ({"cost": "2"}, "cost: expected an int or a function, got str"),
+        ({"cost": -2}, "cost: -2 is negative"),
+        ({"cost": says_yes}, "cost: expected a function that is not async"),
+    ],
+)
+def test_wrong_terms_are_refused_where_they_are_written(options, text):
+    limiter = Limiter(get_remote_address)
+    with pytest.raises((TypeError, ValueError), match=f"^{text}"):
+        limiter.limit("5/minute", **options)
+    if "methods" not in options:
+        with pytest.raises((TypeError, ValueError), match=f"^{text}"):
+            limiter.shared_limit("5/minute", "scope", **options)
+
+
+@pytest.mark.parametrize("swallow", [True, False])
+@pytest.mark.parametrize("name", ["exempt_when", "key_func"])
+def test_a_coroutine_lets_nobody_pass(swallow, name):
+    app, limiter = FastAPI(), Limiter(get_remote_address, swallow_errors=swallow)
+
+    @app.get("/")
+    @limiter.limit("5/minute", **{name: lambda: says_yes()})
+    async def handler(): ...
+
+    with pytest.raises(TypeError, match=f"^{name}: expected .*, got coroutine; give a function"):
+        ask_asgi(app, "/")
+
+
+def test_a_message_that_no_policy_takes_is_told_all_the_same(clock):
+    app, limiter = FastAPI(), Limiter(get_remote_address, clock=clock)
+
+    @app.get("/")
+    @limiter.limit("1/minute", error_message="two\nlines")
+    async def handler(): ...
+
+    assert ask_asgi(app, "/").status == 200
+    denied = ask_asgi(app, "/")
+    assert (denied.status, denied.json()) == (429, {"error": "two\nlines"})
+
+
+def test_a_mark_above_the_route_limits_too_where_the_limiter_knows_the_application(clock):
+    app, limiter = FastAPI(), Limiter(get_remote_address, clock=clock, default_limits=["5/minute"])
+    other = Limiter(get_remote_address, clock=clock)
+    limiter.init_app(app)
+
+    @limiter.limit("1/minute")
+    @app.get("/above")
+    async def above(): ...
+
+    @limiter.limit("1/minute")
+    @app.get("/two")
+    @other.limit("9/minute")
+    async def two(): ...
+
+    @app.get("/right")
+    @other.limit("9/minute")
+    @limiter.limit("2/minute")
+    async def right(): ...
+
+    assert [ask_asgi(app, "/above").status for _ in range(2)] == [200, 429]
+    assert [ask_asgi(app, "/two").status for _ in range(2)] == [200, 429]
+    assert [ask_asgi(app, "/right").status for _ in range(3)] == [200, 200, 429]

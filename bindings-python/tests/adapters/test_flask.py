@@ -1,5 +1,7 @@
 """Flask: the extension by its own routes, the decorators, and what users of Flask-Limiter write."""
 
+import functools
+
 import flask
 import pytest
 import tidegate
@@ -482,6 +484,92 @@ def test_what_is_wrong_is_refused_where_it_is_written(app):
         Limiter(get_remote_address, strategy="leaky")
     with pytest.raises(tidegate.ArgumentError, match="^storage_uri: 'redis://x' is no store"):
         Limiter(get_remote_address, storage_uri="redis://x")
+
+
+async def says_yes(*_):
+    return True
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"key_func": None}, "key_func: expected a function, got NoneType"),
+        ({"key_func": says_yes}, "key_func: expected a function that is not async"),
+        ({"headers": "rfc"}, "headers: unknown 'rfc'; give \"legacy\""),
+        ({"body": "html"}, "body: unknown 'html'; give \"error\""),
+        ({"default_limits": "5/minute"}, "default_limits: expected a list, got str; give"),
+        ({"application_limits": "5/minute"}, "application_limits: expected a list, got str; give"),
+        ({"default_limits": [says_yes]}, "limit: expected a function that is not async"),
+        ({"on_breach": says_yes}, "on_breach: expected a function that is not async"),
+        ({"default_limits_cost": "2"}, "cost: expected an int"),
+        ({"default_limits_exempt_when": True}, "default_limits_exempt_when: expected a function, got bool"),
+        ({"default_limits_deduct_when": says_yes}, "default_limits_deduct_when: expected a function that is not"),
+    ],
+)
+def test_wrong_options_are_refused(options, text):
+    with pytest.raises((TypeError, ValueError), match=f"^{text}"):
+        Limiter(**{"key_func": get_remote_address, **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        # A text's letters would be methods, and no request would be limited.
+        ({"methods": "POST"}, "methods: expected a list, got str; give"),
+        # A coroutine is true, and each is another key.
+        ({"exempt_when": says_yes}, "exempt_when: expected a function that is not async"),
+        ({"key_func": says_yes}, "key_func: expected a function that is not async"),
+        ({"exempt_when": True}, "exempt_when: expected a function, got bool"),
+        ({"cost": "2"}, "cost: expected an int or a function, got str"),
+        ({"cost": -2}, "cost: -2 is negative"),
+        ({"cost": says_yes}, "cost: expected a function that is not async"),
+    ],
+)
+def test_wrong_terms_are_refused_where_they_are_written(options, text):
+    limiter = Limiter(get_remote_address)
+    for mark in (limiter.limit, functools.partial(limiter.shared_limit, scope="s")):
+        with pytest.raises((TypeError, ValueError), match=f"^{text}"):
+            mark("5/minute", **options)
+
+
+@pytest.mark.parametrize("name", ["exempt_when", "key_func"])
+def test_a_coroutine_lets_nobody_pass(app, name):
+    app.testing = True
+    limiter = Limiter(get_remote_address, app=app)
+
+    @app.get("/lambda")
+    @limiter.limit("5/minute", **{name: lambda: says_yes()})
+    def view():
+        return "hello"
+
+    with pytest.raises(TypeError, match=f"^{name}: expected .*, got coroutine; give a function"):
+        app.test_client().get("/lambda")
+
+
+@pytest.mark.parametrize("message", ["two\nlines", "long " * 200, "\t"])
+def test_a_message_that_no_policy_takes_is_told_by_flask(app, clock, message):
+    limiter = Limiter(get_remote_address, app=app, clock=clock)
+    app.errorhandler(429)(lambda error: (error.description, 429))
+
+    @app.get("/")
+    @limiter.limit("1/minute", error_message=message)
+    def view():
+        return "hello"
+
+    client = app.test_client()
+    assert [client.get("/").status_code for _ in range(2)] == [200, 429]
+    assert client.get("/").text == message
+
+
+def test_nor_does_a_filter_that_is_one(app):
+    limiter = Limiter(get_remote_address, app=app, default_limits=["1/minute"])
+    with pytest.raises(TypeError, match="^request_filter: expected a function that is not async"):
+        limiter.request_filter(says_yes)
+    app.testing = True
+    limiter.request_filter(lambda: says_yes())
+    app.get("/")(lambda: "hello")
+    with pytest.raises(TypeError, match="^request_filter: expected true or false, got coroutine"):
+        app.test_client().get("/")
 
 
 @pytest.mark.parametrize(

@@ -202,6 +202,44 @@ def test_skip(site, limiter):
     assert used(limiter)["count"] == 1
 
 
+def test_a_client_of_ipv6_is_its_network(site, clock):
+    for policy, told in (("2/minute", "2001:db8::"), ({"ipv6_prefix": 48, "limit": [{"rate": "2/minute"}]}, "2001:db8::")):
+        limiter = tidegate.Limiter(policy, clock=clock)
+        app = site.limited(limiter)
+        for address in ("2001:db8::1", "2001:DB8:0:0:ffff::2%eth0"):
+            assert site.ask(app, client=(address, 1)).status == 201
+        assert site.ask(app, client=("2001:db8::3", 1)).status == 429
+        assert used(limiter, told)["count"] == 2
+        other = site.ask(app, client=("2001:db8:0:9::1", 1)).status
+        assert other == (201 if policy == "2/minute" else 429)
+        # One of IPv4 is known by itself, however it is written.
+        for address in ("198.51.100.7", "::ffff:198.51.100.7"):
+            assert site.ask(app, client=(address, 1)).status == 201
+        assert site.ask(app, client=("198.51.100.7", 1)).status == 429
+        assert site.ask(app, client=("198.51.100.8", 1)).status == 201
+        # What the network is, an update may change.
+    limiter.update({"ipv6_prefix": 64, "limit": [{"rate": "2/minute"}]})
+    assert site.ask(app, client=("2001:db8:0:9::1", 1)).status == 201
+
+
+def test_skip_is_awaited_or_refused(site, limiter):
+    async def skip(request):
+        return request.path == "/health"
+
+    if site.kind == "wsgi":
+        with pytest.raises(TypeError, match="^skip: expected a function that is not async"):
+            site.limited(limiter, skip=skip)
+        # A coroutine is true, whatever it would say: it must not let anybody pass.
+        with pytest.raises(TypeError, match="^skip: expected true or false, got coroutine"):
+            site.ask(site.limited(limiter, skip=lambda request: skip(request)))
+        return
+    for asked in (skip, lambda request: skip(request)):
+        app = site.limited(limiter, skip=asked)
+        assert "x-ratelimit-limit" not in site.ask(app, "/health").headers
+        assert "x-ratelimit-limit" in site.ask(app).headers
+    assert used(limiter)["count"] == 2
+
+
 def test_cost(site, limiter):
     app = site.limited(limiter, cost=lambda request: int(request.header("n")))
     assert site.ask(app, headers=[("n", "2")]).headers["x-ratelimit-remaining"] == "1"
@@ -276,6 +314,10 @@ def test_a_policy_is_enough(site):
     assert [site.ask(app).status for _ in range(2)] == [201, 429]
 
 
+async def says_yes(*_):
+    return True
+
+
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
@@ -286,6 +328,12 @@ def test_a_policy_is_enough(site):
         ({"cost": "1"}, TypeError, "^cost: expected an int or a function, got str"),
         ({"cost": True}, TypeError, "^cost: expected an int or a function, got bool"),
         ({"cost": -1}, ValueError, "^cost: -1 is negative; give 0 or more"),
+        ({"cost": says_yes}, TypeError, "^cost: expected a function that is not async"),
+        ({"settle": says_yes}, TypeError, "^settle: expected a function that is not async"),
+        ({"trusted_proxies": None}, TypeError, "^trusted_proxies: expected a number of hops or a list of networks"),
+        ({"trusted_proxies": [1]}, TypeError, "^trusted_proxies: expected networks as str, got int"),
+        ({"forwarded_header": None}, TypeError, "^forwarded_header: expected the name of a header, got NoneType"),
+        ({"forwarded_header": ["X-Real-IP"]}, TypeError, "^forwarded_header: expected .*, got list"),
         ({"identity": None}, TypeError, "identity"),
     ],
 )
@@ -510,6 +558,12 @@ def test_the_permits_of_long_websockets_are_renewed(clock):
         assert used(limiter)["concurrency"] == 0
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("wrong", [0, -1, "30", True, float("nan"), float("inf")])
+def test_seconds_of_renewals_that_are_none_are_refused(limiter, wrong):
+    with pytest.raises((TypeError, ValueError), match="^renew_every: .*seconds, more than 0"):
+        Site("asgi").limited(limiter, renew_every=wrong)
 
 
 def test_lifespan_passes(limiter):

@@ -10,7 +10,7 @@ use crate::clock::Moment;
 use crate::decision::Decision;
 use crate::error::{Error, Result};
 use crate::request::Subject;
-use crate::rules::{Address, IP, Networks, tag_of_attribute, tag_of_network};
+use crate::rules::{Address, IP, Networks, network_text, tag_of_attribute, tag_of_network};
 use crate::time::{Timestamp, nanos};
 
 impl Limiter {
@@ -98,6 +98,16 @@ impl Limiter {
                 request.attributes().flat_map(|(name, value)| self.may_be_blocked_by(name, value));
             blocks.map(|blocked| self.0.blocks.left(blocked.tag, at)).max().unwrap_or(0)
         })
+    }
+
+    /// By what the client of an address is known (`ipv6_prefix` in the policy), as text; `None`: it is no address. For
+    /// adapters whose key is the address.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn client_at(&self, ip: &str) -> Option<String> {
+        let address = Address::read(ip.as_bytes())?;
+        let networks = self.0.engines.engine(&self.0.lanes.enter()).networks();
+        Some(network_text(networks.of(address).to_be_bytes()))
     }
 
     /// What is blocked when an attribute's value is.
