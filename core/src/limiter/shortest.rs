@@ -26,15 +26,14 @@ impl Limiter {
             visit.count(decision.reason());
             return Ok(decision);
         }
-        // An error leaves the place as it was: it may be C's.
-        let mut decision = Decision::NONE;
-        if self.decide_further(&visit, tag, at, cost, &mut decision) {
+        let decision = place.write(Decision::NONE);
+        if self.decide_further(&visit, tag, at, cost, decision) {
             visit.count(decision.reason());
         } else {
             drop(visit);
-            self.acquire_any(&key, at, cost, &mut decision)?;
+            self.acquire_any(&key, at, cost, decision)?;
         }
-        Ok(place.write(decision.moved()))
+        Ok(decision)
     }
 
     /// Decides and counts; `None`: no bucket decides alone, or not now.
