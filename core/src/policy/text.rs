@@ -53,6 +53,7 @@ pub(super) struct RateText {
 /// A policy made of rates alone: each becomes a limit with one gcra bucket.
 pub(super) fn policy(source: Source<'_>) -> Result<Policy> {
     let text = Text::whole(source);
+    refuse_file_name(&text)?;
     let several = text.text.contains(';');
     let mut builder = Builder::new(source);
     let mut start = 0;
@@ -66,6 +67,18 @@ pub(super) fn policy(source: Source<'_>) -> Result<Policy> {
         start += piece.len() + 1;
     }
     Ok(builder.finish())
+}
+
+/// The name of a policy file is no policy.
+fn refuse_file_name(text: &Text<'_>) -> Result<()> {
+    let name = text.text.trim_ascii();
+    if !name.ends_with(".toml") && !name.ends_with(".json") {
+        return Ok(());
+    }
+    let scanner = Scanner::new(text, FIELD, 0, text.text.len());
+    scanner.skip_blanks();
+    let found = format!("{} is the name of a file", shown(name));
+    Err(scanner.error("", found, "to read a policy file, use `from_file`"))
 }
 
 /// One rate in a string of a document.
