@@ -64,26 +64,13 @@ impl Limiter {
         let tag = self.tag(key);
         let visit = self.0.lanes.enter();
         let at = when();
-        match self.admit_quickly(&visit, tag, at, cost) {
-            Some(reason) => {
+        match self.ask_quickly(&visit, tag, at, |lone, words| lone.admit(words, at, cost)) {
+            Some((_, reason)) => {
                 visit.count(reason);
                 reason.admits()
             }
             None => self.admit_further(visit, key, tag, at, cost).is_ok_and(Reason::admits),
         }
-    }
-
-    /// As `take_quickly`, only yes or why not.
-    #[inline(always)]
-    fn admit_quickly(&self, visit: &Visit<'_>, tag: u64, at: Moment, cost: u64) -> Option<Reason> {
-        if self.0.blocks.left(tag, at) > 0 {
-            return None;
-        }
-        let mut reason = None;
-        let done = self.0.engines.transact_quickly(visit, tag, |lone, words| {
-            reason = Some(lone.admit(words, at, cost));
-        });
-        done.and(reason)
     }
 
     /// Decides and counts.
@@ -109,7 +96,25 @@ impl Limiter {
         self.acquire_at_moment(&key, at, cost).map(|decision| decision.reason())
     }
 
-    /// What the bucket that decides alone says of a key; `None`: it does not, or not now.
+    /// What the bucket that decides alone says when it is asked about a key; `None`: there is none, or not now.
+    #[inline(always)]
+    fn ask_quickly<'v, T>(
+        &self,
+        visit: &'v Visit<'_>,
+        tag: u64,
+        at: Moment,
+        ask: impl Fn(&Lone, &mut [u64]) -> T,
+    ) -> Option<(&'v Lone, T)> {
+        if self.0.blocks.left(tag, at) > 0 {
+            return None;
+        }
+        let mut said = None;
+        let lone = self.0.engines.transact_quickly(visit, tag, |lone, words| {
+            said = Some(ask(lone, words));
+        });
+        lone.zip(said)
+    }
+
     #[inline(always)]
     fn take_quickly<'v>(
         &self,
@@ -118,14 +123,7 @@ impl Limiter {
         at: Moment,
         cost: u64,
     ) -> Option<(&'v Lone, Outcome)> {
-        if self.0.blocks.left(tag, at) > 0 {
-            return None;
-        }
-        let mut outcome = None;
-        let lone = self.0.engines.transact_quickly(visit, tag, |lone, words| {
-            outcome = Some(lone.take(words, at, cost));
-        });
-        lone.zip(outcome)
+        self.ask_quickly(visit, tag, at, |lone, words| lone.take(words, at, cost))
     }
 
     /// Decides about a key without counting; `None`: there is more to it than this key's record.
