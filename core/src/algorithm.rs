@@ -20,7 +20,8 @@ use crate::clock::Moment;
 use crate::rate::{Algorithm, MAX_LEVELS, Rate};
 
 pub(crate) use concurrency::{NOMINAL_WAIT, Permits};
-use fixed_window::{ClockWindow, FirstRequestWindow};
+pub(crate) use fixed_window::ClockWindow;
+use fixed_window::FirstRequestWindow;
 pub(crate) use gcra::{Gcra, Taken};
 use growing::Growing;
 use lasting::Lasting;
@@ -380,6 +381,14 @@ impl Bucket {
     pub(crate) fn forgive(&self, old: &Bucket, words: &mut [u64], at: Moment) {
         if let (Bucket::Lasting(bucket), Bucket::Lasting(_)) = (self, old) {
             bucket.forgive(words, at);
+        }
+    }
+
+    /// The windows of a clock, if it is such a bucket.
+    pub(crate) fn clock_window(&self) -> Option<&ClockWindow> {
+        match self {
+            Bucket::Clock(bucket) => Some(bucket),
+            _ => None,
         }
     }
 

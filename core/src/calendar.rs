@@ -13,7 +13,7 @@ use jiff::civil::Date;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
 use crate::rate::{self, DAY, MINUTE, Period};
-use crate::sync::{AtomicU64, Ordering, fence};
+use crate::sync::Sequenced;
 use crate::time::Timestamp;
 
 /// One window: `start` belongs to it, `end` to the next one. Nanoseconds since the epoch.
@@ -22,6 +22,13 @@ pub(crate) struct Window {
     /// Zero also for the window that began before 1970.
     pub(crate) start: u64,
     pub(crate) end: u64,
+}
+
+impl Window {
+    #[inline]
+    fn holds(self, wall: Timestamp) -> bool {
+        self.start <= wall.as_nanos() && wall.as_nanos() < self.end
+    }
 }
 
 /// A window and its id.
@@ -36,7 +43,9 @@ pub(crate) struct Numbered {
 pub(crate) struct Calendar {
     rule: Rule,
     grain: u64,
-    latest: LatestWindow,
+    /// The window found last, for the calls that follow within it: start, end and id; all 0 before the first. A stale
+    /// or missed window costs a computation, never a wrong answer.
+    latest: Sequenced<3>,
 }
 
 #[derive(Debug)]
@@ -71,7 +80,7 @@ impl Calendar {
             }
             _ => Rule::changing(period, zone.clone()),
         };
-        Calendar { rule, grain: grain(period, zone), latest: LatestWindow::default() }
+        Calendar { rule, grain: grain(period, zone), latest: Sequenced::new([0; 3]) }
     }
 
     /// The window that holds `wall`.
@@ -82,9 +91,13 @@ impl Calendar {
     /// The window that holds `wall`, with its id.
     #[inline]
     pub(crate) fn numbered(&self, wall: Timestamp) -> Numbered {
-        match self.latest.holding(wall) {
-            Some(numbered) => numbered,
-            None => self.find(wall),
+        let latest = self.latest.look(|words| {
+            let window = Window { start: words.get(0), end: words.get(1) };
+            Numbered { id: words.get(2), window }
+        });
+        match latest {
+            Some(numbered) if numbered.window.holds(wall) => numbered,
+            _ => self.find(wall),
         }
     }
 
@@ -105,7 +118,7 @@ impl Calendar {
     fn find(&self, wall: Timestamp) -> Numbered {
         let window = self.rule.window(wall);
         let numbered = Numbered { id: window.start.div_ceil(self.grain), window };
-        self.latest.offer(numbered);
+        self.latest.put([window.start, window.end, numbered.id]);
         numbered
     }
 }
@@ -321,62 +334,6 @@ fn first_instant(zone: &TimeZone, date: Date) -> i64 {
             let change = zone.preceding(instant(midnight.saturating_add(1))).next();
             change.map_or(midnight, |change| nanos_since_epoch(change.timestamp()))
         }
-    }
-}
-
-// --- cache -------------------------------------------------------------------------------
-
-/// The window found last, for the calls that follow within it. Readers take no lock and never
-/// wait; a writer that meets another one leaves the place to it.
-///
-/// `version` is odd while the other words are being written, and 0 before the first time.
-/// A stale or missed window costs a computation, never a wrong answer.
-#[derive(Debug, Default)]
-struct LatestWindow {
-    version: AtomicU64,
-    start: AtomicU64,
-    end: AtomicU64,
-    id: AtomicU64,
-}
-
-impl LatestWindow {
-    #[inline]
-    fn holding(&self, wall: Timestamp) -> Option<Numbered> {
-        // Acquire pairs with the Release of `offer`: the words of this version are visible.
-        let version = self.version.load(Ordering::Acquire);
-        if version % 2 == 1 {
-            return None;
-        }
-        // Relaxed: the versions before and after say whether they belong together.
-        let start = self.start.load(Ordering::Relaxed);
-        let end = self.end.load(Ordering::Relaxed);
-        let id = self.id.load(Ordering::Relaxed);
-        // Acquire, with the fence of `offer`: who read a newer word reads a newer version below.
-        fence(Ordering::Acquire);
-        let unchanged = self.version.load(Ordering::Relaxed) == version;
-        // Before the first `offer` all words are 0, and nothing lies in between.
-        (unchanged && start <= wall.as_nanos() && wall.as_nanos() < end)
-            .then_some(Numbered { id, window: Window { start, end } })
-    }
-
-    fn offer(&self, Numbered { id, window }: Numbered) {
-        let version = self.version.load(Ordering::Relaxed);
-        // Acquire: the words of the writer before are overwritten, not the other way round.
-        let taken = version.is_multiple_of(2)
-            && self
-                .version
-                .compare_exchange(version, version + 1, Ordering::Acquire, Ordering::Relaxed)
-                .is_ok();
-        if !taken {
-            return;
-        }
-        // Release: the odd version is visible before any word is.
-        fence(Ordering::Release);
-        self.start.store(window.start, Ordering::Relaxed);
-        self.end.store(window.end, Ordering::Relaxed);
-        self.id.store(id, Ordering::Relaxed);
-        // Release publishes the words.
-        self.version.store(version + 2, Ordering::Release);
     }
 }
 

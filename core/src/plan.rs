@@ -5,6 +5,7 @@ mod layout;
 mod limit;
 mod lineage;
 mod tally;
+mod windows;
 
 use std::mem::MaybeUninit;
 use std::sync::Arc;
@@ -22,12 +23,15 @@ use limit::{PlannedBucket, PlannedLimit, admission, denial, sum};
 pub(crate) use lineage::Ancestry;
 use tally::Tally;
 pub(crate) use tally::{Asked, Notes, decide};
+use windows::Windows;
 
 /// The limits of a policy, or of one of its plans, over one array of words.
 #[derive(Debug)]
 pub(crate) struct Plan {
     /// First: with it a call needs nothing else of the plan.
     lone: Option<Lone>,
+    /// Of a plan that goes by the clock alone.
+    windows: Option<Windows>,
     pub(crate) limits: Vec<PlannedLimit>,
     /// Where the words of all plans are.
     layout: Arc<Layout>,
@@ -225,7 +229,8 @@ impl Plan {
         let watched = limits.iter().any(|limit| limit.shadow || !limit.alerts.is_empty());
         let grows = limits.iter().any(|limit| limit.grows);
         let layout = Arc::clone(layout);
-        Plan { lone: Lone::of(&limits), limits, layout, variant, name, watched, grows }
+        let (lone, windows) = (Lone::of(&limits), Windows::of(&limits));
+        Plan { lone, windows, limits, layout, variant, name, watched, grows }
     }
 
     /// Words of state that a key needs under this plan and those beside it.
@@ -285,13 +290,16 @@ impl Plan {
         notes: &mut Notes,
         decision: &mut Decision,
     ) {
-        match &self.lone {
-            Some(lone) if notes.ignores(self) => {
-                notes.clear();
+        notes.clear();
+        match (&self.lone, &self.windows) {
+            (Some(lone), _) if notes.ignores(self) => {
                 let taken = lone.take(words, at, cost);
                 let mut place = MaybeUninit::uninit();
                 *decision = *lone.answer(taken, at, cost, &mut place);
             }
+            (_, Some(windows))
+                if notes.ignores(self)
+                    && windows.acquire(&self.limits, words, at, cost, decision) => {}
             _ => self.acquire_all(words, at, cost, notes, decision),
         }
     }
@@ -311,7 +319,6 @@ impl Plan {
         notes: &mut Notes,
         decision: &mut Decision,
     ) {
-        notes.clear();
         // Asked first: a denial, which many keys get over and over, pays nothing to be taken back.
         if !self.all_admit(words, at, cost) {
             *decision = tally::deny(std::iter::once((self, &*words)), at, cost);

@@ -4,6 +4,7 @@
 #[cfg(not(loom))]
 pub(crate) mod barrier;
 pub(crate) mod forks;
+mod sequenced;
 
 /// Fences on both sides: what the models check is the protocol.
 #[cfg(loom)]
@@ -132,3 +133,4 @@ mod imp {
 }
 
 pub(crate) use imp::*;
+pub(crate) use sequenced::{Sequenced, Words};

@@ -22,7 +22,7 @@ use jiff::tz::TimeZone;
 
 use super::Units;
 use super::meter::{Meter, Standing};
-use crate::calendar::{Calendar, Numbered};
+use crate::calendar::{Calendar, Numbered, Window};
 use crate::clock::Moment;
 use crate::rate::{Period, Rate};
 
@@ -91,6 +91,19 @@ impl ClockWindow {
         } else {
             words[0] = id.wrapping_shl(self.used_bits) | used;
         }
+    }
+
+    /// The most that a word says is used; `None`: it takes two.
+    pub(crate) fn most_in_one_word(&self) -> Option<Units> {
+        (self.used_bits > 0).then_some(self.used_mask)
+    }
+
+    /// The window of this time, and the first word of a key that has used nothing in it.
+    pub(crate) fn blank(&self, at: Moment) -> (u64, Window) {
+        let Numbered { id, window } = self.calendar.numbered(at.wall);
+        let mut words = [0; 2];
+        self.pack(&mut words, id, 0);
+        (words[0], window)
     }
 
     /// The larger use of two states of the same rate.

@@ -101,7 +101,7 @@ impl AnchoredClock {
         keeper.course = keeper.course.next(reading);
         let line = &mut keeper.course.line;
         line.wall = line.nanos.saturating_add_signed(offset).min(LATEST);
-        self.published.publish(line);
+        self.published.publish(*line);
         line.beginning()
     }
 }

@@ -127,6 +127,12 @@ impl PlannedLimit {
         if cost == 0 && self.method == Method::Count {
             return self.is_out_of_debt(words, at);
         }
+        self.has_admitted_cost(left)
+    }
+
+    /// The same of a request that costs something.
+    #[inline(always)]
+    pub(super) fn has_admitted_cost(&self, left: &Left) -> bool {
         // A latency limit is paid when the work is done.
         left.unpaid == 0 && (left.room > 0 || self.method != Method::Latency)
     }

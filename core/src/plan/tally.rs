@@ -186,7 +186,7 @@ impl<'p> Tally<'p> {
             let used = capacity.saturating_sub(left.room);
             notes.used(limit, capacity, used, due);
             if !limit.shadow {
-                self.take(limit, left, capacity, words, at);
+                self.take(limit, left, capacity, || limit.quota_now(words, at));
             }
         }
         true
@@ -199,14 +199,14 @@ impl<'p> Tally<'p> {
         self.pay(plan, words, at, cost, &mut Notes::default())
     }
 
+    /// Is this limit the tightest?
     #[inline(always)]
-    fn take(
+    pub(super) fn take(
         &mut self,
         limit: &'p PlannedLimit,
         left: Left,
         capacity: Units,
-        words: &[u64],
-        at: Moment,
+        quota: impl FnOnce() -> Units,
     ) {
         if limit.has_pool() && self.burst.is_none() {
             self.burst = Some(left.later);
@@ -216,7 +216,7 @@ impl<'p> Tally<'p> {
             || wide(left.room, self.capacity) < wide(self.left.room, capacity)
         {
             self.tightest = Some(limit);
-            (self.quota, self.capacity, self.left) = (limit.quota_now(words, at), capacity, left);
+            (self.quota, self.capacity, self.left) = (quota(), capacity, left);
         }
     }
 
