@@ -210,8 +210,8 @@ impl Engines {
         })
     }
 
-    /// As [`Engines::transact`] in a hurry: provided that one bucket decides alone, that the record is where it likes best
-    /// to be, and that nobody interferes. Returns the bucket; else nothing happened.
+    /// As [`Engines::transact`] in a hurry: provided that one bucket decides alone, that the key has a record, and that
+    /// nobody interferes. Returns the bucket; else nothing happened.
     #[inline(always)]
     pub(crate) fn transact_quickly<'v>(
         &self,

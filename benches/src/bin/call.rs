@@ -13,7 +13,7 @@ use tidegate_benches::subject::{self, DATA_API, ENDLESS, lasting, limiter};
 const HELP: &str = "\
 usage: call WHAT CALLS
   WHAT: acquire, try_acquire, plan_request, denial, try_denial, six_acquire, six_try_acquire, six_denial, record_latency,
-        newcomer, flood, random, secret_right, secret_later, secret_wrong, secret_first";
+        newcomer, flood, random, six_random, secret_right, secret_later, secret_wrong, secret_first";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -43,7 +43,8 @@ fn measure(what: &str, calls: u64) -> Option<f64> {
         "record_latency" => record_latency(calls),
         "newcomer" => newcomers(calls),
         "flood" => flood(calls),
-        "random" => random(calls),
+        "random" => random(&lasting(MANY), calls),
+        "six_random" => random(DATA_API, calls),
         // All of one length: how long a secret is, who gives it knows anyway.
         "secret_right" => secret(calls, "correct-horse-0", true),
         "secret_later" => secret(calls, "correct-horse-7", true),
@@ -133,17 +134,18 @@ fn flood(calls: u64) -> f64 {
     nanos
 }
 
+const MANY: u64 = 1_000_000;
+
 /// A million keys, each of which has been here before.
-fn random(calls: u64) -> f64 {
-    const KEYS: u64 = 1_000_000;
-    let limiter = limiter(&lasting(KEYS), KEYS);
-    for number in 0..KEYS {
+fn random(policy: &str, calls: u64) -> f64 {
+    let limiter = limiter(policy, MANY);
+    for number in 0..MANY {
         assert!(limiter.try_acquire(key(number), 1));
     }
-    let requests = requests(KEYS);
+    let requests = requests(MANY);
     let mut stream = Stream::new(&requests);
     let nanos = timed(calls, |calls| subject::acquire_each(&limiter, stream.take(calls)));
-    assert_eq!(limiter.stats().allowed, calls + KEYS);
+    assert_eq!(limiter.stats().allowed, calls + MANY);
     nanos
 }
 

@@ -168,6 +168,7 @@ impl Table {
         (0..WAYS).map(move |way| set * WAYS + (way + preferred_way(tag)) % WAYS)
     }
 
+    #[inline(never)]
     fn find(&self, tag: u64) -> Option<usize> {
         let sets = sets_of(tag, self.sets());
         let mut slots = sets.into_iter().flat_map(|set| self.ways_from(set, tag));
@@ -182,6 +183,17 @@ impl Table {
         set.wrapping_mul(WAYS).wrapping_add(preferred_way(tag))
     }
 
+    /// The slot of a record, most probably.
+    #[inline(always)]
+    fn slot_of<const STRIDE: usize>(&self, tag: u64) -> Option<&[AtomicU64; STRIDE]> {
+        let home = self.slot::<STRIDE>(self.home(tag));
+        // Relaxed: who uses the slot looks at its tag again.
+        if home[0].load(Ordering::Relaxed) == tag {
+            return Some(home);
+        }
+        self.find(tag).map(|index| self.slot(index))
+    }
+
     /// Has the home of `tag` fetched from memory. A load of which nobody waits for the value: several of them are under
     /// way at once.
     #[inline]
@@ -189,21 +201,22 @@ impl Table {
         std::hint::black_box(self.tag_at(self.home(tag)));
     }
 
-    /// Runs `change` on the record of `tag` and writes it if it changed, provided that the record has one word, is where
-    /// it likes best to be, and nobody interferes; else false, and nothing happened.
+    /// Runs `change` on the record of `tag` and writes it if it changed, provided that there is one, of one word, and that
+    /// nobody interferes; else false, and nothing happened.
     #[inline(always)]
     pub(crate) fn transact_compact(&self, tag: u64, change: &mut impl Change) -> bool {
-        let slot = || self.slot(self.home(tag));
-        self.words == 1 && compact::transact(slot(), tag, change).is_ok()
+        let transact = |slot| compact::transact(slot, tag, change).is_ok();
+        self.words == 1 && self.slot_of(tag).is_some_and(transact)
     }
 
     /// The same for a record of one cache line.
     #[inline]
     pub(crate) fn transact_line(&self, tag: u64, change: &mut impl Change) -> bool {
-        let slot = || self.slot::<{ line::STRIDE }>(self.home(tag));
         let change = |words: &mut [u64]| change.make(words);
-        (2..=line::WORDS).contains(&self.words)
-            && line::transact::<{ line::WORDS }>(slot(), tag, self.words, change).is_ok()
+        let transact = |slot: &[AtomicU64; line::STRIDE]| {
+            line::transact::<{ line::WORDS }>(slot, tag, self.words, change).is_ok()
+        };
+        (2..=line::WORDS).contains(&self.words) && self.slot_of(tag).is_some_and(transact)
     }
 
     /// Runs `change` on the record of `tag`, once for every attempt, and writes it if it changed.
@@ -225,14 +238,19 @@ impl Table {
     }
 
     /// Copies the words of the record of `tag`, which has two at least. (A copy has [`Table::room`] for more: zeros.)
-    /// `None`: it is not where it likes best to be, or somebody interferes.
+    /// `None`: there is none, or somebody interferes.
     #[inline(always)]
     pub(crate) fn look(&self, tag: u64, words: &mut [u64]) -> Option<Look<'_>> {
-        let slot = self.lines(self.home(tag));
+        let home = self.lines(self.home(tag));
+        // As in `slot_of`.
+        let slot = match home[0].load(Ordering::Relaxed) == tag {
+            true => home,
+            false => self.lines(self.find(tag)?),
+        };
         line::look(slot, tag, words).ok().map(|header| Look { slot, header })
     }
 
-    /// As [`Table::look`], wherever it is. Absent, or moved, as in [`Table::transact`].
+    /// As [`Table::look`], however long it takes. Absent, or moved, as in [`Table::transact`].
     pub(crate) fn look_around(&self, tag: u64, words: &mut [u64]) -> Result<Look<'_>, Found> {
         loop {
             let Some(index) = self.find(tag) else {
