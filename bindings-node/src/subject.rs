@@ -56,21 +56,59 @@ pub(crate) unsafe fn with_subject<R>(
     use_it: impl FnOnce(Asked<'_>) -> R,
 ) -> Result<R, Refusal> {
     let mut buffer = [MaybeUninit::<u8>::uninit(); STACK_KEY];
-    let mut length = 0;
-    // SAFETY: Node writes at most STACK_KEY bytes, a final NUL among them, and says how many.
-    let status = unsafe {
-        let start = buffer.as_mut_ptr().cast();
-        sys::napi_get_value_string_utf8(env, value, start, STACK_KEY, &mut length)
-    };
-    // A character of at most 4 bytes that does not fit is left out whole: with that much
-    // room to spare the key was copied entirely.
-    if status == sys::Status::napi_ok && length + 4 < STACK_KEY {
-        // SAFETY: the first `length` bytes were written by the call above.
+    // SAFETY: as promised by the caller.
+    if let Some(length) = unsafe { copy_text(env, value, &mut buffer) } {
+        // SAFETY: so many bytes were written.
         let bytes = unsafe { std::slice::from_raw_parts(buffer.as_ptr().cast::<u8>(), length) };
         return Ok(use_it(Asked::Key(bytes)));
     }
     // SAFETY: as promised by the caller.
     Ok(use_it(unsafe { Subject::read(env, value)? }.asked()))
+}
+
+/// Copies a string's UTF-8 to the beginning of `room`. Returns how many bytes were written; `None`: it is no string, or may
+/// not have fitted.
+///
+/// # Safety
+/// `env` is the environment of the running call and `value` one of its values.
+#[inline]
+unsafe fn copy_text(
+    env: sys::napi_env,
+    value: sys::napi_value,
+    room: &mut [MaybeUninit<u8>],
+) -> Option<usize> {
+    // Node makes UTF-8 character by character. UTF-16 it copies at once, and that of most keys is ASCII.
+    let mut units = [MaybeUninit::<u16>::uninit(); STACK_KEY];
+    let mut length = 0;
+    // SAFETY: as promised by the caller; Node writes at most STACK_KEY units, a final NUL among them, and says how many.
+    let status = unsafe {
+        let start = units.as_mut_ptr().cast();
+        sys::napi_get_value_string_utf16(env, value, start, STACK_KEY, &mut length)
+    };
+    if status != sys::Status::napi_ok {
+        return None;
+    }
+    // As many as there is room for may be fewer than there are.
+    if length + 1 < STACK_KEY && length <= room.len() {
+        // SAFETY: the first `length` units were written by the call above.
+        let units = unsafe { std::slice::from_raw_parts(units.as_ptr().cast::<u16>(), length) };
+        let mut bits = 0;
+        for (byte, &unit) in room.iter_mut().zip(units) {
+            bits |= unit;
+            byte.write(unit as u8);
+        }
+        if bits < 0x80 {
+            return Some(length);
+        }
+    }
+    // SAFETY: as promised by the caller; Node writes at most as many bytes as there is room for, a final NUL among them,
+    // and says how many.
+    let status = unsafe {
+        let start = room.as_mut_ptr().cast();
+        sys::napi_get_value_string_utf8(env, value, start, room.len(), &mut length)
+    };
+    // A character of at most 4 bytes that does not fit is left out whole: with that much room to spare all was copied.
+    (status == sys::Status::napi_ok && length + 4 < room.len()).then_some(length)
 }
 
 /// Room for the names and values of a hot request.
@@ -90,22 +128,16 @@ pub(crate) unsafe fn with_pairs<const MOST: usize, R>(
     let mut ends = [0; MOST];
     let mut used = 0;
     for (pair, end) in pairs.iter().zip(&mut ends) {
-        let (room, mut length) = (STACK_PAIRS - used, 0);
-        // SAFETY: Node writes at most `room` bytes, a final NUL among them, and says how many.
-        let status = unsafe {
-            let start = buffer[used..].as_mut_ptr().cast();
-            sys::napi_get_value_string_utf8(env, *pair, start, room, &mut length)
-        };
-        // As in `with_subject`. Then there is room for a NUL after it, too.
-        if status != sys::Status::napi_ok || length + 4 >= room {
+        // SAFETY: as promised by the caller.
+        let Some(length) = (unsafe { copy_text(env, *pair, &mut buffer[used..]) }) else {
             // SAFETY: as promised by the caller.
             return unsafe { Attributes::of_pairs(env, pairs) }
                 .map(|pairs| use_it(&pairs.request()));
-        }
+        };
         used += length;
         *end = used;
     }
-    // SAFETY: the first `used` bytes were written by the calls above.
+    // SAFETY: so many bytes were written.
     let bytes = unsafe { std::slice::from_raw_parts(buffer.as_ptr().cast::<u8>(), used) };
     let text = |at: usize| &bytes[if at == 0 { 0 } else { ends[at - 1] }..ends[at]];
     let mut request = Request::new();

@@ -174,7 +174,7 @@ test('tryAcquire is acquire, yes or no; equal bytes are equal keys', () => {
 })
 
 test('keys of every length and kind of text', () => {
-  const texts = ['', '\0', 'a\0b', 'a', '漢字', '😀', '\ud800']
+  const texts = ['', '\0', 'a\0b', 'a', '\x7f', '\x80', 'ÿ', 'A', '\u0141', '漢字', '😀', '\ud800']
   for (const length of [250, 251, 252, 253, 254, 255, 256, 257, 1000, 1 << 20]) {
     texts.push('x'.repeat(length), 'é'.repeat(length), '漢'.repeat(length), '😀'.repeat(length))
     texts.push('y' + '😀'.repeat(length))
