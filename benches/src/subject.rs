@@ -52,6 +52,41 @@ pub const DATA_API_SPENT: &str = r#"
     cascade   = ["30s/minute", "390s/hour", "172.5s/day"]
 "#;
 
+/// The six buckets that a request of [`plan_request`] meets, all of one key: no attributes, no plans, nothing to tell.
+pub const PLAN_KEY: &str = r#"
+    scale = 100000
+
+    [[limit]]
+    name    = "minute"
+    cascade = [
+        { name = "minute", rate = "600/minute", algorithm = "fixed_window", align = "first_request" },
+        { name = "burst", rate = "1/second", burst = 50 },
+    ]
+
+    [[limit]]
+    name      = "hour"
+    rate      = "36_000/hour"
+    algorithm = "fixed_window"
+    align     = "first_request"
+
+    [[limit]]
+    name      = "day"
+    rate      = "500_000/day"
+    algorithm = "fixed_window"
+
+    [[limit]]
+    name      = "read config, minute"
+    rate      = "300/minute"
+    algorithm = "fixed_window"
+    align     = "first_request"
+
+    [[limit]]
+    name      = "read config, hour"
+    rate      = "18_000/hour"
+    algorithm = "fixed_window"
+    align     = "first_request"
+"#;
+
 /// The policy with plans (`examples/policies/plans.toml`), its quotas raised a hundred thousand times: nobody reaches
 /// them. Alerts and the record of use are on, as they are there.
 #[must_use]

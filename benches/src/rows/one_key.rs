@@ -7,8 +7,8 @@ use crate::floor::Floor;
 use crate::keys::HOT;
 use crate::measure::{Compared, Side, alone, compare, side};
 use crate::subject::{
-    DATA_API, ENDLESS, acquire, check_charges, denial, forget, limiter, minute_of, plan_request,
-    plans, record_latency, spent, try_acquire, try_denial,
+    DATA_API, ENDLESS, PLAN_KEY, acquire, check_charges, denial, forget, limiter, minute_of,
+    plan_request, plans, record_latency, spent, try_acquire, try_denial,
 };
 use crate::table::{Bar, Row};
 use crate::{peers, subject};
@@ -69,19 +69,24 @@ fn six_buckets(size: Size) -> Vec<Row> {
     ]
 }
 
-/// A request of several records beside a request of one key.
+/// A request of several records beside a request of one key: with as many buckets, of the same kinds; with one; and with
+/// as many that all go by the clock, which are decided in one go.
 fn several_records(size: Size) -> Vec<Row> {
-    let (plans, single) = (limiter(&plans(), 1_000), limiter(ENDLESS, 1_000));
-    let six = limiter(DATA_API, 1_000);
-    let mut peer = side(size.calls, |calls| acquire(&single, HOT, calls));
-    let mut six = side(size.calls, |calls| acquire(&six, HOT, calls));
-    let mut ours = side(size.calls, |calls| plan_request(&plans, calls));
-    let beside_one = compare(size.rounds, &mut ours, &mut peer);
-    let beside_six = compare(size.rounds, &mut ours, &mut six);
-    let name = "request with attributes (3 records, 6 buckets): acquire";
+    let plans = limiter(&plans(), 1_000);
+    let beside = |policy: &str| {
+        let single = limiter(policy, 1_000);
+        let mut peer = side(size.calls, |calls| acquire(&single, HOT, calls));
+        let mut ours = side(size.calls, |calls| plan_request(&plans, calls));
+        compare(size.rounds, &mut ours, &mut peer)
+    };
+    let row = |peer, policy, bar| {
+        let name = "request with attributes (3 records, 6 buckets): acquire";
+        Row::time(name, peer, beside(policy), bar)
+    };
     vec![
-        Row::time(name, "a key, one bucket", beside_one, Bar::None),
-        Row::time(name, "a key, six buckets", beside_six, Bar::Within(4.0)),
+        row("a key, the same six buckets", PLAN_KEY, Bar::Within(4.0)),
+        row("a key, six clock windows", DATA_API, Bar::None),
+        row("a key, one bucket", ENDLESS, Bar::None),
     ]
 }
 
