@@ -275,7 +275,7 @@ impl Engines {
             return Err(Undone::Moved);
         }
         let by_plan = &mut ByPlan { plan, change };
-        match table.transact_line(key.0, by_plan) || table.transact_compact(key.0, by_plan) {
+        match table.transact_line(key.0, by_plan) || table.transact_at_home(key.0, by_plan) {
             true => Ok(()),
             false => self.transact_anywhere(visit, key, change, is_meant),
         }

@@ -209,7 +209,14 @@ impl Table {
         self.words == 1 && self.slot_of(tag).is_some_and(transact)
     }
 
-    /// The same for a record of one cache line.
+    /// The same, provided that the record is where it likes best to be: for who has looked further already.
+    #[inline(always)]
+    pub(crate) fn transact_at_home(&self, tag: u64, change: &mut impl Change) -> bool {
+        let slot = || self.slot(self.home(tag));
+        self.words == 1 && compact::transact(slot(), tag, change).is_ok()
+    }
+
+    /// As [`Table::transact_compact`], for a record of one cache line.
     #[inline]
     pub(crate) fn transact_line(&self, tag: u64, change: &mut impl Change) -> bool {
         let change = |words: &mut [u64]| change.make(words);
