@@ -514,15 +514,19 @@ mod tests {
         Moment { now: Timestamp::clamped(now), wall: Timestamp::clamped(wall) }
     }
 
-    fn acquire(plan: &Plan, words: &mut [u64], at: Moment, cost: Units) -> Decision {
+    pub(super) fn acquire(plan: &Plan, words: &mut [u64], at: Moment, cost: Units) -> Decision {
         let mut decision = Decision::NONE;
         plan.acquire_into(words, at, cost, &mut Notes::default(), &mut decision);
         decision
     }
 
     fn plan(limit: &str) -> Plan {
-        let text = format!(r#"{{"limit": [{limit}]}}"#);
-        let policy: crate::Policy = text.parse().expect("a good policy");
+        plan_of(&format!(r#"{{"limit": [{limit}]}}"#))
+    }
+
+    /// Of a policy without plans.
+    pub(super) fn plan_of(policy: &str) -> Plan {
+        let policy: crate::Policy = policy.parse().expect("a good policy");
         let limits: Vec<&Limit> = policy.limits.iter().collect();
         let mut ancestry = Ancestry { number: 0, count: 0, before: Vec::new() };
         let variants = [limits];

@@ -161,15 +161,12 @@ impl Payments {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use std::sync::Arc;
-
     use proptest::prelude::*;
 
-    use super::super::{Ancestry, Layout, Notes, Plan};
+    use super::super::tests::{acquire, plan_of};
+    use super::super::{Notes, Plan};
     use crate::clock::Moment;
     use crate::decision::Decision;
-    use crate::names::Name;
-    use crate::policy::{Limit, Policy};
     use crate::time::Timestamp;
 
     const SECOND: u64 = 1_000_000_000;
@@ -194,25 +191,9 @@ mod tests {
         cascade = ["3s/minute", "9s/hour"]
     "#;
 
-    fn plan(policy: &str) -> Plan {
-        let policy: Policy = policy.parse().expect("a good policy");
-        let limits: Vec<&Limit> = policy.limits.iter().collect();
-        let mut ancestry = Ancestry { number: 0, count: 0, before: Vec::new() };
-        let variants = [limits];
-        let lineages = ancestry.lineages(&variants, &[Name::EMPTY]);
-        let layout = Arc::new(Layout::new(&variants, &lineages, 0));
-        Plan::new(&variants[0], &lineages[0], Name::EMPTY, (&layout, 0))
-    }
-
     /// The same, asked bucket by bucket.
     fn plan_without(policy: &str) -> Plan {
-        Plan { windows: None, ..plan(policy) }
-    }
-
-    fn acquire(plan: &Plan, words: &mut [u64], at: Moment, cost: u64) -> Decision {
-        let mut decision = Decision::NONE;
-        plan.acquire_into(words, at, cost, &mut Notes::default(), &mut decision);
-        decision
+        Plan { windows: None, ..plan_of(policy) }
     }
 
     #[test]
@@ -237,19 +218,19 @@ mod tests {
                 false,
             ),
         ] {
-            assert_eq!(plan(policy).windows.is_some(), has, "{policy}");
+            assert_eq!(plan_of(policy).windows.is_some(), has, "{policy}");
         }
     }
 
     /// Once the windows of the time are known, they answer, and no bucket is asked.
     #[test]
     fn they_answer() {
-        let plan = plan(CASCADES);
+        let plan = plan_of(CASCADES);
         let (windows, limits) = (plan.windows.as_ref().unwrap(), &plan.limits);
-        let mut words = vec![0; plan.words()];
+        let (mut words, mut decision) = (vec![0; plan.words()], Decision::NONE);
         let mut pays = |now, cost| {
             let at = Timestamp::clamped(now).into();
-            windows.acquire(limits, &mut words, at, cost, &mut Decision::NONE.clone())
+            windows.acquire(limits, &mut words, at, cost, &mut decision)
         };
         assert!(!pays(NOW, 1), "not known yet");
         assert!(pays(NOW, 1));
@@ -271,7 +252,7 @@ mod tests {
                 1..60,
             ),
         ) {
-            let plans = [plan(CASCADES), plan_without(CASCADES)];
+            let plans = [plan_of(CASCADES), plan_without(CASCADES)];
             prop_assert!(plans[0].windows.is_some());
             let mut records = plans.each_ref().map(|plan| vec![0; plan.words()]);
             let (mut now, mut wall) = (NOW, NOW);

@@ -183,15 +183,19 @@ impl Table {
         set.wrapping_mul(WAYS).wrapping_add(preferred_way(tag))
     }
 
-    /// The slot of a record, most probably.
+    /// The slot of a record, most probably; `slot` finds one by its number.
     #[inline(always)]
-    fn slot_of<const STRIDE: usize>(&self, tag: u64) -> Option<&[AtomicU64; STRIDE]> {
-        let home = self.slot::<STRIDE>(self.home(tag));
+    fn slot_of<'t, S: AsRef<[AtomicU64]> + ?Sized>(
+        &'t self,
+        tag: u64,
+        slot: impl Fn(usize) -> &'t S,
+    ) -> Option<&'t S> {
+        let home = slot(self.home(tag));
         // Relaxed: who uses the slot looks at its tag again.
-        if home[0].load(Ordering::Relaxed) == tag {
+        if home.as_ref()[0].load(Ordering::Relaxed) == tag {
             return Some(home);
         }
-        self.find(tag).map(|index| self.slot(index))
+        self.find(tag).map(slot)
     }
 
     /// Has the home of `tag` fetched from memory. A load of which nobody waits for the value: several of them are under
@@ -206,7 +210,7 @@ impl Table {
     #[inline(always)]
     pub(crate) fn transact_compact(&self, tag: u64, change: &mut impl Change) -> bool {
         let transact = |slot| compact::transact(slot, tag, change).is_ok();
-        self.words == 1 && self.slot_of(tag).is_some_and(transact)
+        self.words == 1 && self.slot_of(tag, |index| self.slot(index)).is_some_and(transact)
     }
 
     /// The same, provided that the record is where it likes best to be: for who has looked further already.
@@ -223,7 +227,8 @@ impl Table {
         let transact = |slot: &[AtomicU64; line::STRIDE]| {
             line::transact::<{ line::WORDS }>(slot, tag, self.words, change).is_ok()
         };
-        (2..=line::WORDS).contains(&self.words) && self.slot_of(tag).is_some_and(transact)
+        (2..=line::WORDS).contains(&self.words)
+            && self.slot_of(tag, |index| self.slot(index)).is_some_and(transact)
     }
 
     /// Runs `change` on the record of `tag`, once for every attempt, and writes it if it changed.
@@ -248,12 +253,7 @@ impl Table {
     /// `None`: there is none, or somebody interferes.
     #[inline(always)]
     pub(crate) fn look(&self, tag: u64, words: &mut [u64]) -> Option<Look<'_>> {
-        let home = self.lines(self.home(tag));
-        // As in `slot_of`.
-        let slot = match home[0].load(Ordering::Relaxed) == tag {
-            true => home,
-            false => self.lines(self.find(tag)?),
-        };
+        let slot = self.slot_of(tag, |index| self.lines(index))?;
         line::look(slot, tag, words).ok().map(|header| Look { slot, header })
     }
 
