@@ -14,11 +14,11 @@ use std::sync::Arc;
 
 use crate::clock::Moment;
 use crate::error::{Error, Result};
-use crate::lanes::{Lanes, Seen, Visit};
+use crate::lanes::{Lanes, Present, Visit};
 use crate::plan::{Ancestry, Lone, Payment, Plan};
 use crate::policy::Policy;
 use crate::rules::{self, Networks, Part, Parts, Rules, ScopeLimits};
-use crate::store::{Found, Inserted, OnPressure};
+use crate::store::{Found, Inserted, OnPressure, Seen};
 use crate::sync::{AtomicPtr, AtomicU64, Mutex, Ordering, spin};
 use crate::time::Timestamp;
 use crate::usage::Usage;
@@ -174,7 +174,7 @@ pub(crate) struct Engines {
 /// An engine out of reach of everybody who comes now, and who was inside when it became so (`None`: unknown).
 struct Replaced {
     engine: AtomicPtr<Engine>,
-    seen: Option<Seen>,
+    seen: Option<Present>,
 }
 
 impl Drop for Replaced {
@@ -210,19 +210,16 @@ impl Engines {
         })
     }
 
-    /// As [`Engines::transact`] in a hurry: provided that one bucket decides alone, that the key has a record, and that
-    /// nobody interferes. Returns the bucket; else nothing happened.
+    /// What a change of a key begins with, in a hurry: the bucket that decides alone, and the key's record. `None`: there
+    /// is no such bucket, the key has no record, or somebody interferes.
     #[inline(always)]
-    pub(crate) fn transact_quickly<'v>(
+    pub(crate) fn look_quickly<'v>(
         &self,
         visit: &'v Visit<'_>,
         tag: u64,
-        mut change: impl FnMut(&Lone, &mut [u64]),
-    ) -> Option<&'v Lone> {
+    ) -> Option<(&'v Lone, Seen<'v>)> {
         let Scope { plan, table, .. } = &self.engine(visit).first;
-        let lone = plan.lone()?;
-        let mut change = |words: &mut [u64]| change(lone, words);
-        table.transact_compact(tag, &mut change).then_some(lone)
+        Some((plan.lone()?, table.look_compact(tag)?))
     }
 
     /// Has the memory of these keys' records fetched, all at once.

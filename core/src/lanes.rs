@@ -5,13 +5,14 @@
 //! sure that every later look finds the new thing (`barrier::heavy`), notes all odd numbers, and frees
 //! the old thing when each of them has changed. A visit costs two plain stores; nobody waits for anybody.
 //!
-//! The first threads have a lane to themselves. Those beyond share the last lane, count with an atomic addition,
-//! and show themselves by a lock for many readers.
+//! The first threads have a lane to themselves. Those beyond share the last lane, which counts with atomic additions,
+//! decisions as well as who is inside. So do all threads where the system refuses
+//! to help (see `barrier`).
 
 use std::cell::Cell;
 
 use crate::decision::Reason;
-use crate::sync::{AtomicU64, Ordering, RwLock, RwLockReadGuard, barrier};
+use crate::sync::{AtomicU64, Ordering, barrier, fence};
 
 const LANES: usize = if cfg!(loom) { 3 } else { 32 };
 const SHARED: usize = LANES - 1;
@@ -21,36 +22,32 @@ const REASONS: usize = 5;
 #[repr(align(128))]
 struct Lane {
     counts: [AtomicU64; REASONS],
-    /// Odd while the lane's thread is inside; never back to a value it had.
+    /// Odd while the lane's thread is inside; never back to a value it had. Of the shared lane: how many are inside.
     visits: AtomicU64,
 }
 
 /// All threads' lanes.
 #[derive(Debug)]
-pub(crate) struct Lanes {
-    lanes: Box<[Lane]>,
-    /// Held by visitors of the shared lane.
-    crowd: RwLock<()>,
-}
+pub(crate) struct Lanes(Box<[Lane; LANES]>);
 
 /// A thread is inside: what it looks at is not freed.
 #[derive(Debug)]
 pub(crate) struct Visit<'l> {
     lane: &'l Lane,
-    crowd: Option<RwLockReadGuard<'l, ()>>,
+    shared: bool,
 }
 
 /// Who was inside at one moment.
 #[derive(Debug)]
-pub(crate) struct Seen {
-    visits: Vec<u64>,
+pub(crate) struct Present {
+    visits: [u64; SHARED],
     crowd_left: bool,
 }
 
 impl Lanes {
     pub(crate) fn new() -> Lanes {
         barrier::prepare();
-        Lanes { lanes: (0..LANES).map(|_| Lane::default()).collect(), crowd: RwLock::new(()) }
+        Lanes(Box::new(std::array::from_fn(|_| Lane::default())))
     }
 
     /// Goes inside. A thread that is inside must not come again before it left.
@@ -59,12 +56,22 @@ impl Lanes {
         self.enter_by(number())
     }
 
+    /// As [`Lanes::enter`], if this thread has a lane to itself. (Whoever asks knows that it is not shared, and makes
+    /// shorter code of it.)
+    #[inline(always)]
+    pub(crate) fn enter_alone(&self) -> Option<Visit<'_>> {
+        let number = LANE.get();
+        (number < SHARED).then(|| self.enter_own(number))
+    }
+
     #[inline]
     fn enter_by(&self, number: usize) -> Visit<'_> {
-        let lane = &self.lanes[number];
-        if number == SHARED {
-            return self.join_crowd(lane);
-        }
+        if number < SHARED { self.enter_own(number) } else { self.join_crowd() }
+    }
+
+    #[inline(always)]
+    fn enter_own(&self, number: usize) -> Visit<'_> {
+        let lane = &self.0[number];
         // Relaxed: nobody else writes it.
         let visits = lane.visits.load(Ordering::Relaxed);
         debug_assert!(visits.is_multiple_of(2), "a visit within a visit");
@@ -72,40 +79,44 @@ impl Lanes {
         lane.visits.store(visits.wrapping_add(1), Ordering::Release);
         // Whoever frees what we find after this line sees the store before it.
         barrier::light();
-        Visit { lane, crowd: None }
+        Visit { lane, shared: false }
     }
 
     #[cold]
-    fn join_crowd<'l>(&'l self, lane: &'l Lane) -> Visit<'l> {
-        Visit { lane, crowd: Some(self.crowd.read()) }
+    fn join_crowd(&self) -> Visit<'_> {
+        let lane = &self.0[SHARED];
+        // Relaxed: what orders it is below.
+        lane.visits.fetch_add(1, Ordering::Relaxed);
+        // As above. A fence, for this is also the lane where there is no other barrier.
+        fence(Ordering::SeqCst);
+        Visit { lane, shared: true }
     }
 
     /// Counts a decision.
     pub(crate) fn count(&self, reason: Reason) {
         let number = number();
-        self.lanes[number].count(reason, number == SHARED);
+        self.0[number].count(reason, number == SHARED);
     }
 
     pub(crate) fn sum(&self, reason: Reason) -> u64 {
-        let counts =
-            self.lanes.iter().map(|lane| lane.counts[reason as usize].load(Ordering::Relaxed));
+        let counts = self.0.iter().map(|lane| lane.counts[reason as usize].load(Ordering::Relaxed));
         counts.fold(0, u64::wrapping_add)
     }
 
     /// Who is inside, and may have found what was replaced before this call? `None`: there is no way to know.
-    pub(crate) fn look(&self) -> Option<Seen> {
+    pub(crate) fn look(&self) -> Option<Present> {
         let sure = barrier::heavy();
         // Acquire: what a visitor did before it left is done.
-        let visits = self.lanes.iter().map(|lane| lane.visits.load(Ordering::Acquire)).collect();
-        sure.then_some(Seen { visits, crowd_left: false })
+        let visits = std::array::from_fn(|number| self.0[number].visits.load(Ordering::Acquire));
+        sure.then_some(Present { visits, crowd_left: false })
     }
 
     /// Has everybody left who was inside?
-    pub(crate) fn have_left(&self, seen: &mut Seen) -> bool {
-        // Once none of the crowd is inside, all who were have left.
-        seen.crowd_left |= self.crowd.try_write().is_some();
-        let mut pairs = self.lanes.iter().zip(&seen.visits);
-        // Acquire: what a visitor did before it left is done.
+    pub(crate) fn have_left(&self, seen: &mut Present) -> bool {
+        // Acquire, twice: what a visitor did before it left is done. Once none of the crowd is inside, all who were
+        // have left.
+        seen.crowd_left |= self.0[SHARED].visits.load(Ordering::Acquire) == 0;
+        let mut pairs = self.0.iter().zip(&seen.visits);
         let left = |lane: &Lane, visits: u64| {
             visits.is_multiple_of(2) || lane.visits.load(Ordering::Acquire) != visits
         };
@@ -130,63 +141,69 @@ impl Visit<'_> {
     /// Counts a decision.
     #[inline]
     pub(crate) fn count(&self, reason: Reason) {
-        self.lane.count(reason, self.crowd.is_some());
+        self.lane.count(reason, self.shared);
     }
 }
 
 impl Drop for Visit<'_> {
     #[inline]
     fn drop(&mut self) {
-        if self.crowd.is_none() {
+        let visits = &self.lane.visits;
+        // Release, of both: who sees that we left sees that we are done.
+        if self.shared {
+            visits.fetch_sub(1, Ordering::Release);
+        } else {
             // Relaxed: nobody else writes it.
-            let visits = self.lane.visits.load(Ordering::Relaxed);
-            // Release: who sees that we left sees that we are done.
-            self.lane.visits.store(visits.wrapping_add(1), Ordering::Release);
+            visits.store(visits.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
         }
     }
 }
 
-thread_local!(static LANE: ThreadLane = const { ThreadLane(Cell::new(UNKNOWN)) });
+thread_local! {
+    /// The number of this thread's lane. It can be asked for at any time, and at the least cost: nothing is to be
+    /// dropped when the thread ends. (What is has no such number but `RETURN`.)
+    static LANE: Cell<usize> = const { Cell::new(UNKNOWN) };
+    static RETURN: Return = const { Return };
+}
 
 const UNKNOWN: usize = usize::MAX;
 
 /// Lanes given back by threads that ended, and the number of lanes ever given.
 static FREE: parking_lot::Mutex<(Vec<usize>, usize)> = parking_lot::Mutex::new((Vec::new(), 0));
 
-/// The number of this thread's lane.
 #[inline]
 fn number() -> usize {
-    LANE.try_with(ThreadLane::number).unwrap_or(SHARED)
-}
-
-/// Given back when the thread ends.
-struct ThreadLane(Cell<usize>);
-
-impl ThreadLane {
-    #[inline]
-    fn number(&self) -> usize {
-        match self.0.get() {
-            UNKNOWN => self.assign(),
-            lane => lane,
-        }
-    }
-
-    #[cold]
-    fn assign(&self) -> usize {
-        let mut free = FREE.lock();
-        let lane = free.0.pop().unwrap_or_else(|| {
-            let next = free.1.min(SHARED);
-            free.1 = next + 1;
-            next
-        });
-        self.0.set(lane);
-        lane
+    match LANE.get() {
+        UNKNOWN => assign(),
+        lane => lane,
     }
 }
 
-impl Drop for ThreadLane {
+#[cold]
+fn assign() -> usize {
+    // Who cannot give it back gets none; who needs a fence has one in the crowd.
+    let mine = barrier::is_there() && RETURN.try_with(|_| ()).is_ok();
+    let lane = if mine { free_lane() } else { SHARED };
+    LANE.set(lane);
+    lane
+}
+
+fn free_lane() -> usize {
+    let mut free = FREE.lock();
+    free.0.pop().unwrap_or_else(|| {
+        let next = free.1.min(SHARED);
+        free.1 = next + 1;
+        next
+    })
+}
+
+/// Gives the lane back when the thread ends.
+struct Return;
+
+impl Drop for Return {
     fn drop(&mut self) {
-        let lane = self.0.get();
+        // What the thread still does on its way out, it does in the crowd.
+        let lane = LANE.replace(SHARED);
         if lane < SHARED {
             FREE.lock().0.push(lane);
         }

@@ -147,7 +147,7 @@ impl Limiter {
     /// As [`acquire`](Limiter::acquire), with the answer where it is wanted. For hosts that give it on as it is.
     ///
     /// # Errors
-    /// As [`acquire`](Limiter::acquire); what is in the place then means nothing.
+    /// As [`acquire`](Limiter::acquire); the place is as it was then.
     #[doc(hidden)]
     #[inline(always)]
     pub fn acquire_into<'p>(

@@ -33,6 +33,7 @@ mod locks;
 mod region;
 mod table;
 
+pub(crate) use compact::Seen;
 pub(crate) use table::{Found, Inserted, KeptOut, Look, MAX_WORDS, OnPressure, Table};
 
 /// What the store must know of the words it keeps. Given by the limiter, for one moment.

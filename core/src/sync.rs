@@ -13,6 +13,10 @@ pub(crate) mod barrier {
 
     pub(crate) fn prepare() {}
 
+    pub(crate) fn is_there() -> bool {
+        true
+    }
+
     pub(crate) fn light() {
         fence(Ordering::SeqCst);
     }
@@ -25,7 +29,7 @@ pub(crate) mod barrier {
 
 #[cfg(not(loom))]
 mod imp {
-    pub(crate) use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
+    pub(crate) use parking_lot::{Mutex, MutexGuard};
     pub(crate) use std::sync::atomic::{
         AtomicBool, AtomicI64, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence,
     };
@@ -46,7 +50,6 @@ mod imp {
 
 #[cfg(loom)]
 mod imp {
-    pub(crate) use loom::sync::RwLockReadGuard;
     pub(crate) use loom::sync::atomic::{
         AtomicBool, AtomicI64, AtomicPtr, AtomicU64, AtomicUsize, Ordering, fence,
     };
@@ -107,23 +110,6 @@ mod imp {
             self.value = None;
             // Release: what was done under the lock is seen by the next.
             self.taken.store(false, Ordering::Release);
-        }
-    }
-
-    #[derive(Debug, Default)]
-    pub(crate) struct RwLock<T>(loom::sync::RwLock<T>);
-
-    impl<T> RwLock<T> {
-        pub(crate) fn new(value: T) -> RwLock<T> {
-            RwLock(loom::sync::RwLock::new(value))
-        }
-
-        pub(crate) fn read(&self) -> RwLockReadGuard<'_, T> {
-            self.0.read().expect("a model does not poison its locks")
-        }
-
-        pub(crate) fn try_write(&self) -> Option<loom::sync::RwLockWriteGuard<'_, T>> {
-            self.0.try_write().ok()
         }
     }
 

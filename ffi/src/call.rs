@@ -55,12 +55,7 @@ pub(crate) unsafe fn decide_in_place(
             unsafe { (lend_limiter(limiter)?, key?, OutStruct::new(decision, "decision")?) };
         match place.for_engine() {
             Some(place) => {
-                let before = *place;
-                if let Err(error) = limiter.acquire_into(key, cost, place) {
-                    // The engine may have begun to write.
-                    *place = before;
-                    return Err(error.into());
-                }
+                limiter.acquire_into(key, cost, place)?;
             }
             None => place.write(limiter.acquire(key, cost)?.into()),
         }

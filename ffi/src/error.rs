@@ -10,8 +10,10 @@ use crate::status::{
     TIDEGATE_ERROR_STORE, tidegate_status,
 };
 
-/// Why a call failed.
-pub(crate) enum Failure {
+/// Why a call failed. One word, so that what may fail comes back in registers.
+pub(crate) struct Failure(Box<Cause>);
+
+enum Cause {
     /// An argument that only a C program can get wrong.
     Argument { name: &'static str, problem: Cow<'static, str> },
     /// The engine refused.
@@ -21,8 +23,9 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    #[cold]
     pub(crate) fn argument(name: &'static str, problem: impl Into<Cow<'static, str>>) -> Failure {
-        Failure::Argument { name, problem: problem.into() }
+        Cause::Argument { name, problem: problem.into() }.into()
     }
 
     /// An index that is not below the count.
@@ -35,22 +38,22 @@ impl Failure {
     /// The same of one element of the array that the argument is.
     #[cold]
     pub(crate) fn of_element(self, index: usize) -> Failure {
-        match self {
-            Failure::Argument { name, problem } => {
+        match *self.0 {
+            Cause::Argument { name, problem } => {
                 Failure::argument(name, format!("[{index}] {problem}"))
             }
-            other => other,
+            other => other.into(),
         }
     }
 
     /// The same of a field of an attribute.
     #[cold]
     pub(crate) fn of_attributes(self) -> Failure {
-        match self {
-            Failure::Argument { name, problem } => {
+        match *self.0 {
+            Cause::Argument { name, problem } => {
                 Failure::argument("attributes", format!("{name} {problem}"))
             }
-            other => other,
+            other => other.into(),
         }
     }
 
@@ -64,34 +67,34 @@ impl Failure {
         };
         // Dropping a foreign payload could panic once more; a leak of a few bytes cannot.
         std::mem::forget(payload);
-        Failure::Panic(text)
+        Cause::Panic(text).into()
     }
 
     fn status(&self) -> tidegate_status {
-        match self {
-            Failure::Argument { .. } => TIDEGATE_ERROR_ARGUMENT,
-            Failure::Engine(error) if error.is_argument() => TIDEGATE_ERROR_ARGUMENT,
-            Failure::Engine(error) if error.is_policy() => TIDEGATE_ERROR_POLICY,
-            Failure::Engine(error) if error.is_file() => TIDEGATE_ERROR_FILE,
-            Failure::Engine(_) => TIDEGATE_ERROR_STORE,
-            Failure::Panic(_) => TIDEGATE_ERROR_INTERNAL,
+        match &*self.0 {
+            Cause::Argument { .. } => TIDEGATE_ERROR_ARGUMENT,
+            Cause::Engine(error) if error.is_argument() => TIDEGATE_ERROR_ARGUMENT,
+            Cause::Engine(error) if error.is_policy() => TIDEGATE_ERROR_POLICY,
+            Cause::Engine(error) if error.is_file() => TIDEGATE_ERROR_FILE,
+            Cause::Engine(_) => TIDEGATE_ERROR_STORE,
+            Cause::Panic(_) => TIDEGATE_ERROR_INTERNAL,
         }
     }
 
     fn describe(&self) -> Last {
-        match self {
-            Failure::Argument { name, problem } => Last {
+        match &*self.0 {
+            Cause::Argument { name, problem } => Last {
                 text: c_text(&format!("{name}: {problem}")),
                 field: c_text(name),
                 ..Last::default()
             },
-            Failure::Engine(error) => Last {
+            Cause::Engine(error) => Last {
                 text: c_text(&error.to_string()),
                 field: c_text(error.field()),
                 line: error.line().unwrap_or(0),
                 column: error.column().unwrap_or(0),
             },
-            Failure::Panic(text) => {
+            Cause::Panic(text) => {
                 Last { text: c_text(&format!("internal: {text}")), ..Last::default() }
             }
         }
@@ -100,7 +103,14 @@ impl Failure {
 
 impl From<engine::Error> for Failure {
     fn from(error: engine::Error) -> Failure {
-        Failure::Engine(error)
+        Cause::Engine(error).into()
+    }
+}
+
+impl From<Cause> for Failure {
+    #[cold]
+    fn from(cause: Cause) -> Failure {
+        Failure(Box::new(cause))
     }
 }
 

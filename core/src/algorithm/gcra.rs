@@ -54,7 +54,8 @@ impl Gcra {
         let coarse = (0..63).find(|k| rate.quota >> k <= period).unwrap_or(63);
         let coarse = coarse + u32::from(period << coarse < rate.quota);
         let allowed = || (0..63).take_while(|f| *f == 0 || largest <= MAX_STEPS >> f);
-        let fine = allowed().find(|f| u128::from(rate.quota) << f >= u128::from(period));
+        // More than a step a nanosecond, up to two: a step is no whole nanosecond, which is quicker to multiply by.
+        let fine = allowed().find(|f| u128::from(rate.quota) << f > u128::from(period));
         let fine = fine.or_else(|| allowed().last()).unwrap_or(0);
         let (numerator, denominator) = (rate.quota << fine, period << coarse);
         Gcra {
@@ -81,9 +82,11 @@ impl Gcra {
         self.burst
     }
 
+    /// At least the capacity.
     #[inline]
     fn supply(&self, at: Moment) -> u64 {
-        self.capacity_steps + self.steps_per_nano.floor(at.now.as_nanos())
+        // In range, and so wrapping: see `MAX_STEPS`.
+        self.capacity_steps.wrapping_add(self.steps_per_nano.floor_within(at.now.as_nanos()))
     }
 
     #[inline]
@@ -112,7 +115,7 @@ impl Gcra {
             return Err(before);
         }
         // No more steps than the capacity, which is at most 2^61: nothing is shifted out.
-        let used = before.used + units.wrapping_shl(self.fine);
+        let used = before.used.wrapping_add(units.wrapping_shl(self.fine));
         if used > before.supply {
             return Err(before);
         }
@@ -180,7 +183,7 @@ impl Meter for Gcra {
     fn see<'a>(&'a self, words: &[u64], at: Moment) -> Account<'a> {
         let supply = self.supply(at);
         // Credit stops growing at `capacity`: an idle key is worth no more than a new one.
-        let used = words[0].max(supply - self.capacity_steps);
+        let used = words[0].max(supply.wrapping_sub(self.capacity_steps));
         Account { gcra: self, used, supply, now: at.now.as_nanos() }
     }
 }
@@ -206,14 +209,11 @@ impl Account<'_> {
         Taken { used: self.used, supply: self.supply }
     }
 
-    /// Nanoseconds until the supply reaches `wanted`; `NEVER` when time ends before.
+    /// Nanoseconds until the supply is so many steps, and the capacity; `NEVER` when time ends before.
     #[inline]
-    fn supplied_after(&self, wanted: u64) -> u64 {
-        let gcra = self.gcra;
-        match gcra.nanos_per_step.ceil(wanted - gcra.capacity_steps) {
-            NEVER => NEVER,
-            when => when.saturating_sub(self.now),
-        }
+    fn supplied_after(&self, steps: u64) -> u64 {
+        let when = self.gcra.nanos_per_step.ceil(steps);
+        when.map_or(NEVER, |when| when.saturating_sub(self.now))
     }
 
     pub(super) fn word(&self) -> u64 {
@@ -269,7 +269,8 @@ impl Account<'_> {
     /// Steps between a word and that of an idle key.
     #[inline]
     fn steps_in_use(&self, word: u64) -> u64 {
-        word.saturating_sub(self.supply - self.gcra.capacity_steps)
+        // Wrapping: a supply is at least the capacity.
+        word.saturating_sub(self.supply.wrapping_sub(self.gcra.capacity_steps))
     }
 }
 
@@ -299,14 +300,15 @@ impl Standing for Account<'_> {
     #[inline]
     fn wait_for(&self, units: Units) -> u64 {
         let wanted = self.used.saturating_add(self.gcra.steps(units));
-        if wanted <= self.supply { 0 } else { self.supplied_after(wanted) }
+        let missing = wanted > self.supply;
+        if missing { self.supplied_after(wanted - self.gcra.capacity_steps) } else { 0 }
     }
 
     #[inline]
     fn full_after(&self) -> u64 {
         match self.steps_in_use(self.used) {
             0 => 0,
-            _ => self.supplied_after(self.used + self.gcra.capacity_steps),
+            _ => self.supplied_after(self.used),
         }
     }
 

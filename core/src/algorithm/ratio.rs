@@ -34,23 +34,34 @@ impl Ratio {
     /// `floor(x · n / d)`, at most `u64::MAX`.
     #[inline]
     pub(crate) fn floor(&self, x: u64) -> u64 {
-        self.times(x).0
+        x.saturating_mul(self.whole).saturating_add(self.parts(x).0)
     }
 
-    /// `ceil(x · n / d)`, at most `u64::MAX`.
+    /// The same where the caller knows that it is less than 2^64.
     #[inline]
-    pub(crate) fn ceil(&self, x: u64) -> u64 {
-        let (floor, fraction) = self.times(x);
-        floor.saturating_add(u64::from(fraction != 0))
+    pub(crate) fn floor_within(&self, x: u64) -> u64 {
+        x.wrapping_mul(self.whole).wrapping_add(self.parts(x).0)
     }
 
-    /// The product's floor, and the first 64 bits of its fraction.
+    /// `ceil(x · n / d)`; `None`: it is `u64::MAX` or more.
     #[inline]
-    fn times(&self, x: u64) -> (u64, u64) {
+    pub(crate) fn ceil(&self, x: u64) -> Option<u64> {
+        let (below, rest) = self.parts(x);
+        // Less than x, so that one more is no overflow.
+        let parts = below.wrapping_add(u64::from(rest != 0));
+        if self.whole == 0 {
+            return Some(parts);
+        }
+        let sum = x.saturating_mul(self.whole).saturating_add(parts);
+        (sum < u64::MAX).then_some(sum)
+    }
+
+    /// `x` times the fraction part: its floor, which is less than `x` (or 0), and the first 64 bits of its fraction.
+    #[inline]
+    fn parts(&self, x: u64) -> (u64, u64) {
         // (2^64 − 1)² + 2^64 − 1 < 2^128: no overflow.
-        let part = wide(x, self.high).wrapping_add(wide(x, self.low) >> 64);
-        let floor = x.saturating_mul(self.whole).saturating_add((part >> 64) as u64);
-        (floor, part as u64)
+        let parts = wide(x, self.high).wrapping_add(wide(x, self.low) >> 64);
+        ((parts >> 64) as u64, parts as u64)
     }
 }
 
@@ -73,6 +84,7 @@ mod tests {
             for x in [0, 1, d - 1, d, u64::MAX] {
                 let exact = u128::from(x) * u128::from(n) / u128::from(d);
                 assert_eq!(u128::from(ratio.floor(x)), exact.min(u128::from(u64::MAX)));
+                assert_eq!(ratio.floor_within(x), exact as u64);
             }
         }
     }
@@ -83,7 +95,7 @@ mod tests {
         let d = u64::MAX;
         for (n, x) in [(1, 1), (1, d), (1, d - 1), (d - 1, d), (d - 1, d - 1), (d - 1, 1)] {
             let exact = (u128::from(x) * u128::from(n)).div_ceil(u128::from(d));
-            assert_eq!(u128::from(Ratio::new(n, d).ceil(x)), exact, "{n} {x}");
+            assert_eq!(Ratio::new(n, d).ceil(x), u64::try_from(exact).ok(), "{n} {x}");
         }
     }
 
@@ -95,7 +107,9 @@ mod tests {
             let product = u128::from(x) * u128::from(n);
             let most = u128::from(u64::MAX);
             prop_assert_eq!(u128::from(ratio.floor(x)), (product / u128::from(d)).min(most));
-            prop_assert_eq!(u128::from(ratio.ceil(x)), product.div_ceil(u128::from(d)).min(most));
+            prop_assert_eq!(ratio.floor_within(x), (product / u128::from(d)) as u64);
+            let ceil = product.div_ceil(u128::from(d));
+            prop_assert_eq!(ratio.ceil(x), (ceil < most).then_some(ceil as u64));
         }
     }
 }

@@ -16,6 +16,7 @@ use super::Units;
 use super::meter::{Meter, Standing};
 use super::ratio::Ratio;
 use crate::clock::Moment;
+use crate::decision::NEVER;
 use crate::rate::Rate;
 
 /// Parts of the period; one more is counted.
@@ -184,7 +185,7 @@ impl Counted<'_> {
             0 => 0,
             _ => {
                 let when = self.window.nanos_per_part.ceil(self.ring.newest + gone);
-                when.saturating_sub(self.now)
+                when.map_or(NEVER, |when| when.saturating_sub(self.now))
             }
         }
     }

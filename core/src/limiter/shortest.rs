@@ -8,9 +8,11 @@ use crate::decision::{Decision, Reason};
 use crate::error::Result;
 use crate::lanes::Visit;
 use crate::plan::{Lone, Notes, Outcome, Plan};
+use crate::store::Seen;
 
 impl Limiter {
-    /// The answer is written where it is wanted, here and below: it is too large to be moved often.
+    /// The answer is written where it is wanted, here and below: it is too large to be moved often. After an error the
+    /// place is as it was.
     #[inline(never)]
     pub(super) fn acquire_now<'p>(
         &self,
@@ -18,22 +20,47 @@ impl Limiter {
         cost: u64,
         place: &'p mut MaybeUninit<Decision>,
     ) -> Result<&'p Decision> {
+        match self.0.lanes.enter_alone() {
+            Some(visit) => self.acquire_inside(visit, key, cost, place),
+            None => self.acquire_in_company(key, cost, place),
+        }
+    }
+
+    /// The same where a thread has no lane to itself, or none yet: the same program, with what such a visit takes.
+    #[cold]
+    #[inline(never)]
+    fn acquire_in_company<'p>(
+        &self,
+        key: &[u8],
+        cost: u64,
+        place: &'p mut MaybeUninit<Decision>,
+    ) -> Result<&'p Decision> {
+        self.acquire_inside(self.0.lanes.enter(), key, cost, place)
+    }
+
+    #[inline(always)]
+    fn acquire_inside<'p>(
+        &self,
+        visit: Visit<'_>,
+        key: &[u8],
+        cost: u64,
+        place: &'p mut MaybeUninit<Decision>,
+    ) -> Result<&'p Decision> {
         let tag = self.tag(key);
-        let visit = self.0.lanes.enter();
         let at = self.moment_at_last();
         if let Some((lone, outcome)) = self.take_quickly(&visit, tag, at, cost) {
             let decision = lone.answer(outcome, at, cost, place);
             visit.count(decision.reason());
             return Ok(decision);
         }
-        let decision = place.write(Decision::NONE);
-        if self.decide_further(&visit, tag, at, cost, decision) {
+        let mut decision = Decision::NONE;
+        if self.decide_further(&visit, tag, at, cost, &mut decision) {
             visit.count(decision.reason());
         } else {
             drop(visit);
-            self.acquire_any(&key, at, cost, decision)?;
+            self.acquire_any(&key, at, cost, &mut decision)?;
         }
-        Ok(decision)
+        Ok(place.write(decision.moved()))
     }
 
     /// Decides and counts; `None`: no bucket decides alone, or not now.
@@ -61,11 +88,30 @@ impl Limiter {
         when: impl FnOnce() -> Moment,
         cost: u64,
     ) -> bool {
+        match self.0.lanes.enter_alone() {
+            Some(visit) => self.try_acquire_inside(visit, key, when, cost),
+            None => self.try_acquire_in_company(key, when, cost),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn try_acquire_in_company(&self, key: &[u8], when: impl FnOnce() -> Moment, cost: u64) -> bool {
+        self.try_acquire_inside(self.0.lanes.enter(), key, when, cost)
+    }
+
+    #[inline(always)]
+    fn try_acquire_inside(
+        &self,
+        visit: Visit<'_>,
+        key: &[u8],
+        when: impl FnOnce() -> Moment,
+        cost: u64,
+    ) -> bool {
         let tag = self.tag(key);
-        let visit = self.0.lanes.enter();
         let at = when();
-        match self.ask_quickly(&visit, tag, at, |lone, words| lone.admit(words, at, cost)) {
-            Some((_, reason)) => {
+        match self.admit_quickly(&visit, tag, at, cost) {
+            Some(reason) => {
                 visit.count(reason);
                 reason.admits()
             }
@@ -96,25 +142,8 @@ impl Limiter {
         self.acquire_at_moment(&key, at, cost).map(|decision| decision.reason())
     }
 
-    /// What the bucket that decides alone says when it is asked about a key; `None`: there is none, or not now.
-    #[inline(always)]
-    fn ask_quickly<'v, T>(
-        &self,
-        visit: &'v Visit<'_>,
-        tag: u64,
-        at: Moment,
-        ask: impl Fn(&Lone, &mut [u64]) -> T,
-    ) -> Option<(&'v Lone, T)> {
-        if self.0.blocks.left(tag, at) > 0 {
-            return None;
-        }
-        let mut said = None;
-        let lone = self.0.engines.transact_quickly(visit, tag, |lone, words| {
-            said = Some(ask(lone, words));
-        });
-        lone.zip(said)
-    }
-
+    /// What the bucket that decides alone comes to about a key; `None`: there is none, or not now.
+    // No closure: all is to be part of its callers.
     #[inline(always)]
     fn take_quickly<'v>(
         &self,
@@ -123,7 +152,32 @@ impl Limiter {
         at: Moment,
         cost: u64,
     ) -> Option<(&'v Lone, Outcome)> {
-        self.ask_quickly(visit, tag, at, |lone, words| lone.take(words, at, cost))
+        let (lone, seen) = self.look_quickly(visit, tag, at)?;
+        let mut words = [seen.word()];
+        let outcome = lone.take(&mut words, at, cost);
+        seen.write(words[0]).then_some((lone, outcome))
+    }
+
+    /// As `take_quickly`, only yes or why not.
+    #[inline(always)]
+    fn admit_quickly(&self, visit: &Visit<'_>, tag: u64, at: Moment, cost: u64) -> Option<Reason> {
+        let (lone, seen) = self.look_quickly(visit, tag, at)?;
+        let mut words = [seen.word()];
+        let reason = lone.admit(&mut words, at, cost);
+        seen.write(words[0]).then_some(reason)
+    }
+
+    #[inline(always)]
+    fn look_quickly<'v>(
+        &self,
+        visit: &'v Visit<'_>,
+        tag: u64,
+        at: Moment,
+    ) -> Option<(&'v Lone, Seen<'v>)> {
+        if self.0.blocks.left(tag, at) > 0 {
+            return None;
+        }
+        self.0.engines.look_quickly(visit, tag)
     }
 
     /// Decides about a key without counting; `None`: there is more to it than this key's record.
@@ -165,8 +219,9 @@ impl Limiter {
         self.0.engines.transact_unwatched(visit, tag, at, pressure, &mut acquire).is_ok()
     }
 
-    /// For the shortest ways, when all is done that need not wait for the time: the processor's counter takes as long to
-    /// read as all of the rest, and what comes after it in the program waits for it.
+    /// For the shortest ways. The processor's counter takes as long to read as all of the rest; whatever is before it in
+    /// the program is done before it is read, and what comes after it waits. So hashing the key goes before it, and
+    /// looking for the record after it, where it takes no more time than working out the supply.
     #[inline(always)]
     pub(super) fn moment_at_last(&self) -> Moment {
         self.0.clock.moment()

@@ -24,30 +24,54 @@ pub(super) type Slot = [AtomicU64; STRIDE];
 /// No algorithm's word is all ones: supplies stay below 2^63.6, packed windows keep one value free.
 const GONE: u64 = u64::MAX;
 
-/// Runs `change` on the record of `tag` and writes it if it changed.
-// Always: as a call of its own it costs an `acquire` a fifth of its time.
+/// A record as it was seen.
+pub(crate) struct Seen<'s> {
+    slot: &'s Slot,
+    tag: u64,
+    /// With the tag in it.
+    state: u64,
+}
+
+/// Looks at the record of `tag`. The caller has seen the tag in this slot, by a load with Acquire: that was the first of
+/// the three looks.
 #[inline(always)]
-pub(super) fn transact(slot: &Slot, tag: u64, change: &mut impl Change) -> Result<(), Attempt> {
-    // Acquire, three times: each load is not older than the one before.
-    let first = slot[0].load(Ordering::Acquire);
-    let before = slot[1].load(Ordering::Acquire);
-    if first != tag || slot[0].load(Ordering::Acquire) != tag {
+pub(super) fn look(slot: &Slot, tag: u64) -> Result<Seen<'_>, Attempt> {
+    // Acquire, twice: each load is not older than the one before.
+    let state = slot[1].load(Ordering::Acquire);
+    if slot[0].load(Ordering::Acquire) != tag {
         return Err(Attempt::Replaced);
     }
-    if before == GONE ^ tag {
+    if state == GONE ^ tag {
         return Err(Attempt::Gone);
     }
-    let mut words = [before ^ tag];
+    Ok(Seen { slot, tag, state })
+}
+
+impl Seen<'_> {
+    /// Its word.
+    #[inline(always)]
+    pub(crate) fn word(&self) -> u64 {
+        self.state ^ self.tag
+    }
+
+    /// Writes another word; false, and nothing happened, if the record is not any more what was seen. (The same word is
+    /// not written: what was seen is what was decided about.)
+    #[inline(always)]
+    pub(crate) fn write(self, word: u64) -> bool {
+        let (before, after) = (self.state, word ^ self.tag);
+        // AcqRel: a charge is seen with everything that came before it, and comes after the one it builds on.
+        let swap =
+            || self.slot[1].compare_exchange(before, after, Ordering::AcqRel, Ordering::Relaxed);
+        after == before || swap().is_ok()
+    }
+}
+
+/// Runs `change` on the record of `tag`, which the caller has seen as in [`look`], and writes it if it changed.
+pub(super) fn transact(slot: &Slot, tag: u64, change: &mut impl Change) -> Result<(), Attempt> {
+    let seen = look(slot, tag)?;
+    let mut words = [seen.word()];
     change.make(&mut words);
-    let after = words[0] ^ tag;
-    if after == before {
-        return Ok(());
-    }
-    // AcqRel: a charge is seen with everything that came before it, and comes after the one it builds on.
-    match slot[1].compare_exchange(before, after, Ordering::AcqRel, Ordering::Relaxed) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(Attempt::Again),
-    }
+    seen.write(words[0]).then_some(()).ok_or(Attempt::Again)
 }
 
 /// The state as it stands; false when it is gone. Under the set's lock the tag stays as it is.

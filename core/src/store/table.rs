@@ -1,7 +1,9 @@
 //! Sets of slots: find, insert, hand over. See `store` for the picture.
 
 use super::eviction::NoPlace;
-use super::growth::{first_sets, most_sets, preferred_way, roomy_sets, sets_of};
+use super::growth::{
+    address_within, bits, first_sets, most_sets, preferred_way, roomy_sets, sets_of,
+};
 use super::locks::locks;
 use super::region::Region;
 use super::{Attempt, Change, EMPTY, GHOST, Judge, compact, line};
@@ -83,6 +85,9 @@ pub(crate) struct Table {
     room: usize,
     /// Sets in use, and the most there may be. Grows under the locks of the sets concerned.
     pub(super) sets: AtomicUsize,
+    /// Those of the sets' number, for [`Table::home`]: with older ones a home is another place in the table, and the key
+    /// is looked for.
+    pub(super) bits: AtomicUsize,
     pub(super) most_sets: usize,
     pub(super) roomy_sets: usize,
     pub(super) max_keys: u64,
@@ -111,6 +116,7 @@ impl Table {
             // Models look at no more words than they must.
             room: if cfg!(loom) && words < line::WORDS { words } else { stride - 2 },
             sets: AtomicUsize::new(first_sets(most_sets)),
+            bits: AtomicUsize::new(bits(first_sets(most_sets))),
             most_sets,
             roomy_sets: roomy_sets(WAYS * stride, most_sets),
             max_keys,
@@ -147,9 +153,7 @@ impl Table {
 
     #[inline]
     fn slot<const STRIDE: usize>(&self, index: usize) -> &[AtomicU64; STRIDE] {
-        // Wrapping: what is beyond the region is refused in any case.
-        let slot = &self.region[index.wrapping_mul(STRIDE)..][..STRIDE];
-        slot.try_into().expect("a slice of this length")
+        &self.region.as_chunks().0[index]
     }
 
     /// A slot of whole cache lines.
@@ -177,8 +181,9 @@ impl Table {
 
     /// The slot where a record likes best to be.
     #[inline]
-    fn home(&self, tag: u64) -> usize {
-        let [set, _] = sets_of(tag, self.sets());
+    pub(super) fn home(&self, tag: u64) -> usize {
+        // Relaxed: any value serves.
+        let set = address_within(tag, self.sets(), self.bits.load(Ordering::Relaxed));
         // Wrapping: the region's length is no more than a usize.
         set.wrapping_mul(WAYS).wrapping_add(preferred_way(tag))
     }
@@ -191,8 +196,8 @@ impl Table {
         slot: impl Fn(usize) -> &'t S,
     ) -> Option<&'t S> {
         let home = slot(self.home(tag));
-        // Relaxed: who uses the slot looks at its tag again.
-        if home.as_ref()[0].load(Ordering::Relaxed) == tag {
+        // Acquire, as of `find`: what is read of the slot next is not older than its tag.
+        if home.as_ref()[0].load(Ordering::Acquire) == tag {
             return Some(home);
         }
         self.find(tag).map(slot)
@@ -205,22 +210,25 @@ impl Table {
         std::hint::black_box(self.tag_at(self.home(tag)));
     }
 
-    /// Runs `change` on the record of `tag` and writes it if it changed, provided that there is one, of one word, and that
-    /// nobody interferes; else false, and nothing happened.
+    /// The record of `tag` as it is, provided that there is one, of one word, and that nobody interferes.
     #[inline(always)]
-    pub(crate) fn transact_compact(&self, tag: u64, change: &mut impl Change) -> bool {
-        let transact = |slot| compact::transact(slot, tag, change).is_ok();
-        self.words == 1 && self.slot_of(tag, |index| self.slot(index)).is_some_and(transact)
+    pub(crate) fn look_compact(&self, tag: u64) -> Option<compact::Seen<'_>> {
+        if self.words != 1 {
+            return None;
+        }
+        compact::look(self.slot_of(tag, |index| self.slot(index))?, tag).ok()
     }
 
-    /// The same, provided that the record is where it likes best to be: for who has looked further already.
-    #[inline(always)]
+    /// Runs `change` on the record of `tag` and writes it if it changed, provided that it is one of one word, where it
+    /// likes best to be, and that nobody interferes; else false, and nothing happened. For who has looked further already.
+    #[inline]
     pub(crate) fn transact_at_home(&self, tag: u64, change: &mut impl Change) -> bool {
-        let slot = || self.slot(self.home(tag));
-        self.words == 1 && compact::transact(slot(), tag, change).is_ok()
+        let home = |index| (self.tag_at(index) == tag).then(|| self.slot(index));
+        self.words == 1
+            && home(self.home(tag)).is_some_and(|slot| compact::transact(slot, tag, change).is_ok())
     }
 
-    /// As [`Table::transact_compact`], for a record of one cache line.
+    /// As [`Table::transact_at_home`], for a record of one cache line, wherever it is.
     #[inline]
     pub(crate) fn transact_line(&self, tag: u64, change: &mut impl Change) -> bool {
         let change = |words: &mut [u64]| change.make(words);
@@ -425,6 +433,7 @@ impl Table {
         debug_assert!(old.sets() <= self.most_sets && old.keys() <= self.max_keys);
         // Relaxed: who publishes the table publishes this.
         self.sets.store(old.sets(), Ordering::Relaxed);
+        self.bits.store(bits(old.sets()), Ordering::Relaxed);
         self.keys.store(old.keys(), Ordering::Relaxed);
     }
 
