@@ -6,8 +6,7 @@
 //! the old thing when each of them has changed. A visit costs two plain stores; nobody waits for anybody.
 //!
 //! The first threads have a lane to themselves. Those beyond share the last lane, which counts with atomic additions,
-//! decisions as well as who is inside. So do all threads where the system refuses
-//! to help (see `barrier`).
+//! decisions as well as who is inside. So do all threads where the system refuses to help (see `barrier`).
 
 use std::cell::Cell;
 
@@ -160,8 +159,8 @@ impl Drop for Visit<'_> {
 }
 
 thread_local! {
-    /// The number of this thread's lane. It can be asked for at any time, and at the least cost: nothing is to be
-    /// dropped when the thread ends. (What is has no such number but `RETURN`.)
+    /// The number of this thread's lane. It has nothing to drop, so that asking for it is one load, at any time; what is
+    /// to be done when the thread ends, `RETURN` does.
     static LANE: Cell<usize> = const { Cell::new(UNKNOWN) };
     static RETURN: Return = const { Return };
 }

@@ -2,8 +2,11 @@
 
 use super::Size;
 use crate::crews::{Floors, Governors, Ours, Scene};
-use crate::measure::compare;
+use crate::measure::{Side, compare};
 use crate::table::{Bar, Row};
+
+/// Limiters that take turns: where the keys of two threads come to be neighbours is each one's chance.
+const LIMITERS: usize = 12;
 
 pub(super) fn rows(size: Size) -> Vec<Row> {
     // Longer turns: two threads never start and end at the very same time.
@@ -21,11 +24,24 @@ pub(super) fn rows(size: Size) -> Vec<Row> {
 
 /// Two threads beside one.
 fn itself(size: Size, scene: Scene, what: &str) -> Row {
-    let ours = Ours::new(scene);
-    let (mut two, mut one) = (ours.side(2, size.calls), ours.side(1, size.calls));
+    let ours: Vec<Ours> = (0..LIMITERS).map(|_| Ours::new(scene)).collect();
+    let (mut two, mut one) = (in_turn(&ours, 2, size.calls), in_turn(&ours, 1, size.calls));
     let compared = compare(size.rounds, &mut two, &mut one);
-    ours.check(3 * (size.rounds as u64 + 1) * size.calls);
+    // The first round only warms up.
+    let turns = |number| (number..=size.rounds).step_by(LIMITERS).count() as u64;
+    ours.iter().enumerate().for_each(|(number, ours)| ours.check(3 * turns(number) * size.calls));
     Row::throughput(what, "one thread", compared, Bar::Throughput(1.8))
+}
+
+/// A side of which each turn is another limiter's.
+fn in_turn(ours: &[Ours], threads: usize, calls: u64) -> Side<'_> {
+    let mut sides: Vec<Side<'_>> = ours.iter().map(|ours| ours.side(threads, calls)).collect();
+    let mut number = 0;
+    Box::new(move || {
+        let cost = sides[number]();
+        number = (number + 1) % LIMITERS;
+        cost
+    })
 }
 
 /// What two threads can be beside one on this machine now, where they share nothing but its cores.

@@ -11,7 +11,7 @@
 //!   used > supply              debt, left by a late charge; time repays it
 //! ```
 //!
-//! Units are split into steps of at most a nanosecond, so that a key that spends between two
+//! Units are split into steps of less than a nanosecond, so that a key that spends between two
 //! ticks of a slow rate does not get the next unit early. The line is computed from absolute time
 //! with one exact multiplication (see `ratio`): no error adds up, where an integer interval in
 //! nanoseconds would turn 600 M/s into 1 G/s.
@@ -54,7 +54,7 @@ impl Gcra {
         let coarse = (0..63).find(|k| rate.quota >> k <= period).unwrap_or(63);
         let coarse = coarse + u32::from(period << coarse < rate.quota);
         let allowed = || (0..63).take_while(|f| *f == 0 || largest <= MAX_STEPS >> f);
-        // More than a step a nanosecond, up to two: a step is no whole nanosecond, which is quicker to multiply by.
+        // Less than a nanosecond, and not just one: a reciprocal without a whole part is quicker to multiply by.
         let fine = allowed().find(|f| u128::from(rate.quota) << f > u128::from(period));
         let fine = fine.or_else(|| allowed().last()).unwrap_or(0);
         let (numerator, denominator) = (rate.quota << fine, period << coarse);

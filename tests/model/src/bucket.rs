@@ -119,7 +119,7 @@ impl Bucket {
             return -coarse;
         }
         let mut fine = 0;
-        while self.quota << fine < self.period {
+        while self.quota << fine <= self.period {
             fine += 1;
         }
         let largest = self.hold.map_or(self.capacity.max(self.max_debt), |hold| hold.most);
