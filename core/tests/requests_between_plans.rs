@@ -538,3 +538,32 @@ fn what_a_smaller_plan_forgives_comes_back_to_the_larger_one() {
         assert_eq!(left(&limiter, &under("pro"), "day"), 490, "asked: {asked_before}");
     }
 }
+
+/// An update makes every rate smaller than what was left: as much as the largest has is left, though more than all of it
+/// was used. Late charges and what comes back go on from there.
+#[test]
+fn an_update_below_what_was_left_is_charged_late() {
+    let policy = |a: u64, b: u64| {
+        format!(
+            "[[plan.a.limit]]\nname = 'x'\nrate = '{a}/hour'\n\
+             [[plan.b.limit]]\nname = 'x'\nrate = '{b}/hour'\n"
+        )
+    };
+    for plan in ["a", "b"] {
+        for (used, late) in [(80, 5), (80, 1_000), (95, 5), (100, 5), (5, 5)] {
+            let (limiter, clock) = limiter(&policy(100, 10));
+            take(&limiter, &under("a"), used);
+            limiter.update(policy(10, 5).as_str()).unwrap();
+            for _ in 0..3 {
+                limiter.penalize(under(plan), late).unwrap();
+                limiter.refund(under(plan), 1).unwrap();
+                limiter.penalize(under("a"), late).unwrap();
+                clock.advance(MINUTE);
+                assert!(left(&limiter, &under("a"), "x") <= 10);
+            }
+            clock.advance(240 * MINUTE);
+            assert_eq!(left(&limiter, &under("a"), "x"), 10, "{plan} {used} {late}");
+            take(&limiter, &under("a"), 10);
+        }
+    }
+}

@@ -224,9 +224,12 @@ impl Account<'_> {
         self.steps_in_use(self.used) == 0
     }
 
-    /// Leaves here what another account at the same rate has left.
+    /// Leaves here what another account at the same rate has left, or owes.
     pub(super) fn leave(&mut self, other: &Account<'_>) {
-        self.used = self.supply - (other.supply - other.used);
+        self.used = match other.used.checked_sub(other.supply) {
+            Some(debt) => self.supply + debt,
+            None => self.supply - (other.supply - other.used),
+        };
     }
 
     /// This account, with no more left than that other one at the same rate has.
