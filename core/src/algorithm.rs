@@ -225,6 +225,15 @@ impl Bucket {
         each!(self, bucket => bucket.fits(words, at, units))
     }
 
+    /// May a wait be without an end, though the units are no more than the capacity? Of a rate that does not grow.
+    pub(crate) fn may_outlast_time(&self) -> bool {
+        match self {
+            Bucket::Gcra(bucket) => bucket.may_outlast_time(),
+            Bucket::Lasting(bucket) => bucket.may_outlast_time(),
+            _ => false,
+        }
+    }
+
     /// Debits units, beyond the capacity too, up to the most debt.
     pub(crate) fn charge(&self, words: &mut [u64], at: Moment, units: Units) {
         each!(self, bucket => bucket.charge(words, at, units));

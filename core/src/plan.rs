@@ -101,6 +101,10 @@ impl Lone {
         match self.gcra.take(words, at, cost) {
             Ok(_) => Reason::Ok,
             Err(_) if cost > self.gcra.capacity() => Reason::Impossible,
+            Err(standing) if self.gcra.may_outlast_time() => match standing.wait_for(cost) {
+                NEVER => Reason::Impossible,
+                _ => Reason::Limited,
+            },
             Err(_) => Reason::Limited,
         }
     }
@@ -274,7 +278,7 @@ impl Plan {
             return tally::deny(std::iter::once((self, words)), at, cost).reason();
         }
         let mut limits = self.limits.iter().filter(|limit| !limit.shadow);
-        match limits.any(|limit| limit.never_fits(cost)) {
+        match limits.any(|limit| limit.never_fits(words, at, cost)) {
             true => Reason::Impossible,
             false => Reason::Limited,
         }

@@ -293,3 +293,24 @@ fn a_late_cancel_gives_nothing_twice() {
     }
     assert_eq!(admitted, 10);
 }
+
+/// A cost that there is no room for before the end of time is impossible, whoever asks: yes or no is counted as the full
+/// answer is.
+#[test]
+fn what_never_fits_again_is_counted_alike() {
+    let policies = [
+        r#"{"limit": [{"rate": "1/year", "burst": 1000}]}"#,
+        r#"{"limit": [{"rate": "1/year", "burst": 1000}, {"rate": "1000/second"}]}"#,
+        r#"{"limit": [{"name": "c", "cascade": [{"rate": "1/year", "burst": 1000}, "2/hour"]}]}"#,
+    ];
+    for policy in policies {
+        let limiter = || Limiter::builder(policy).clock(ManualClock::new(START));
+        let [told, asked] = [limiter(), limiter()].map(|limiter| limiter.build().unwrap());
+        for cost in [1000, 1, 900, 1000, 1002, 1003] {
+            let admitted = told.acquire("k", cost).unwrap().allowed();
+            assert_eq!(asked.try_acquire("k", cost), admitted, "{policy} {cost}");
+            assert_eq!(asked.stats(), told.stats(), "{policy} {cost}");
+        }
+        assert!(told.stats().impossible > 1, "{policy}: {:?}", told.stats());
+    }
+}

@@ -95,6 +95,12 @@ impl Gcra {
         if steps > u64::MAX >> self.fine { u64::MAX } else { steps << self.fine }
     }
 
+    /// May what is missing never come before time ends? (A step that takes less than a nanosecond always does.)
+    #[inline]
+    pub(crate) fn may_outlast_time(&self) -> bool {
+        self.nanos_per_step.magnifies()
+    }
+
     /// The room of a full bucket: its capacity, in whole steps.
     pub(super) fn room_of_full(&self) -> Units {
         // Wrapping: the shifts are less than 64.

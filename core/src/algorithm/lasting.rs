@@ -52,6 +52,11 @@ impl Lasting {
         self.bucket.capacity()
     }
 
+    /// See [`Gcra::may_outlast_time`].
+    pub(crate) fn may_outlast_time(&self) -> bool {
+        self.bucket.may_outlast_time()
+    }
+
     /// Nanoseconds until the bucket is full.
     pub(crate) fn refilled_after(&self, words: &[u64], at: Moment) -> u64 {
         self.see(words, at).shown.full_after()

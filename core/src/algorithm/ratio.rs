@@ -56,6 +56,12 @@ impl Ratio {
         (sum < u64::MAX).then_some(sum)
     }
 
+    /// May the product be more than the number?
+    #[inline]
+    pub(crate) fn magnifies(&self) -> bool {
+        self.whole > 0
+    }
+
     /// `x` times the fraction part: its floor, which is less than `x` (or 0), and the first 64 bits of its fraction.
     #[inline]
     fn parts(&self, x: u64) -> (u64, u64) {

@@ -150,10 +150,11 @@ impl PlannedLimit {
         cost & mask | fixed
     }
 
-    /// Does no waiting help? Of a rate that does not grow.
+    /// Does no waiting help? Of rates that do not grow.
     #[inline]
-    pub(super) fn never_fits(&self, cost: Units) -> bool {
-        self.wanted(cost) > self.capacity
+    pub(super) fn never_fits(&self, words: &[u64], at: Moment, cost: Units) -> bool {
+        let outlasts = || self.buckets.iter().any(|bucket| bucket.bucket.may_outlast_time());
+        self.wanted(cost) > self.capacity || (outlasts() && self.wait(words, at, cost) == NEVER)
     }
 
     /// Nanoseconds until the request passes this limit; of permits a nominal advice, at most.
