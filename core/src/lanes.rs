@@ -226,17 +226,19 @@ mod models {
     }
 
     /// A thing is freed (here: written to) when all have left who may read it.
-    fn freed_after_the_last_reader(lane: usize) {
-        loom::model(move || {
+    fn freed_after_the_last_reader(readers: &'static [usize], visits: usize) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = (readers.len() > 1).then_some(2);
+        builder.check(move || {
             let house = Arc::new(House {
                 lanes: Lanes::new(),
                 current: AtomicUsize::new(0),
                 things: [UnsafeCell::new(7), UnsafeCell::new(8)],
             });
-            let reader = {
+            let readers = readers.iter().map(|&lane| {
                 let house = Arc::clone(&house);
                 thread::spawn(move || {
-                    for _ in 0..2 {
+                    for _ in 0..visits {
                         let visit = house.lanes.enter_by(lane);
                         let thing = house.current.load(Ordering::Acquire);
                         // SAFETY: loom checks that nobody writes meanwhile.
@@ -244,7 +246,8 @@ mod models {
                         drop(visit);
                     }
                 })
-            };
+            });
+            let readers: Vec<_> = readers.collect();
             house.current.store(1, Ordering::Release);
             let mut seen = house.lanes.look().expect("fences never fail");
             while !house.lanes.have_left(&mut seen) {
@@ -252,17 +255,29 @@ mod models {
             }
             // SAFETY: loom checks that nobody reads any more.
             house.things[0].with_mut(|thing| unsafe { *thing = 0 });
-            reader.join().unwrap();
+            for reader in readers {
+                reader.join().unwrap();
+            }
         });
     }
 
     #[test]
     fn freed_after_the_last_reader_of_its_own_lane() {
-        freed_after_the_last_reader(0);
+        freed_after_the_last_reader(&[0], 2);
     }
 
     #[test]
     fn freed_after_the_last_reader_of_the_crowd() {
-        freed_after_the_last_reader(SHARED);
+        freed_after_the_last_reader(&[SHARED], 2);
+    }
+
+    #[test]
+    fn freed_after_the_last_of_two_readers_of_the_crowd() {
+        freed_after_the_last_reader(&[SHARED, SHARED], 1);
+    }
+
+    #[test]
+    fn freed_after_the_last_reader_of_either_kind() {
+        freed_after_the_last_reader(&[0, SHARED], 1);
     }
 }

@@ -98,6 +98,19 @@ fn acquire(table: &Table, tag: u64, most: u64) -> Option<bool> {
     }
 }
 
+/// The engine's quick ways to add one to every word: one attempt, which comes to nothing where somebody interferes. Says
+/// whether it did.
+fn charge_quickly(table: &Table, tag: u64, known: bool) -> bool {
+    let mut add = |words: &mut [u64]| words.iter_mut().for_each(|word| *word += 1);
+    match table.look_compact(tag) {
+        Some(seen) if !known => {
+            let word = seen.word();
+            seen.write(word + 1)
+        }
+        _ => table.transact_line(tag, &mut add) || table.transact_at_home(tag, &mut add),
+    }
+}
+
 fn words_of(table: &Table, tag: u64) -> Option<Vec<u64>> {
     let mut seen = Vec::new();
     match table.transact(tag, |words: &mut [u64]| seen = words.to_vec()) {
@@ -381,6 +394,67 @@ fn growth_against_a_late_charge() {
         assert_eq!(words_of(&table, MOVES), Some(vec![2]), "each charge on its own key");
         assert!(words_of(&table, stays).unwrap()[0] >= 1);
     });
+}
+
+/// A key's record moves, another key takes the slot: a charge the quick way is made on its own key, or not at all.
+fn growth_against_a_quick_charge(words: usize, known: bool) {
+    model(move || {
+        let table = Arc::new(growing(words));
+        acquire(&table, MOVES, 9);
+        let other = {
+            let table = Arc::clone(&table);
+            thread::spawn(move || charge_quickly(&table, MOVES, known))
+        };
+        table.add_set(&Counts);
+        // The same way of the old set, where this one stays.
+        let stays = MOVES - 1 - (1 << 32) + (1 << 33);
+        acquire(&table, stays, 9);
+        let charged = u64::from(other.join().unwrap());
+        assert_eq!(words_of(&table, MOVES), Some(vec![1 + charged; words]));
+        assert_eq!(words_of(&table, stays), Some(vec![1; words]));
+        assert!(charge_quickly(&table, MOVES, known), "nobody interferes");
+    });
+}
+
+#[test]
+fn growth_against_a_quick_charge_one_word() {
+    growth_against_a_quick_charge(1, false);
+}
+
+#[test]
+fn growth_against_a_quick_charge_at_home() {
+    growth_against_a_quick_charge(1, true);
+}
+
+#[test]
+fn growth_against_a_quick_charge_two_words() {
+    growth_against_a_quick_charge(2, false);
+}
+
+/// A charge the quick way in a table that is left behind is carried over, or was not made.
+fn migration_against_a_quick_charge(words: usize) {
+    model(move || {
+        let tables = Arc::new([Table::new(words, 1).unwrap(), Table::new(words, 1).unwrap()]);
+        acquire(&tables[0], 7, 9);
+        let other = {
+            let tables = Arc::clone(&tables);
+            thread::spawn(move || charge_quickly(&tables[0], 7, false))
+        };
+        let [old, new] = &*tables;
+        migrate(old, new);
+        let charged = u64::from(other.join().unwrap());
+        assert_eq!(words_of(new, 7), Some(vec![1 + charged; words]));
+    });
+}
+
+#[test]
+fn migration_against_a_quick_charge_one_word() {
+    migration_against_a_quick_charge(1);
+}
+
+#[test]
+fn migration_against_a_quick_charge_two_words() {
+    migration_against_a_quick_charge(2);
 }
 
 /// A key's first request while the table grows: one record, in one of its sets.
