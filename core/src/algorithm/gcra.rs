@@ -91,8 +91,7 @@ impl Gcra {
 
     #[inline]
     fn steps(&self, units: Units) -> u64 {
-        let steps = shifted_up(units, self.coarse);
-        if steps > u64::MAX >> self.fine { u64::MAX } else { steps << self.fine }
+        times(shifted_up(units, self.coarse), self.fine)
     }
 
     /// May what is missing never come before time ends? (A step that takes less than a nanosecond always does.)
@@ -264,7 +263,7 @@ impl Account<'_> {
     /// Gives units back, at most what is in use, and so many steps.
     pub(super) fn give_back(&mut self, units: Units, most: u64) -> Units {
         let steps = self.steps_in_use(self.used).min(most);
-        let given = units.min(shifted_up(steps, self.gcra.fine) << self.gcra.coarse);
+        let given = units.min(times(shifted_up(steps, self.gcra.fine), self.gcra.coarse));
         self.used -= self.gcra.steps(given).min(steps);
         given
     }
@@ -290,7 +289,7 @@ impl Standing for Account<'_> {
     }
 
     fn used(&self) -> Units {
-        shifted_up(self.steps_in_use(self.used), self.gcra.fine) << self.gcra.coarse
+        times(shifted_up(self.steps_in_use(self.used), self.gcra.fine), self.gcra.coarse)
     }
 
     #[inline]
@@ -341,6 +340,12 @@ impl Standing for Account<'_> {
     fn write(&self, words: &mut [u64]) {
         words[0] = self.used;
     }
+}
+
+/// `x` · 2^`bits`, at most `u64::MAX`.
+#[inline]
+fn times(x: u64, bits: u32) -> u64 {
+    if x > u64::MAX >> bits { u64::MAX } else { x << bits }
 }
 
 /// `x` ÷ 2^`bits`, rounded up.
@@ -413,6 +418,25 @@ mod tests {
             let words = [rate.supply(now) + rate.steps(years)];
             let waits = [rate.full_after(&words, now), rate.wait_for(&words, now, 1)];
             assert_eq!(waits.map(|wait| wait != NEVER), [false, known], "{years} years: {waits:?}");
+        }
+    }
+
+    /// A latency budget far above real time, of a key from a later time: all that it will have paid by then is in use, and
+    /// what of it is more than a number holds is the largest number.
+    #[test]
+    fn use_of_a_later_time_does_not_wrap() {
+        let second = 1_000_000_000;
+        let rate = gcra(1_000 * second, second, 1_000 * second);
+        let (now, days) = (1_700_000_000 * second, 86_400 * second);
+        let mut words = [0];
+        rate.charge(&mut words, at(now), 500 * second);
+        for (back, used) in [(0, 500), (100 * days, 8_000_000_000), (300 * days, u64::MAX / second)]
+        {
+            let earlier = at(now - back);
+            assert!(rate.used(&words, earlier) >= used * second, "{} days", back / days);
+            let mut words = words;
+            let given = rate.refund(&mut words, earlier, used * second, None);
+            assert_eq!(given, used * second, "{} days", back / days);
         }
     }
 
