@@ -1,8 +1,9 @@
 //! The store through the public API: floods, eviction, memory, first access, many threads.
 
+use std::sync::Barrier;
 use std::time::Duration;
 
-use tidegate::{Limiter, ManualClock, OnFull, Timestamp};
+use tidegate::{Limiter, ManualClock, OnFull, Reason, Timestamp};
 
 const START: Timestamp = Timestamp::from_secs(1_700_000_000);
 
@@ -312,5 +313,59 @@ fn what_never_fits_again_is_counted_alike() {
             assert_eq!(asked.stats(), told.stats(), "{policy} {cost}");
         }
         assert!(told.stats().impossible > 1, "{policy}: {:?}", told.stats());
+    }
+}
+
+/// Whoever asks about a blocked key is told so, and each time is counted once.
+#[test]
+fn a_blocked_key_is_blocked_whoever_asks() {
+    for policy in POLICIES.into_iter().chain(["3/hour; 9/day"]) {
+        let (limiter, clock) = limiter(policy, 100);
+        assert!(limiter.try_acquire("k", 1));
+        limiter.block("k", Duration::from_secs(9)).unwrap();
+        assert!(!limiter.try_acquire("k", 1), "{policy}");
+        assert_eq!(limiter.acquire("k", 1).unwrap().reason(), Reason::Blocked, "{policy}");
+        let many = limiter.acquire_many(["k"], 1).unwrap();
+        assert_eq!(many[0].reason(), Reason::Blocked, "{policy}");
+        assert_eq!((limiter.stats().blocked, limiter.stats().allowed), (3, 1), "{policy}");
+        clock.advance(Duration::from_secs(9));
+        assert!(limiter.try_acquire("k", 1) && limiter.acquire("k", 1).unwrap().allowed());
+        assert_eq!((limiter.stats().blocked, limiter.stats().allowed), (3, 3), "{policy}");
+    }
+}
+
+/// More threads at once than have lanes of their own: each decision is counted once, whoever makes it, also while
+/// policies come and go.
+#[test]
+fn threads_in_a_crowd_count_each_decision_once() {
+    const THREADS: usize = 70;
+    const CALLS: u64 = 400;
+    for policy in POLICIES {
+        let (limiter, _) = limiter(policy, 100);
+        let all_are_there = Barrier::new(THREADS);
+        let admitted: u64 = std::thread::scope(|scope| {
+            let call = |number: usize| {
+                let (limiter, all_are_there) = (&limiter, &all_are_there);
+                scope.spawn(move || {
+                    all_are_there.wait();
+                    let admitted = (0..CALLS).filter(|call| match call % 2 {
+                        0 => limiter.try_acquire("k", 1),
+                        _ => limiter.acquire("k", 1).unwrap().allowed(),
+                    });
+                    let admitted = admitted.count() as u64;
+                    if number.is_multiple_of(10) {
+                        limiter.update(policy).unwrap();
+                    }
+                    // Nobody's lane is free before.
+                    all_are_there.wait();
+                    admitted
+                })
+            };
+            let threads: Vec<_> = (0..THREADS).map(call).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        let stats = limiter.stats();
+        assert_eq!((admitted, stats.allowed), (3, 3), "{policy}");
+        assert_eq!(stats.allowed + stats.limited, THREADS as u64 * CALLS, "{policy}");
     }
 }
