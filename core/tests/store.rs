@@ -210,45 +210,6 @@ fn updates_under_load_forget_nothing() {
     assert_eq!(admitted, 7 * 500);
 }
 
-/// Few threads have a place of their own in a limiter, and all others share one: calls are counted and admitted exactly
-/// all the same, also while policies come and go, and when threads have ended and others come.
-#[test]
-fn many_threads_at_once_are_counted() {
-    const THREADS: usize = 40;
-    const CALLS: usize = 700;
-    let (limiter, _) = limiter("500/day", 1_000);
-    let documents = [
-        r#"{"limit": [{"name": "500/day", "rate": "500/day"}, {"rate": "9999/hour"}]}"#,
-        r#"{"limit": [{"name": "500/day", "rate": "500/day"}]}"#,
-    ];
-    for round in 1..=2 {
-        let all_here = std::sync::Barrier::new(THREADS + 1);
-        let work = || {
-            all_here.wait();
-            let ask = |turn: &usize| {
-                let key = format!("{round} {}", turn % 7);
-                match turn % 2 {
-                    0 => limiter.try_acquire(key, 1),
-                    _ => limiter.acquire(key, 1).unwrap().allowed(),
-                }
-            };
-            (0..CALLS).filter(ask).count()
-        };
-        let admitted: usize = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
-            all_here.wait();
-            for turn in 0..20 {
-                limiter.update(documents[turn % documents.len()]).unwrap();
-            }
-            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
-        });
-        assert_eq!(admitted, 7 * 500);
-        let stats = limiter.stats();
-        assert_eq!(stats.allowed, round * 7 * 500);
-        assert_eq!(stats.allowed + stats.limited, round * (THREADS * CALLS) as u64);
-    }
-}
-
 #[test]
 fn a_refused_update_changes_nothing() {
     let (limiter, _) = limiter("3/hour", 10);
