@@ -9,8 +9,8 @@ use crate::table::{Bar, Row};
 const LIMITERS: usize = 12;
 
 pub(super) fn rows(size: Size) -> Vec<Row> {
-    // Longer turns: two threads never start and end at the very same time.
-    let size = Size { calls: size.calls * 5, rounds: (size.rounds / 3).max(7), ..size };
+    // Twice as long turns: two threads never start and end at the very same time.
+    let size = Size { calls: size.calls * 2, ..size };
     vec![
         itself(size, Scene::Denial, "denial, two threads on one key"),
         itself(size, Scene::Distinct, "acquire, two threads, distinct keys"),
