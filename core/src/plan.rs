@@ -98,13 +98,18 @@ impl Lone {
     /// As [`Lone::take`], only yes or why not.
     #[inline(always)]
     pub(crate) fn admit(&self, words: &mut [u64], at: Moment, cost: Units) -> Reason {
-        match self.gcra.take(words, at, cost) {
+        let outcome = self.take(words, at, cost);
+        self.reason(outcome, at, cost)
+    }
+
+    /// Of the answer only yes, or why not.
+    #[inline(always)]
+    pub(crate) fn reason(&self, outcome: Outcome, at: Moment, cost: Units) -> Reason {
+        let never = |standing| self.gcra.account(standing, at).wait_for(cost) == NEVER;
+        match outcome {
             Ok(_) => Reason::Ok,
             Err(_) if cost > self.gcra.capacity() => Reason::Impossible,
-            Err(standing) if self.gcra.may_outlast_time() => match standing.wait_for(cost) {
-                NEVER => Reason::Impossible,
-                _ => Reason::Limited,
-            },
+            Err(standing) if self.gcra.may_outlast_time() && never(standing) => Reason::Impossible,
             Err(_) => Reason::Limited,
         }
     }

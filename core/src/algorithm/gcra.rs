@@ -231,19 +231,20 @@ impl Account<'_> {
 
     /// Leaves here what another account at the same rate has left, or owes.
     pub(super) fn leave(&mut self, other: &Account<'_>) {
-        self.used = match other.used.checked_sub(other.supply) {
-            Some(debt) => self.supply + debt,
-            None => self.supply - (other.supply - other.used),
-        };
+        self.used = self.standing_as(other);
     }
 
     /// This account, with no more left than that other one at the same rate has.
     pub(super) fn within(&self, other: &Account<'_>) -> Self {
-        let used = match other.used.checked_sub(other.supply) {
+        Account { used: self.used.max(self.standing_as(other)), ..*self }
+    }
+
+    /// The word with which as much is left here, or owed, as in that other account at the same rate.
+    fn standing_as(&self, other: &Account<'_>) -> u64 {
+        match other.used.checked_sub(other.supply) {
             Some(debt) => self.supply + debt,
             None => self.supply.saturating_sub(other.supply - other.used),
-        };
-        Account { used: self.used.max(used), ..*self }
+        }
     }
 
     pub(super) fn add(&mut self, steps: u64) {

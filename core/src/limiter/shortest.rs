@@ -8,7 +8,6 @@ use crate::decision::{Decision, Reason};
 use crate::error::Result;
 use crate::lanes::Visit;
 use crate::plan::{Lone, Notes, Outcome, Plan};
-use crate::store::Seen;
 
 impl Limiter {
     /// The answer is written where it is wanted, here and below: it is too large to be moved often. After an error the
@@ -110,8 +109,9 @@ impl Limiter {
     ) -> bool {
         let tag = self.tag(key);
         let at = when();
-        match self.admit_quickly(&visit, tag, at, cost) {
-            Some(reason) => {
+        match self.take_quickly(&visit, tag, at, cost) {
+            Some((lone, outcome)) => {
+                let reason = lone.reason(outcome, at, cost);
                 visit.count(reason);
                 reason.admits()
             }
@@ -152,32 +152,13 @@ impl Limiter {
         at: Moment,
         cost: u64,
     ) -> Option<(&'v Lone, Outcome)> {
-        let (lone, seen) = self.look_quickly(visit, tag, at)?;
-        let mut words = [seen.word()];
-        let outcome = lone.take(&mut words, at, cost);
-        seen.write(words[0]).then_some((lone, outcome))
-    }
-
-    /// As `take_quickly`, only yes or why not.
-    #[inline(always)]
-    fn admit_quickly(&self, visit: &Visit<'_>, tag: u64, at: Moment, cost: u64) -> Option<Reason> {
-        let (lone, seen) = self.look_quickly(visit, tag, at)?;
-        let mut words = [seen.word()];
-        let reason = lone.admit(&mut words, at, cost);
-        seen.write(words[0]).then_some(reason)
-    }
-
-    #[inline(always)]
-    fn look_quickly<'v>(
-        &self,
-        visit: &'v Visit<'_>,
-        tag: u64,
-        at: Moment,
-    ) -> Option<(&'v Lone, Seen<'v>)> {
         if self.0.blocks.left(tag, at) > 0 {
             return None;
         }
-        self.0.engines.look_quickly(visit, tag)
+        let (lone, seen) = self.0.engines.look_quickly(visit, tag)?;
+        let mut words = [seen.word()];
+        let outcome = lone.take(&mut words, at, cost);
+        seen.write(words[0]).then_some((lone, outcome))
     }
 
     /// Decides about a key without counting; `None`: there is more to it than this key's record.

@@ -133,10 +133,15 @@ impl Table {
                 _ => {}
             }
         }
-        // Release: who sees the set sees its records.
-        self.sets.store(new + 1, Ordering::Release);
+        self.has_now(new + 1);
+    }
+
+    /// Puts so many sets in use.
+    pub(super) fn has_now(&self, sets: usize) {
+        // Release: who sees a set sees its records.
+        self.sets.store(sets, Ordering::Release);
         // Relaxed: see `bits`.
-        self.bits.store(bits(new + 1), Ordering::Relaxed);
+        self.bits.store(bits(sets), Ordering::Relaxed);
     }
 
     /// Moves a record to an empty slot. Under the locks of both sets.

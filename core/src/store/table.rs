@@ -431,9 +431,8 @@ impl Table {
     /// it had there.
     pub(crate) fn follow(&self, old: &Table) {
         debug_assert!(old.sets() <= self.most_sets && old.keys() <= self.max_keys);
+        self.has_now(old.sets());
         // Relaxed: who publishes the table publishes this.
-        self.sets.store(old.sets(), Ordering::Relaxed);
-        self.bits.store(bits(old.sets()), Ordering::Relaxed);
         self.keys.store(old.keys(), Ordering::Relaxed);
     }
 
